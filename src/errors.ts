@@ -1,0 +1,121 @@
+import type { AttemptRecord, ClockName, Failure, FailureReason } from './contract.ts'
+
+const brand = Symbol.for('unbusy.error')
+
+/** The base of every error that unbusy makes. Wrong arguments are a `TypeError` instead, and an abort is the caller's own reason. */
+export class UnbusyError extends Error {
+  override readonly name: string = 'UnbusyError'
+  readonly [brand] = true
+  /** Also true for an error made by another copy of this package. */
+  static isInstance(value: unknown): value is UnbusyError {
+    return value instanceof Error && brand in value
+  }
+}
+
+export type ProviderErrorOptions = Partial<Omit<Failure, 'reason' | 'message'>> & {
+  readonly reason: FailureReason
+  /** The beginning of the server's answer, without secrets. */
+  readonly body?: string | undefined
+  readonly cause?: unknown
+}
+
+/**
+ * How one attempt failed. Anyone's provider may throw it and so takes part in the policy.
+ *
+ * @example
+ * throw new ProviderError('The queue is full.', { reason: 'overloaded', status: 503, retryAfterMs: 2_000 })
+ */
+export class ProviderError extends UnbusyError implements Failure {
+  override readonly name = 'ProviderError'
+  readonly reason: FailureReason
+  readonly provider: string
+  readonly model: string
+  readonly status: number | undefined
+  readonly retryAfterMs: number | undefined
+  readonly requestId: string | undefined
+  readonly clock: ClockName | undefined
+  readonly contextTokens: number | undefined
+  readonly requestedTokens: number | undefined
+  readonly concurrencyLimit: number | undefined
+  readonly body: string | undefined
+
+  constructor(message: string, options: ProviderErrorOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.reason = options.reason
+    this.provider = options.provider ?? ''
+    this.model = options.model ?? ''
+    this.status = options.status
+    this.retryAfterMs = options.retryAfterMs
+    this.requestId = options.requestId
+    this.clock = options.clock
+    this.contextTokens = options.contextTokens
+    this.requestedTokens = options.requestedTokens
+    this.concurrencyLimit = options.concurrencyLimit
+    this.body = options.body
+  }
+
+  static override isInstance(value: unknown): value is ProviderError {
+    return UnbusyError.isInstance(value) && value.name === 'ProviderError'
+  }
+}
+
+/**
+ * No target answered. `attempts` tells every one in order; `reason`, `status` and `retryAfterMs` sum them up the way a gateway
+ * would answer: all unauthorised 502, all too large 413, all rate-limited 429 with the soonest retry, all invalid 400, all timed
+ * out 504, anything mixed 503.
+ */
+export class ChainExhaustedError extends UnbusyError {
+  override readonly name = 'ChainExhaustedError'
+  readonly attempts: readonly AttemptRecord[]
+  /** One error for every attempt that failed and every target that was skipped, in order. */
+  readonly failures: readonly ProviderError[]
+  readonly reason: FailureReason
+  readonly status: number
+  /** When it makes sense to call again, where a server named a time: the soonest. */
+  readonly retryAfterMs: number | undefined
+
+  constructor(attempts: readonly AttemptRecord[], failures: readonly ProviderError[]) {
+    super(describe(attempts), failures.length === 0 ? undefined : { cause: failures.at(-1) })
+    this.attempts = attempts
+    this.failures = failures
+    const { reason, status } = summary(failures)
+    this.reason = reason
+    this.status = status
+    const waits = failures.flatMap(failure => failure.retryAfterMs ?? [])
+    this.retryAfterMs = waits.length === 0 ? undefined : Math.min(...waits)
+  }
+
+  static override isInstance(value: unknown): value is ChainExhaustedError {
+    return UnbusyError.isInstance(value) && value.name === 'ChainExhaustedError'
+  }
+}
+
+/** What a gateway answers when all failures are of one kind. */
+const gatewayStatus: Partial<Record<FailureReason, number>> = {
+  authentication: 502,
+  permission: 502,
+  quota: 502,
+  'context-length': 413,
+  'rate-limit': 429,
+  'invalid-request': 400,
+  'content-filter': 400,
+  'not-found': 404,
+  timeout: 504,
+}
+
+function summary(failures: readonly ProviderError[]): { reason: FailureReason; status: number } {
+  const filtered = failures.find(failure => failure.reason === 'content-filter')
+  if (filtered !== undefined) return { reason: 'content-filter', status: 400 }
+  const reasons = new Set(failures.map(failure => failure.reason))
+  const [only = 'overloaded'] = reasons
+  return reasons.size === 1 ? { reason: only, status: gatewayStatus[only] ?? 503 } : { reason: 'overloaded', status: 503 }
+}
+
+function describe(attempts: readonly AttemptRecord[]): string {
+  const lines = attempts.map(record => {
+    const what = record.status === undefined ? record.reason : `${record.reason} (${record.status})`
+    const sent = record.attempt === 0 ? 'skipped' : `attempt ${record.attempt}, ${Math.round(record.durationMs)} ms`
+    return `  ${record.provider} ${record.model}: ${what}, ${sent}${record.message === undefined ? '' : `: ${record.message}`}`
+  })
+  return `No target answered.\n${lines.join('\n')}`
+}
