@@ -1,0 +1,126 @@
+import { defineConfig } from 'oxlint'
+
+/**
+ * Who may import whom inside src: each room with what it may import. Packages and `node:` modules are free.
+ * It holds for types, re-exports and `import()` too. `test/package/lint-rules.test.ts` proves every row.
+ */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  'contract.ts': [],
+  'errors.ts': ['contract.ts'],
+  'http/': ['contract.ts', 'errors.ts', 'http/'],
+  'providers/': ['contract.ts', 'errors.ts', 'http/', 'providers/'],
+  'health/': ['contract.ts', 'errors.ts', 'health/'],
+  'chain/': ['contract.ts', 'errors.ts', 'health/', 'chain/'],
+  'output/': ['contract.ts', 'errors.ts', 'output/'],
+  'telemetry/': ['contract.ts', 'errors.ts', 'telemetry/'],
+  'testing/': ['contract.ts', 'errors.ts', 'telemetry/events.ts', 'testing/'],
+  'redis/': ['contract.ts', 'errors.ts', 'health/', 'redis/'],
+  'embedded/': ['contract.ts', 'errors.ts', 'embedded/'],
+  'options*.ts': ['contract.ts', 'errors.ts', 'output/', 'options*.ts'],
+  'result.ts': ['contract.ts', 'errors.ts', 'output/'],
+  'stream.ts': ['contract.ts', 'errors.ts', 'output/', 'result.ts'],
+  'cli/': ['contract.ts', 'errors.ts', 'index.ts', 'testing/', 'telemetry/', 'cli/'],
+}
+
+/** Where time and chance come from the caller, so that the shipped code runs in simulated time. */
+const simulated = ['src/chain/**', 'src/health/**', 'src/stream.ts']
+
+const clock = 'Take the `Clock` that is passed in: this code also runs in simulated time.'
+const chance = 'Take the `random` that is passed in: this code also runs with a seed.'
+
+export default defineConfig({
+  plugins: ['eslint', 'typescript', 'unicorn', 'oxc', 'import', 'promise', 'node', 'vitest'],
+  options: { typeAware: true, reportUnusedDisableDirectives: 'error' },
+  categories: { correctness: 'error', suspicious: 'error', perf: 'error' },
+  ignorePatterns: ['dist', 'coverage', 'test/bench/peers'],
+  rules: {
+    eqeqeq: 'error',
+    'import/no-cycle': ['error', { ignoreTypes: false }],
+    'import/no-duplicates': 'error',
+    'import/no-mutable-exports': 'error',
+    'no-var': 'error',
+    'oxc/no-barrel-file': ['error', { threshold: 0 }],
+    'prefer-const': 'error',
+    'typescript/array-type': ['error', { default: 'array' }],
+    'typescript/ban-ts-comment': ['error', { 'ts-expect-error': 'allow-with-description' }],
+    'typescript/consistent-type-definitions': ['error', 'type'],
+    'typescript/consistent-type-imports': ['error', { prefer: 'type-imports', disallowTypeAnnotations: true }],
+    'typescript/no-explicit-any': 'error',
+    'typescript/no-misused-promises': 'error',
+    'typescript/no-non-null-assertion': 'error',
+    'typescript/no-unsafe-argument': 'error',
+    'typescript/no-unsafe-assignment': 'error',
+    'typescript/no-unsafe-call': 'error',
+    'typescript/no-unsafe-member-access': 'error',
+    'typescript/no-unsafe-return': 'error',
+    'typescript/only-throw-error': ['error', { allowThrowingAny: true, allowThrowingUnknown: true }],
+    'typescript/switch-exhaustiveness-check': 'error',
+    'unicorn/filename-case': ['error', { case: 'kebabCase' }],
+    'unicorn/prefer-node-protocol': 'error',
+  },
+  overrides: [
+    {
+      files: ['src/**'],
+      rules: {
+        complexity: ['error', 12],
+        'import/no-default-export': 'error',
+        'max-depth': ['error', 4],
+        'max-lines': ['error', 300],
+        'max-lines-per-function': ['error', 60],
+        'max-params': ['error', 3],
+        'no-console': 'error',
+        // `0`, `false` and `''` are values: presence is tested with `=== undefined`
+        'typescript/strict-boolean-expressions': [
+          'error',
+          { allowString: false, allowNumber: false, allowNullableObject: false, allowNullableBoolean: false },
+        ],
+      },
+    },
+    {
+      files: simulated,
+      rules: {
+        'no-restricted-globals': [
+          'error',
+          ...[
+            'setTimeout',
+            'clearTimeout',
+            'setInterval',
+            'clearInterval',
+            'setImmediate',
+            'Date',
+            'performance',
+            'globalThis',
+          ].map(name => ({ name, message: clock })),
+          { name: 'crypto', message: chance },
+        ],
+        'no-restricted-properties': [
+          'error',
+          { object: 'AbortSignal', property: 'timeout', message: clock },
+          { object: 'process', property: 'hrtime', message: clock },
+          { object: 'Math', property: 'random', message: chance },
+        ],
+      },
+    },
+    ...Object.entries(rooms).flatMap(([room, allowed]) => wallsOf(room, allowed)),
+  ],
+})
+
+/** A pattern sees an import as it is written, so a room needs one rule for each depth of its files. */
+function wallsOf(room: string, allowed: readonly string[]) {
+  if (!room.endsWith('/')) return [wall({ files: `src/${room}`, way: './', room, allowed })]
+  return [
+    wall({ files: `src/${room}*`, way: '../', room, allowed }),
+    wall({ files: `src/${room}*/*`, way: '../../', room, allowed }),
+  ]
+}
+
+function wall({ files, way, room, allowed }: { files: string; way: string; room: string; allowed: readonly string[] }) {
+  const doors = allowed.map(target => `!${way}${target.endsWith('/') ? `${target}**` : target}`)
+  const message = `src/${room} imports ${allowed.length === 0 ? 'nothing' : `only ${allowed.join(', ')}`} of src: see \`rooms\` in oxlint.config.ts.`
+  const modules = ['timers', 'timers/promises', 'perf_hooks', 'crypto'].map(name => ({ name: `node:${name}`, message: clock }))
+  const paths = simulated.some(pattern => pattern.startsWith(`src/${room}`)) ? modules : []
+  return {
+    files: [files],
+    rules: { 'no-restricted-imports': ['error', { paths, patterns: [{ group: [`${way}**`, ...doors], message }] }] },
+  } as const
+}

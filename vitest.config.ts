@@ -1,0 +1,37 @@
+import { defineConfig } from 'vitest/config'
+
+/** These start other programs (a package manager, a compiler, a model server): seconds, not milliseconds. */
+const slow = ['test/package/**/*.test.ts', 'test/docs/**/*.test.ts', 'test/real/**/*.test.ts']
+
+export default defineConfig({
+  // `unbusy` and `unbusy/testing` are the sources: no build is needed, and none can be stale
+  ssr: { resolve: { conditions: ['source'] } },
+  test: {
+    maxWorkers: 2,
+    coverage: { include: ['src/**/*.ts'], reporter: ['text-summary', 'html'] },
+    projects: [
+      {
+        extends: true,
+        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: [...slow, 'test/bench/**'], testTimeout: 10_000 },
+      },
+      {
+        extends: true,
+        // after the others: a compiler beside them would take the processor from tests over real sockets
+        test: { name: 'slow', include: slow, testTimeout: 180_000, hookTimeout: 180_000, sequence: { groupOrder: 1 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'types',
+          include: [],
+          typecheck: {
+            enabled: true,
+            only: true,
+            include: ['test/types/**/*.test-d.ts'],
+            tsconfig: './test/types/tsconfig.json',
+          },
+        },
+      },
+    ],
+  },
+})
