@@ -1,4 +1,4 @@
-import { defineConfig } from 'oxlint'
+import { defineConfig, type OxlintOverride } from 'oxlint'
 
 /**
  * Who may import whom inside src: each room with what it may import. Packages and `node:` modules are free.
@@ -125,8 +125,10 @@ export default defineConfig({
   ],
 })
 
+type Wall = { readonly files: string; readonly way: string; readonly room: string; readonly allowed: readonly string[] }
+
 /** A pattern sees an import as it is written, so a room needs one rule for each depth of its files. */
-function wallsOf(room: string, allowed: readonly string[]) {
+function wallsOf(room: string, allowed: readonly string[]): OxlintOverride[] {
   if (!room.endsWith('/')) return [wall({ files: `src/${room}`, way: './', room, allowed })]
   return [
     wall({ files: `src/${room}*`, way: '../', room, allowed }),
@@ -134,13 +136,14 @@ function wallsOf(room: string, allowed: readonly string[]) {
   ]
 }
 
-function wall({ files, way, room, allowed }: { files: string; way: string; room: string; allowed: readonly string[] }) {
+function wall({ files, way, room, allowed }: Wall): OxlintOverride {
   const doors = allowed.map(target => `!${way}${target.endsWith('/') ? `${target}**` : target}`)
-  const message = `src/${room} imports ${allowed.length === 0 ? 'nothing' : `only ${allowed.join(', ')}`} of src: see \`rooms\` in oxlint.config.ts.`
+  const open = allowed.length === 0 ? 'nothing' : `only ${allowed.join(', ')}`
+  const message = `src/${room} imports ${open} of src: see \`rooms\` in oxlint.config.ts.`
   const modules = ['timers', 'timers/promises', 'perf_hooks', 'crypto'].map(name => ({ name: `node:${name}`, message: clock }))
   const paths = simulated.some(pattern => pattern.startsWith(`src/${room}`)) ? modules : []
   return {
     files: [files],
     rules: { 'no-restricted-imports': ['error', { paths, patterns: [{ group: [`${way}**`, ...doors], message }] }] },
-  } as const
+  }
 }
