@@ -1,0 +1,62 @@
+import type { Call } from '../../contract.ts'
+import type { Dialect } from './dialect.ts'
+import { prefixOf, translateHistory } from './history.ts'
+import { responseFormat, withJsonInstruction } from './output-format.ts'
+import { toolFields } from './tools.ts'
+
+export type EncodeSettings = {
+  readonly stream: boolean
+  /** The target's own fields; the call's come after them. */
+  readonly extraBody?: Readonly<Record<string, unknown>> | undefined
+}
+
+export type Encoded = {
+  readonly body: Readonly<Record<string, unknown>>
+  readonly warnings: readonly { readonly setting: string; readonly message: string }[]
+  /** The call as it was sent, after everything that this service forbids was changed. */
+  readonly call: Call
+}
+
+/** A call as the body of a request in one dialect. Pure: the same call gives the same bytes, at every retry. */
+export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): Encoded {
+  const warnings: { setting: string; message: string }[] = []
+  const warn = (setting: string, message: string) => void warnings.push({ setting, message })
+  const extraBody = { ...settings.extraBody, ...call.extraBody }
+  const asked = withJsonInstruction({ ...call, extraBody }, dialect)
+  const adapted = dialect.adapt?.(asked, warn) ?? asked
+  if (adapted.reasoning !== undefined && dialect.reasoning === undefined) {
+    warn(
+      'reasoning',
+      `${dialect.service} has no switch for reasoning that we know of: the server's default holds. extraBody can set one.`,
+    )
+  }
+  const body = {
+    model: adapted.model,
+    messages: translateHistory(adapted, dialect),
+    ...toolFields(adapted),
+    ...responseFormat(adapted, dialect),
+    ...sampling(adapted, dialect),
+    ...(adapted.reasoning === undefined ? undefined : dialect.reasoning?.(adapted.reasoning)),
+    ...streaming(settings.stream, dialect),
+    ...(prefixOf(adapted) === undefined ? undefined : dialect.prefix?.body),
+    ...extraBody,
+  }
+  return { body, warnings, call: adapted }
+}
+
+function sampling(call: Call, dialect: Dialect): Readonly<Record<string, unknown>> {
+  const { temperature, topP, maxOutputTokens, stopSequences, seed } = call
+  return {
+    ...(maxOutputTokens === undefined ? undefined : { [dialect.tokenLimit]: maxOutputTokens }),
+    ...(temperature === undefined ? undefined : { temperature }),
+    ...(topP === undefined ? undefined : { top_p: topP }),
+    ...(stopSequences === undefined || stopSequences.length === 0 ? undefined : { stop: stopSequences }),
+    ...(seed === undefined ? undefined : { seed }),
+  }
+}
+
+/** `stream_options` without a stream is a 400 at DeepSeek. */
+function streaming(stream: boolean, dialect: Dialect): Readonly<Record<string, unknown>> {
+  if (!stream) return { stream: false }
+  return dialect.streamUsage ? { stream: true, stream_options: { include_usage: true } } : { stream: true }
+}

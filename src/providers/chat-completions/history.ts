@@ -1,0 +1,100 @@
+import type { Call, Message, Prefix } from '../../contract.ts'
+import type { Dialect } from './dialect.ts'
+import { hasTools } from './dialect.ts'
+
+export type WireMessage = Readonly<Record<string, unknown>>
+
+type AssistantMessage = Extract<Message, { role: 'assistant' }>
+
+/**
+ * The conversation as one target wants it. Its turns may come from other targets: each gets the fields that this one demands, and
+ * none that it forbids (R127, R128). The same call always gives the same bytes, so that a retry hits the server's prompt cache.
+ */
+export function translateHistory(call: Call, dialect: Dialect): WireMessage[] {
+  const prefix = prefixOf(call)
+  const turns = endsInPrefix(call.messages) ? call.messages.slice(0, -1) : call.messages
+  const messages = turns.map(message => translate(message, call, dialect))
+  return prefix === undefined ? messages : [...messages, prefixMessage(prefix, dialect)]
+}
+
+/** What the answer must begin with: the caller's own prefix message, what was already received, or both one after the other. */
+export function prefixOf(call: Call): Prefix | undefined {
+  const last = call.messages.at(-1)
+  if (last?.role !== 'assistant' || last.prefix !== true) return call.prefix
+  return {
+    text: last.content + (call.prefix?.text ?? ''),
+    reasoningText: (last.reasoningText ?? '') + (call.prefix?.reasoningText ?? ''),
+  }
+}
+
+function endsInPrefix(messages: readonly Message[]): boolean {
+  const last = messages.at(-1)
+  return last?.role === 'assistant' && last.prefix === true
+}
+
+function translate(message: Message, call: Call, dialect: Dialect): WireMessage {
+  switch (message.role) {
+    case 'system':
+    case 'developer':
+      return { role: dialect.instructionRole, content: message.content }
+    case 'user':
+      return { role: 'user', content: userContent(message, dialect) }
+    case 'tool':
+      return { role: 'tool', tool_call_id: message.toolCallId, content: message.content }
+    case 'assistant':
+      return assistantTurn(message, call, dialect)
+  }
+}
+
+function assistantTurn(message: AssistantMessage, call: Call, dialect: Dialect): WireMessage {
+  const reasoning = reasoningOf(message, call, dialect)
+  const toolCalls = message.toolCalls ?? []
+  return {
+    role: 'assistant',
+    // never null: DeepSeek answers 400 "content or tool_calls must be set"
+    content: message.content,
+    ...(reasoning === undefined ? undefined : { [dialect.reasoningField]: reasoning }),
+    ...(toolCalls.length === 0 ? undefined : { tool_calls: toolCalls.map(wireToolCall) }),
+  }
+}
+
+function reasoningOf(message: AssistantMessage, call: Call, dialect: Dialect): string | undefined {
+  const { reasoningText } = message
+  switch (dialect.reasoningHistory) {
+    case 'strip':
+      return undefined
+    case 'keep':
+      return reasoningText === '' ? undefined : reasoningText
+    case 'required':
+      return reasoningText ?? ''
+    case 'required-with-tools':
+      // Without tools DeepSeek ignores the field. With tools a turn without it is a 400; only its presence is looked at, "" passes
+      // (vercel/ai#13203). Models of early 2026 ask for it wherever a turn called a tool, whatever this request offers.
+      return call.reasoning !== 'off' && (hasTools(call) || (message.toolCalls ?? []).length > 0)
+        ? (reasoningText ?? '')
+        : undefined
+  }
+}
+
+function prefixMessage(prefix: Prefix, dialect: Dialect): WireMessage {
+  const reasons = dialect.reasoningHistory !== 'strip' && prefix.reasoningText !== ''
+  return {
+    role: 'assistant',
+    content: prefix.text,
+    ...(reasons ? { [dialect.reasoningField]: prefix.reasoningText } : undefined),
+    ...dialect.prefix?.message,
+  }
+}
+
+function userContent({ content }: Extract<Message, { role: 'user' }>, dialect: Dialect): unknown {
+  if (typeof content === 'string') return content
+  // servers without eyes often take only a plain text
+  if (dialect.capabilities.images === false) return content.map(part => (part.type === 'text' ? part.text : '')).join('\n')
+  return content.map(part =>
+    part.type === 'text' ? { type: 'text', text: part.text } : { type: 'image_url', image_url: { url: part.image } },
+  )
+}
+
+function wireToolCall(call: { readonly toolCallId: string; readonly toolName: string; readonly input: unknown }): WireMessage {
+  return { id: call.toolCallId, type: 'function', function: { name: call.toolName, arguments: JSON.stringify(call.input ?? {}) } }
+}

@@ -1,0 +1,43 @@
+import type { Reasoning } from '../../contract.ts'
+import type { ReasoningSwitch } from './dialect.ts'
+
+/**
+ * One option, `reasoning: 'off' | 'low' | 'high' | 'max'`, in the words of each kind of server. The names are the server families;
+ * hosts refer to them by name.
+ */
+export const reasoningSwitches = {
+  /** DeepSeek's own: a switch, and how much. `reasoning_effort` alone would leave a disabled default disabled. */
+  deepseek: level =>
+    level === 'off' ? { thinking: { type: 'disabled' } } : { thinking: { type: 'enabled' }, reasoning_effort: level },
+  /** OpenAI and those who follow it. */
+  effort: level => ({ reasoning_effort: level === 'off' ? 'none' : level }),
+  /** Volcengine Ark: the switch only. */
+  thinkingType: level => ({ thinking: { type: level === 'off' ? 'disabled' : 'enabled' } }),
+  /** SiliconFlow and DashScope: a switch, and a budget of tokens. */
+  thinkingBudget: level =>
+    level === 'off' ? { enable_thinking: false } : { enable_thinking: true, thinking_budget: budgets[level] },
+  /**
+   * Servers that run a model's own chat template: the template's switch has the name that its author chose (`thinking` for
+   * DeepSeek, `enable_thinking` for Qwen and most others), so both are set; a template ignores what it does not know.
+   */
+  template: level => ({
+    chat_template_kwargs: { thinking: level !== 'off', enable_thinking: level !== 'off' },
+    ...effortUnlessOff(level),
+  }),
+  /** llama-server: `none` there also stops the reasoning parser from waiting for a thought. */
+  llama: level => ({
+    reasoning_effort: level === 'off' ? 'none' : level,
+    chat_template_kwargs: { enable_thinking: level !== 'off' },
+  }),
+  /** OpenRouter's common form for all models behind it; it knows no `max`. */
+  openrouter: level => ({ reasoning: level === 'off' ? { enabled: false } : { effort: level === 'max' ? 'xhigh' : level } }),
+} satisfies Record<string, ReasoningSwitch>
+
+export type ReasoningStyle = keyof typeof reasoningSwitches
+
+/** Tokens to think with. `max` is the most that SiliconFlow takes; the two others are ours. */
+const budgets = { low: 1024, high: 8192, max: 32_768 } as const satisfies Record<Exclude<Reasoning, 'off'>, number>
+
+function effortUnlessOff(level: Reasoning): { reasoning_effort?: Reasoning } {
+  return level === 'off' ? {} : { reasoning_effort: level }
+}

@@ -1,0 +1,96 @@
+import type { Call } from '../../contract.ts'
+import { ProviderError } from '../../errors.ts'
+import type { Dialect } from './dialect.ts'
+
+/** The same question, asked in a way that the server's own message says it will take. */
+export type Repair = {
+  readonly call: Call
+  readonly dialect: Dialect
+  /** The option of the input that was changed, and a sentence for `result.warnings`. */
+  readonly setting: string
+  readonly message: string
+}
+
+export type Failed = {
+  readonly call: Call
+  readonly dialect: Dialect
+  /** Reasoning was emitted, and nothing else. */
+  readonly reasoned: boolean
+}
+
+/** One second request inside the attempt, where the failure names its own cure. Undefined: none, the failure stands. */
+export function repair(error: unknown, failed: Failed): Repair | undefined {
+  if (!ProviderError.isInstance(error)) return undefined
+  if (error.reason === 'context-length') return smallerAnswer(error, failed)
+  if (error.reason === 'empty') return withoutThinking(failed)
+  return error.reason === 'invalid-request' ? (withReasoning(error, failed) ?? otherTokenLimit(error, failed)) : undefined
+}
+
+/** Less than this and the answer would be a stump. */
+const smallestAnswer = 16
+
+/** The conversation fits, only the room for the answer does not. Needs the two numbers of the server: what it takes, what the messages take. */
+function smallerAnswer(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
+  const { maxOutputTokens } = call
+  const taken = inMessages(error)
+  if (maxOutputTokens === undefined || error.contextTokens === undefined || taken === undefined) return undefined
+  const room = error.contextTokens - taken
+  if (room < smallestAnswer || room >= maxOutputTokens) return undefined
+  return {
+    call: { ...call, maxOutputTokens: room },
+    dialect,
+    setting: 'maxOutputTokens',
+    message: `The conversation leaves room for ${room} of the ${maxOutputTokens} tokens asked for: asked again with ${room}.`,
+  }
+}
+
+/** "(1000 in the messages, 4000 in the completion)" of DeepSeek, OpenAI and older vLLM; "your request has 1000 input tokens" of newer vLLM. */
+function inMessages(error: ProviderError): number | undefined {
+  const found = /(\d+) in (?:the|your) (?:messages|prompt)|has (\d+) input tokens/.exec(wordsOf(error))
+  const digits = found?.[1] ?? found?.[2]
+  return digits === undefined ? undefined : Number(digits)
+}
+
+/** DeepSeek's 400 where an earlier turn has no reasoning_content (R127, R128), at a host of which we did not know that it asks for it. */
+function withReasoning(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
+  const names = /reasoning_content/.test(wordsOf(error)) && /passed back|missing/i.test(wordsOf(error))
+  if (!names || dialect.reasoningHistory === 'required') return undefined
+  return {
+    call,
+    dialect: { ...dialect, reasoningHistory: 'required', reasoningField: 'reasoning_content' },
+    setting: 'messages',
+    message: 'The server wants the reasoning of every earlier turn: asked again with it, empty where none is known.',
+  }
+}
+
+/** "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", or the other way round. */
+function otherTokenLimit(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
+  const other = dialect.tokenLimit === 'max_tokens' ? 'max_completion_tokens' : 'max_tokens'
+  const words = wordsOf(error)
+  if (call.maxOutputTokens === undefined || !new RegExp(`'${dialect.tokenLimit}'.*not supported.*'${other}'`).test(words))
+    return undefined
+  return {
+    call,
+    dialect: { ...dialect, tokenLimit: other },
+    setting: 'maxOutputTokens',
+    message: `The server wants ${other}: asked again with it.`,
+  }
+}
+
+/**
+ * The model thought, stopped, and said nothing (R39). No text was emitted, so nothing can be doubled; what a reader of `stream()` saw
+ * of the reasoning was this model's own, and the answer that follows is too.
+ */
+function withoutThinking({ call, dialect, reasoned }: Failed): Repair | undefined {
+  if (!reasoned || call.reasoning === 'off' || dialect.reasoning === undefined) return undefined
+  return {
+    call: { ...call, reasoning: 'off' },
+    dialect,
+    setting: 'reasoning',
+    message: 'The model only thought and gave no answer: asked again with reasoning off.',
+  }
+}
+
+function wordsOf(error: ProviderError): string {
+  return `${error.message}\n${error.body ?? ''}`
+}

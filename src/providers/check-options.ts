@@ -1,0 +1,119 @@
+/** Says no to one option by throwing a `TypeError` that begins with its name. */
+export type Check = (value: unknown, name: string) => void
+
+export type Checks = Readonly<Record<string, Check>>
+
+/**
+ * Checks what a person wrote, by hand: a schema library at this place would make the import of the whole package slower.
+ * `undefined` is the same as not given. No value is ever part of a message: it may be a key.
+ */
+export function checkOptions(options: unknown, checks: Checks, service: string): void {
+  if (!isRecord(options))
+    throw new TypeError(`${service}: options must be an object like { baseURL: '...' }, not ${kindOf(options)}.`)
+  for (const [name, value] of Object.entries(options)) {
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined
+    if (check === undefined)
+      throw new TypeError(`${service}: there is no option '${name}'.${suggestion(name, Object.keys(checks))}`)
+    if (value !== undefined) check(value, `${service}: ${name}`)
+  }
+}
+
+export const text: Check = (value, name) => {
+  if (typeof value !== 'string' || value === '')
+    throw new TypeError(`${name} must be a text that is not empty, not ${kindOf(value)}.`)
+}
+
+export const flag: Check = (value, name) => {
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, not ${kindOf(value)}.`)
+}
+
+export const callback: Check = (value, name) => {
+  if (typeof value !== 'function') throw new TypeError(`${name} must be a function, not ${kindOf(value)}.`)
+}
+
+export const count: Check = (value, name) => {
+  if (!Number.isInteger(value) || (value as number) < 0)
+    throw new TypeError(`${name} must be a whole number, 0 or more, not ${kindOf(value)}.`)
+}
+
+/** `Infinity` turns a clock off. */
+export const milliseconds: Check = (value, name) => {
+  if (typeof value !== 'number' || !(value >= 0))
+    throw new TypeError(`${name} must be milliseconds, 0 or more, not ${kindOf(value)}.`)
+}
+
+export const amount: Check = (value, name) => {
+  if (typeof value !== 'number' || !(value >= 0) || value === Infinity) {
+    throw new TypeError(`${name} must be US dollars per million tokens, 0 or more, not ${kindOf(value)}.`)
+  }
+}
+
+export const record: Check = (value, name) => {
+  if (!isRecord(value)) throw new TypeError(`${name} must be an object, not ${kindOf(value)}.`)
+}
+
+export const list: Check = (value, name) => {
+  if (!Array.isArray(value)) throw new TypeError(`${name} must be a list, not ${kindOf(value)}.`)
+}
+
+/** An object whose own fields are checked too. */
+export function group(checks: Checks): Check {
+  return (value, name) => {
+    record(value, name)
+    checkOptions(value, checks, name)
+  }
+}
+
+export function oneOf(...allowed: readonly string[]): Check {
+  return (value, name) => {
+    if (typeof value === 'string' && allowed.includes(value)) return
+    const written = allowed.map(one => `'${one}'`).join(', ')
+    throw new TypeError(`${name} must be one of ${written}${typeof value === 'string' ? '' : `, not ${kindOf(value)}`}.`)
+  }
+}
+
+/** Passes what one of the two passes; the message is the second's. */
+export function either(first: Check, second: Check): Check {
+  return (value, name) => {
+    try {
+      first(value, name)
+    } catch {
+      second(value, name)
+    }
+  }
+}
+
+/** ` Did you mean 'apiKey'?`, or all names where nothing is near. */
+export function suggestion(name: string, known: readonly string[]): string {
+  const [nearest] = known
+    .map(one => ({ one, steps: distance(name.toLowerCase(), one.toLowerCase()) }))
+    .toSorted((a, b) => a.steps - b.steps)
+  if (nearest !== undefined && nearest.steps <= Math.max(2, Math.floor(name.length / 3))) return ` Did you mean '${nearest.one}'?`
+  return ` Known are: ${known.join(', ')}.`
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (value === '') return 'an empty text'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'number') return String(value)
+  if (typeof value === 'string') return 'a text'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+/** Levenshtein: how many letters must be added, taken away or changed. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (const [i, letter] of [...from].entries()) {
+    const next = [i + 1]
+    for (const [j, other] of [...to].entries()) {
+      next.push(Math.min((row[j] ?? 0) + (letter === other ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[to.length] ?? 0
+}

@@ -1,0 +1,117 @@
+import type { Call, Target } from '../contract.ts'
+import type { Dialect, Warn } from './chat-completions/dialect.ts'
+import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
+import { prefixOf } from './chat-completions/history.ts'
+import { chatCompletions } from './chat-completions/provider.ts'
+import { reasoningSwitches } from './chat-completions/reasoning.ts'
+import { text } from './check-options.ts'
+import { deepseekEndpoint } from './deepseek-endpoint.ts'
+import { adaptStrictTools } from './deepseek-tools.ts'
+import { priceOf } from './prices.ts'
+import type { ServiceOptions } from './target.ts'
+import { createTarget, modelAndOptions, serviceChecks } from './target.ts'
+
+/** Any id is passed on; these are known. */
+export type DeepSeekModel = 'deepseek-flash' | 'deepseek-v4-pro' | (string & {})
+
+export type DeepSeekOptions = ServiceOptions & {
+  /** Your end user's id, up to 512 characters: separates content safety, cache and scheduling per user. Not a name or an address. */
+  readonly userId?: string | undefined
+}
+
+const defaultModel = 'deepseek-flash'
+
+/**
+ * DeepSeek's own API. The key is `apiKey` or DEEPSEEK_API_KEY. It thinks unless `reasoning: 'off'` is asked for.
+ *
+ * @example
+ * deepseek()
+ * deepseek('deepseek-v4-pro', { retry: 0 })
+ */
+export function deepseek(options?: DeepSeekOptions): Target
+export function deepseek(model?: DeepSeekModel, options?: DeepSeekOptions): Target
+export function deepseek(first?: DeepSeekModel | DeepSeekOptions, second?: DeepSeekOptions): Target {
+  const checks = { ...serviceChecks, userId: text }
+  const { model, options } = modelAndOptions<DeepSeekOptions>(first, second, { model: defaultModel, service: 'deepseek', checks })
+  refuseOldName(model)
+  const userId = options.userId === undefined ? undefined : { user_id: options.userId }
+  const provider = chatCompletions(dialectOf(model), {
+    endpoint: deepseekEndpoint(options),
+    stream: options.stream ?? true,
+    extraBody: { ...userId, ...options.extraBody },
+  })
+  return createTarget(provider, model, { ...options, price: options.price ?? priceOf(model) })
+}
+
+function dialectOf(model: string): Dialect {
+  return {
+    ...plainDialect,
+    service: 'deepseek',
+    capabilities: {
+      tools: true,
+      images: model !== 'deepseek-v4-pro',
+      reasoning: true,
+      output: 'json-object',
+      prefix: true,
+      contextTokens: 1_048_576,
+    },
+    reasoning: reasoningSwitches.deepseek,
+    reasoningHistory: 'required-with-tools',
+    prefix: { message: { prefix: true }, body: {} },
+    adapt,
+    reroute: (baseURL, call) => (needsBeta(call) ? betaOf(baseURL) : baseURL),
+  }
+}
+
+/** Gone since 2026-07-24: a request would only cost an attempt. */
+function refuseOldName(model: string): void {
+  const replaced = {
+    'deepseek-chat': "deepseek('deepseek-flash') and call it with reasoning: 'off'",
+    'deepseek-reasoner': "deepseek('deepseek-flash') and call it with reasoning: 'high', which is its default",
+  }
+  if (model !== 'deepseek-chat' && model !== 'deepseek-reasoner') return
+  throw new TypeError(`deepseek: the model '${model}' can no longer be reached since 2026-07-24. Write ${replaced[model]}.`)
+}
+
+/** What DeepSeek ignores or refuses, depending on whether it thinks. */
+function adapt(call: Call, warn: Warn): Call {
+  const switched = thinkingDisabledBy(call.extraBody) ? { ...call, reasoning: 'off' as const } : call
+  const seedless = without(switched, 'seed', { warn, reason: 'DeepSeek takes no seed: it was left out.' })
+  const tooled = adaptStrictTools(seedless, warn)
+  return tooled.reasoning === 'off' ? notThinking(tooled, warn) : thinking(tooled, warn)
+}
+
+function thinking(call: Call, warn: Warn): Call {
+  const reason = 'DeepSeek takes no temperature while it thinks: it was left out. reasoning: "off" makes it count.'
+  const cold = without(call, 'temperature', { warn, reason })
+  if (call.topP !== undefined && call.topP < 0.95) warn('topP', 'DeepSeek raises topP to 0.95 while it thinks.')
+  if (!hasTools(call) || call.toolChoice === undefined || call.toolChoice === 'auto' || call.toolChoice === 'none') return cold
+  // a forced tool is a 400 while it thinks
+  warn(
+    'toolChoice',
+    'DeepSeek cannot be made to call a tool while it thinks: sent as "auto". reasoning: "off" makes it possible.',
+  )
+  return { ...cold, toolChoice: 'auto' }
+}
+
+function notThinking(call: Call, warn: Warn): Call {
+  return without(call, 'topP', { warn, reason: 'DeepSeek has topP fixed at 1 while it does not think: it was left out.' })
+}
+
+function thinkingDisabledBy(extraBody: Call['extraBody']): boolean {
+  const switched = extraBody?.['thinking']
+  const disabled = typeof switched === 'object' && switched !== null && 'type' in switched && switched.type === 'disabled'
+  return disabled || extraBody?.['reasoning_effort'] === 'none'
+}
+
+/** Prefix completion and strict tools are served under /beta only; elsewhere `prefix` is ignored with a 200, which glues two answers. */
+function needsBeta(call: Call): boolean {
+  return prefixOf(call) !== undefined || Object.values(call.tools ?? {}).some(tool => tool.strict === true)
+}
+
+/** /beta stands beside /v1, not below it. */
+function betaOf(baseURL: string): string {
+  const url = new URL(baseURL)
+  url.pathname = `${url.pathname.replace(/\/+$/, '').replace(/\/(?:v1|beta)$/, '')}/beta`
+  return url.href
+}

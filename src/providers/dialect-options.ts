@@ -1,0 +1,76 @@
+import type { Capabilities } from '../contract.ts'
+import type { Dialect } from './chat-completions/dialect.ts'
+import { plainDialect } from './chat-completions/dialect.ts'
+import type { FailureRule } from './chat-completions/failure.ts'
+import type { ReasoningStyle } from './chat-completions/reasoning.ts'
+import { reasoningSwitches } from './chat-completions/reasoning.ts'
+import { callback, count, flag, group, list, oneOf, record } from './check-options.ts'
+
+/** How a server's dialect differs from plain chat completions. All optional: what is not said is taken as plain. */
+export type DialectOptions = {
+  /** What the server and its model can do. Undefined = not known, and then it is tried. */
+  readonly capabilities?: Capabilities | undefined
+  /** How `reasoning: 'off' | 'low' | 'high' | 'max'` is written. @default none: the option gives a warning */
+  readonly reasoningStyle?: ReasoningStyle | undefined
+  /** What becomes of the reasoning of earlier turns. @default 'strip' */
+  readonly reasoningHistory?: Dialect['reasoningHistory'] | undefined
+  /** Its name in the turns we send. @default 'reasoning_content' */
+  readonly reasoningField?: Dialect['reasoningField'] | undefined
+  /** @default 'max_tokens' */
+  readonly tokenLimit?: Dialect['tokenLimit'] | undefined
+  /** The role of `system` and `developer` messages. @default 'system' */
+  readonly instructionRole?: Dialect['instructionRole'] | undefined
+  /** `<think>` tags stand in the content and are reasoning. @default false */
+  readonly thinkTags?: boolean | undefined
+  /** Ask for the usage of a stream with `stream_options`. @default true */
+  readonly streamUsage?: boolean | undefined
+  /** Fields that make the server go on from the last message. Sets the capability `prefix`. @default none */
+  readonly prefix?:
+    | { readonly message?: Readonly<Record<string, unknown>>; readonly body?: Readonly<Record<string, unknown>> }
+    | undefined
+  /** Failures in this server's own words, looked at before the common rules. */
+  readonly failureRules?: readonly FailureRule[] | undefined
+  /** The sentence that asks for JSON where the server cannot be held to a schema. */
+  readonly jsonInstruction?: Dialect['jsonInstruction'] | undefined
+}
+
+export const dialectChecks = {
+  capabilities: group({
+    stream: flag,
+    tools: flag,
+    images: flag,
+    reasoning: flag,
+    output: oneOf('json-schema', 'strict-tool', 'json-object', 'prompt'),
+    prefix: flag,
+    contextTokens: count,
+  }),
+  reasoningStyle: oneOf(...Object.keys(reasoningSwitches)),
+  reasoningHistory: oneOf('strip', 'keep', 'required-with-tools', 'required'),
+  reasoningField: oneOf('reasoning_content', 'reasoning'),
+  tokenLimit: oneOf('max_tokens', 'max_completion_tokens'),
+  instructionRole: oneOf('system', 'developer'),
+  thinkTags: flag,
+  streamUsage: flag,
+  prefix: group({ message: record, body: record }),
+  failureRules: list,
+  jsonInstruction: callback,
+}
+
+export function dialectOf(options: DialectOptions & { readonly name: string }): Dialect {
+  const { capabilities, reasoningStyle, prefix, name } = options
+  return {
+    ...plainDialect,
+    service: name,
+    capabilities: { ...capabilities, ...(prefix === undefined ? undefined : { prefix: true }) },
+    reasoning: reasoningStyle === undefined ? undefined : reasoningSwitches[reasoningStyle],
+    reasoningHistory: options.reasoningHistory ?? plainDialect.reasoningHistory,
+    reasoningField: options.reasoningField ?? plainDialect.reasoningField,
+    tokenLimit: options.tokenLimit ?? plainDialect.tokenLimit,
+    instructionRole: options.instructionRole ?? plainDialect.instructionRole,
+    streamUsage: options.streamUsage ?? plainDialect.streamUsage,
+    jsonInstruction: options.jsonInstruction ?? plainDialect.jsonInstruction,
+    thinkTags: options.thinkTags,
+    failureRules: options.failureRules,
+    prefix: prefix === undefined ? undefined : { message: prefix.message ?? {}, body: prefix.body ?? {} },
+  }
+}

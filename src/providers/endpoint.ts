@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto'
+import type { Failure } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
+import type { Connections } from '../http/connections.ts'
+import { createConnections } from '../http/connections.ts'
+import type { ServiceOptions } from './target.ts'
+
+/** Where a service is and who asks there: resolved once, when a target is made. */
+export type Endpoint = {
+  readonly service: string
+  readonly baseURL: string
+  /** What every request carries: content type, the key, the user's own headers. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly identity: { readonly origin: string; readonly credential: string }
+  readonly connections: Connections
+  /** What is wrong with the key, in a sentence; undefined when nothing is. */
+  readonly missingKey: string | undefined
+}
+
+export type EndpointDefaults = {
+  readonly service: string
+  readonly baseURL?: string | undefined
+  /** The environment variables that may hold the key: the first that is set is taken. */
+  readonly keyVariables?: readonly string[] | undefined
+  /** Without a key nothing is sent. @default true where a variable is named */
+  readonly keyNeeded?: boolean | undefined
+  /** The header that carries the key. @default 'authorization', as a bearer token */
+  readonly keyHeader?: string | undefined
+}
+
+export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaults): Endpoint {
+  const { service, keyVariables = [], keyNeeded = keyVariables.length > 0, keyHeader = 'authorization' } = defaults
+  const baseURL = checkedURL(options.baseURL ?? defaults.baseURL, service)
+  const key = keyOf(options, keyVariables, service)
+  const own = checkedHeaders(options.headers ?? {}, service)
+  const withKey = key === undefined ? own : { [keyHeader]: keyHeader === 'authorization' ? `Bearer ${key}` : key, ...own }
+  const hasKey = Object.hasOwn(withKey, keyHeader)
+  const variable = keyVariables[0]
+  return {
+    service,
+    baseURL,
+    headers: { 'content-type': 'application/json', ...withKey },
+    identity: { origin: new URL(baseURL).origin, credential: digest(withKey[keyHeader] ?? '') },
+    connections: createConnections(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
+    missingKey:
+      hasKey || !keyNeeded
+        ? undefined
+        : `There is no key for ${service}: ${variable === undefined ? '' : `set ${variable} in the environment or `}give ${service} the option apiKey.`,
+  }
+}
+
+/** The failure of a target that has no key: it is skipped, and the chain goes on. */
+export function missingKeyFailure(endpoint: Endpoint, model: string): Failure | undefined {
+  if (endpoint.missingKey === undefined) return undefined
+  return new ProviderError(endpoint.missingKey, { reason: 'authentication', provider: endpoint.service, model })
+}
+
+/** Puts a path behind a base URL; a query of the base URL (`?api-version=...`) stays at the end. */
+export function urlOf(baseURL: string, path: string): string {
+  const url = new URL(baseURL)
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`
+  return url.href
+}
+
+/** The server's root: local servers answer `/metrics` and the like beside `/v1`, not below it. */
+export function rootOf(baseURL: string): string {
+  const url = new URL(baseURL)
+  url.pathname = url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')
+  return url.href
+}
+
+function checkedURL(baseURL: string | undefined, service: string): string {
+  if (baseURL === undefined)
+    throw new TypeError(`${service}: baseURL is missing: where is the server? Write { baseURL: 'http://host:8000/v1' }.`)
+  const url = URL.parse(baseURL)
+  // 'localhost:8000' parses as a URL of the scheme 'localhost:'
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new TypeError(`${service}: baseURL must begin with http:// or https://, for example 'http://127.0.0.1:8000/v1'.`)
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new TypeError(`${service}: baseURL holds a user or a password: give them in the option headers or as apiKey instead.`)
+  }
+  return baseURL
+}
+
+function keyOf(options: ServiceOptions, keyVariables: readonly string[], service: string): string | undefined {
+  if (options.apiKey !== undefined && options.apiKey !== '') return checkedKey(options.apiKey, `${service}: apiKey`)
+  for (const variable of keyVariables) {
+    const value = process.env[variable]
+    if (value !== undefined && value !== '') return checkedKey(value, `${service}: the environment variable ${variable}`)
+  }
+  return undefined
+}
+
+/** A key read from a file often ends in a newline, which no header may carry. The message never shows the value. */
+function checkedKey(key: string, name: string): string {
+  if (/^[\x21-\x7e]+$/.test(key)) return key
+  throw new TypeError(
+    `${name} holds a space, a line break or another character that a key cannot have: remove it (a file read as a key often ends in a newline: .trim()).`,
+  )
+}
+
+function checkedHeaders(headers: Readonly<Record<string, string>>, service: string): Record<string, string> {
+  const checked: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
+      throw new TypeError(`${service}: headers: '${name}' is not a name that a header may have.`)
+    // eslint-disable-next-line no-control-regex -- control characters are what is looked for: a line break would start another header
+    if (typeof value !== 'string' || /[\0-\x08\x0a-\x1f\x7f]|[^\0-\xff]/.test(value)) {
+      throw new TypeError(`${service}: headers: the value of '${name}' must be a text on one line, in Latin letters.`)
+    }
+    checked[name.toLowerCase()] = value
+  }
+  return checked
+}
+
+function digest(key: string): string {
+  return createHash('sha256').update(key).digest('hex').slice(0, 12)
+}

@@ -1,0 +1,37 @@
+import type { Target } from '../contract.ts'
+import { chatCompletions } from './chat-completions/provider.ts'
+import { text } from './check-options.ts'
+import type { DialectOptions } from './dialect-options.ts'
+import { dialectChecks, dialectOf } from './dialect-options.ts'
+import { createEndpoint } from './endpoint.ts'
+import type { ServiceOptions } from './target.ts'
+import { checkedModel, createTarget, modelAndOptions, serviceChecks } from './target.ts'
+
+export type OpenAICompatibleOptions = ServiceOptions &
+  DialectOptions & {
+    readonly baseURL: string
+    /** How the target is called in results, events and errors. @default 'openai-compatible' */
+    readonly name?: string | undefined
+    /** The environment variable that holds the key. With it, a target without a key is skipped. @default none: no key is needed */
+    readonly keyVariable?: string | undefined
+  }
+
+/**
+ * Any server that speaks chat completions.
+ *
+ * @example
+ * openaiCompatible('my-model', { name: 'gateway', baseURL: 'https://llm.example.com/v1', apiKey })
+ */
+export function openaiCompatible(model: string, options: OpenAICompatibleOptions): Target {
+  const service = 'openaiCompatible'
+  const checks = { ...serviceChecks, ...dialectChecks, name: text, keyVariable: text }
+  checkedModel(model, service)
+  modelAndOptions(model, options, { model, service, checks })
+  const { name = 'openai-compatible', keyVariable } = options
+  const provider = chatCompletions(dialectOf({ ...options, name }), {
+    endpoint: createEndpoint(options, { service: name, keyVariables: keyVariable === undefined ? [] : [keyVariable] }),
+    stream: options.stream ?? true,
+    extraBody: options.extraBody,
+  })
+  return createTarget(provider, model, options)
+}

@@ -1,0 +1,61 @@
+import type { Call, Target } from '../contract.ts'
+import type { Dialect, Warn } from './chat-completions/dialect.ts'
+import { hasTools, plainDialect } from './chat-completions/dialect.ts'
+import { chatCompletions } from './chat-completions/provider.ts'
+import { reasoningSwitches } from './chat-completions/reasoning.ts'
+import { createEndpoint } from './endpoint.ts'
+import { priceOf } from './prices.ts'
+import type { ServiceOptions } from './target.ts'
+import { createTarget, modelAndOptions, serviceChecks } from './target.ts'
+
+/** Any id is passed on; these are known. */
+export type OpenAIModel = 'gpt-6-luna' | 'gpt-6-sol' | 'gpt-6-astra' | 'gpt-5.6-luna' | 'gpt-5.4-nano' | (string & {})
+
+export type OpenAIOptions = ServiceOptions
+
+const defaultModel = 'gpt-6-luna'
+
+/**
+ * OpenAI's chat completions. The key is `apiKey` or OPENAI_API_KEY.
+ *
+ * @example
+ * openai()
+ * openai('gpt-6-sol', { timeout: { firstChunkMs: 20_000 } })
+ */
+export function openai(options?: OpenAIOptions): Target
+export function openai(model?: OpenAIModel, options?: OpenAIOptions): Target
+export function openai(first?: OpenAIModel | OpenAIOptions, second?: OpenAIOptions): Target {
+  const { model, options } = modelAndOptions<OpenAIOptions>(first, second, {
+    model: defaultModel,
+    service: 'openai',
+    checks: serviceChecks,
+  })
+  const provider = chatCompletions(dialect, {
+    endpoint: createEndpoint(options, {
+      service: 'openai',
+      baseURL: 'https://api.openai.com/v1',
+      keyVariables: ['OPENAI_API_KEY'],
+    }),
+    stream: options.stream ?? true,
+    extraBody: options.extraBody,
+  })
+  return createTarget(provider, model, { ...options, price: options.price ?? priceOf(model) })
+}
+
+const dialect: Dialect = {
+  ...plainDialect,
+  service: 'openai',
+  capabilities: { tools: true, images: true, reasoning: true, output: 'json-schema', prefix: false },
+  instructionRole: 'developer',
+  tokenLimit: 'max_completion_tokens',
+  reasoning: reasoningSwitches.effort,
+  reasoningHistory: 'strip',
+  adapt,
+}
+
+/** The gpt-6 family calls functions in chat completions only with `reasoning_effort: "none"` (its model page). */
+function adapt(call: Call, warn: Warn): Call {
+  if (!hasTools(call) || call.reasoning === 'off' || !/^gpt-6\b/.test(call.model)) return call
+  warn('reasoning', `${call.model} can call tools in chat completions only without reasoning: sent with reasoning "off".`)
+  return { ...call, reasoning: 'off' }
+}

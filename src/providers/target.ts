@@ -1,0 +1,96 @@
+import type { Dispatcher } from 'undici'
+import type { Provider, Target } from '../contract.ts'
+import type { Checks } from './check-options.ts'
+import {
+  amount,
+  callback,
+  checkOptions,
+  count,
+  either,
+  flag,
+  group,
+  isRecord,
+  milliseconds,
+  record,
+  text,
+} from './check-options.ts'
+
+/** What every step of a chain can be given, whatever the service. */
+export type TargetOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when'>
+
+/** What every service that is reached over HTTP can be given. */
+export type ServiceOptions = TargetOptions & {
+  /** The key. @default the service's environment variable, read when the target is made; without any key the target is skipped */
+  readonly apiKey?: string | undefined
+  /** Where the service is, taken as it is: no `/v1` is put behind it. `http:` or `https:`. @default the service's own address */
+  readonly baseURL?: string | undefined
+  /** Headers for every request, over ours. Names are not case-sensitive. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Any undici dispatcher (an agent, a proxy, a mock) in place of our own pool. It is never closed by us. */
+  readonly dispatcher?: Dispatcher | undefined
+  /** Top-level fields for every request body, over what we write; `undefined` removes a field. `extraBody` of a call comes after it. */
+  readonly extraBody?: Readonly<Record<string, unknown>> | undefined
+  /** `false` for a server or an account that cannot stream: asks for JSON and gives the whole text at once. @default true */
+  readonly stream?: boolean | undefined
+}
+
+export const targetChecks = {
+  retry: either(
+    count,
+    group({ maxRetries: count, baseDelayMs: milliseconds, maxDelayMs: milliseconds, waitForMs: milliseconds }),
+  ),
+  timeout: group({
+    connectMs: milliseconds,
+    headersMs: milliseconds,
+    firstChunkMs: milliseconds,
+    queuedMs: milliseconds,
+    chunkMs: milliseconds,
+    totalMs: milliseconds,
+  }),
+  price: group({ input: amount, cachedInput: amount, output: amount }),
+  when: callback,
+} satisfies Checks
+
+export const serviceChecks = {
+  ...targetChecks,
+  apiKey: (value, name) => {
+    if (typeof value !== 'string') throw new TypeError(`${name} must be a text.`)
+  },
+  baseURL: text,
+  headers: record,
+  dispatcher: (value, name) => {
+    if (!isRecord(value) || typeof value['dispatch'] !== 'function')
+      throw new TypeError(`${name} must be an undici Dispatcher, for example new Agent().`)
+  },
+  extraBody: record,
+  stream: flag,
+} satisfies Checks
+
+/** Services take `(model, options)`, and `(options)` alone where a model is known. */
+export function modelAndOptions<Options extends object>(
+  first: string | Options | undefined,
+  second: Options | undefined,
+  known: { readonly model: string; readonly service: string; readonly checks: Checks },
+): { readonly model: string; readonly options: Options } {
+  const options = (typeof first === 'object' ? first : second) ?? ({} as Options)
+  checkOptions(options, known.checks, known.service)
+  const model = typeof first === 'object' ? known.model : (first ?? known.model)
+  return { model: checkedModel(model, known.service), options }
+}
+
+export function checkedModel(model: unknown, service: string): string {
+  if (typeof model === 'string' && model !== '') return model
+  throw new TypeError(`${service}: the model must be a text that is not empty, for example ${service}('name-of-the-model').`)
+}
+
+export function createTarget(provider: Provider, model: string, options: TargetOptions): Target {
+  const { retry, timeout, price, when } = options
+  return {
+    provider,
+    model,
+    ...(retry === undefined ? undefined : { retry }),
+    ...(timeout === undefined ? undefined : { timeout }),
+    ...(price === undefined ? undefined : { price }),
+    ...(when === undefined ? undefined : { when }),
+  }
+}
