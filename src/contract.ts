@@ -239,7 +239,7 @@ export type Target = {
   /** A number is short for `{ maxRetries }`. 0 means exactly one attempt. */
   readonly retry?: number | Partial<RetrySettings> | undefined
   readonly timeout?: Partial<TimeoutSettings> | undefined
-  /** US dollars per million tokens; without it the target costs nothing. */
+  /** US dollars per million tokens. Undefined = not known, and then no hedge goes there unless hedging was asked for. */
   readonly price?: Price | undefined
   /** Nothing is sent to this target unless it answers true: no attempt, no hedge, no probe. */
   readonly when?: ((call: Call) => boolean) | undefined
@@ -301,7 +301,7 @@ export type ClientEvent = { readonly at: number } & (
   | (OfAttempt & { readonly type: 'attempt-queued' })
   | (OfAttempt & { readonly type: 'attempt-end'; readonly record: AttemptRecord })
   /** A target that was not asked, and why. */
-  | (Omit<OfAttempt, 'attempt'> & { readonly type: 'target-skip'; readonly reason: FailureReason; readonly message: string })
+  | (Omit<OfAttempt, 'attempt'> & { readonly type: 'target-skip'; readonly reason: FailureReason | undefined; readonly message: string })
   /** Told before the wait begins. */
   | (OfAttempt & { readonly type: 'wait'; readonly waitMs: number; readonly reason: FailureReason })
   /** From now on what is received belongs to the caller. */
@@ -333,3 +333,28 @@ export type ClientEvent = { readonly at: number } & (
 )
 
 export type EventListener = (event: ClientEvent) => void
+
+// ---- where answers end up
+
+/**
+ * The commit of a call: what `generate()` and `stream()` differ in. The walk asks it for a fresh fold for every attempt, so that no
+ * state of one attempt reaches another.
+ */
+export type Sink<Answer> = {
+  /** When what was received becomes the caller's. */
+  readonly commitsAt: 'first-content' | 'whole'
+  begin(target: { readonly provider: Provider; readonly model: string; readonly targetIndex: number; readonly attempt: number }): Fold<Answer>
+  /** May another attempt be made after this failure? No, when the caller already holds a part that cannot be taken back. */
+  mayGoOn(failure: Failure): boolean
+}
+
+/** What one attempt's events are folded into. */
+export type Fold<Answer> = {
+  /** What the caller already holds: the provider goes on from there. */
+  readonly prefix?: Prefix | undefined
+  /** Answers `false` while the reader is behind. */
+  emit(event: ProviderEvent): boolean
+  onDrain(listener: () => void): void
+  /** The provider is done: the whole valid answer, or a `ProviderError` that says what is wrong with it. */
+  finish(): Answer | Promise<Answer>
+}

@@ -1,0 +1,128 @@
+import type { AttemptRecord, Call, Failure, FailureReason } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
+import { longestTimerMs } from './clocks.ts'
+import type { Permit } from '../health/health.ts'
+import type { ChainTarget, Walk } from './state.ts'
+
+/** Whom to ask next, with the permit to do so, and who is asked beside it only to learn whether it is back. */
+export type Choice = {
+  readonly target: ChainTarget
+  readonly permit: Permit
+  readonly probes: readonly { readonly target: ChainTarget; readonly permit: Permit }[]
+}
+
+/** With less time left than this, or a twentieth of the call's time where that is less, only the last target is asked. */
+const leastMs = 3_000
+
+/**
+ * The first target in order that may be asked now. Targets on probation get a shadow probe beside the real attempt; when nobody else
+ * can be asked, the real attempt is the probe.
+ *
+ * @param besides somebody is being asked already, and this is to be a second one
+ */
+export function choose<Answer>(walk: Walk<Answer>, besides: boolean): Choice | undefined {
+  const onProbation: ChainTarget[] = []
+  const hurried = isHurried(walk)
+  for (const target of walk.targets) {
+    const refusal = refusalOf(walk, target)
+    if (refusal !== undefined) skip(walk, target, refusal)
+    if (!isCandidate(walk, target) || (hurried && othersLeft(walk, target))) continue
+    const standing = target.health.check()
+    if (standing.state === 'shut') {
+      skip(walk, target, { reason: standing.reason, message: standing.message, retryAfterMs: standing.openAt - walk.clock.now() })
+      continue
+    }
+    if (standing.state === 'probation') {
+      onProbation.push(target)
+      continue
+    }
+    if (tooSlow(walk, target)) continue
+    const permit = target.health.enter(besides ? 'hedge' : 'call')
+    if (permit !== undefined) return { target, permit, probes: besides ? [] : probe(onProbation) }
+  }
+  if (besides) return undefined
+  for (const target of onProbation) {
+    const permit = target.health.enter('probe')
+    if (permit !== undefined) return { target, permit, probes: [] }
+  }
+  return undefined
+}
+
+/** Whether another target than this one might still be asked in this call, now or soon. */
+export function othersLeft<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
+  return walk.targets.some(other => other !== target && isCandidate(walk, other) && other.health.check().state === 'ready')
+}
+
+/** The targets that are shut now and could open before the deadline, and the one that opens first. */
+export function openings<Answer>(walk: Walk<Answer>): {
+  readonly candidates: readonly ChainTarget[]
+  readonly soonest: { readonly target: ChainTarget; readonly waitMs: number; readonly reason: FailureReason } | undefined
+} {
+  const now = walk.clock.now()
+  const candidates: ChainTarget[] = []
+  let soonest: { target: ChainTarget; waitMs: number; reason: FailureReason } | undefined
+  for (const target of walk.targets) {
+    if (!isCandidate(walk, target)) continue
+    const standing = target.health.check()
+    const openAt = standing.state === 'shut' ? standing.openAt : now
+    // a slot that is taken has no time of its own, but may be free at any moment
+    const waitMs = openAt === Infinity ? Math.min(longestTimerMs, walk.deadline - now - 1) : Math.max(0, openAt - now)
+    if (now + waitMs >= walk.deadline) continue
+    candidates.push(target)
+    const reason = standing.state === 'shut' ? standing.reason : 'overloaded'
+    if (soonest === undefined || waitMs < soonest.waitMs) soonest = { target, waitMs, reason }
+  }
+  return { candidates, soonest }
+}
+
+/** Not done with, not being asked, and allowed to have this call. */
+function isCandidate<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
+  if (walk.spent[target.targetIndex] === true) return false
+  for (const leg of walk.legs) if (leg.target === target && leg.end === undefined) return false
+  return refusalOf(walk, target) === undefined
+}
+
+/** Why a target cannot have this call, found out without a request and once a call. */
+function refusalOf<Answer>(walk: Walk<Answer>, target: ChainTarget): Partial<Failure> | undefined {
+  if (target.when === undefined && target.provider.refuse === undefined) return undefined
+  const { targetIndex } = target
+  if (!(targetIndex in walk.refusals)) walk.refusals[targetIndex] = findRefusal(walk.callTo(target), target)
+  return walk.refusals[targetIndex]
+}
+
+function findRefusal(call: Call, target: ChainTarget): Partial<Failure> | undefined {
+  if (target.when !== undefined && !target.when(call)) return { message: 'Its `when` condition does not allow this call.' }
+  return target.provider.refuse?.(call)
+}
+
+function probe(targets: readonly ChainTarget[]): Choice['probes'] {
+  return targets.flatMap(target => {
+    const permit = target.health.enter('probe')
+    return permit === undefined ? [] : [{ target, permit }]
+  })
+}
+
+function isHurried<Answer>(walk: Walk<Answer>): boolean {
+  const least = Math.min(leastMs, (walk.deadline - walk.startedAt) / 20)
+  return walk.deadline - walk.clock.now() < least
+}
+
+/** Its first token usually comes later than the call's end, and somebody else could be quicker. */
+function tooSlow<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
+  const usual = target.health.firstChunk()?.p50
+  return usual !== undefined && usual * 1.3 > walk.deadline - walk.clock.now() && othersLeft(walk, target)
+}
+
+/** Notes once a call that a target was not asked, and why. */
+function skip<Answer>(walk: Walk<Answer>, target: ChainTarget, refusal: Partial<Failure>): void {
+  const { provider, model, targetIndex } = target
+  const { reason, message = 'It cannot take this call.' } = refusal
+  if (walk.skipped[targetIndex] === true) return
+  walk.skipped[targetIndex] = true
+  const of = { provider: provider.name, model, targetIndex }
+  const nothing = { status: undefined, clock: undefined, requestId: undefined, firstChunkMs: undefined, usage: undefined }
+  const record: AttemptRecord = { ...of, ...nothing, attempt: 0, outcome: 'skipped', reason, message, waitMs: 0, durationMs: 0, chunks: 0 }
+  walk.trail.push({ record: () => record })
+  walk.tell({ type: 'target-skip', at: walk.clock.now(), callId: walk.callId, ...of, reason, message })
+  if (reason !== undefined) walk.failures.push(new ProviderError(message, { ...refusal, reason, provider: provider.name, model }))
+}

@@ -1,0 +1,74 @@
+import type { Call, Price } from '../contract.ts'
+import type { Hedge, HedgeSettings, Lateness, Leg, Walk } from './state.ts'
+
+/** Samples from which on a target's own p98 is trusted. */
+const knownFrom = 20
+/** Hedges that may follow each other after a quiet time. */
+const burst = 5
+/** A rough tokenizer: four characters a token. Only the budget depends on it. */
+const charactersPerToken = 4
+
+export function createHedge(settings: HedgeSettings): Hedge {
+  let tokens = 1
+  let spent = 0
+  let wasted = 0
+  return {
+    settings,
+    called() {
+      tokens = Math.min(burst, tokens + settings.budget)
+    },
+    paid(cost) {
+      spent += cost
+    },
+    take(walk, target, late) {
+      if (target.price === undefined && !settings.unpriced) return false
+      // A queued request has generated nothing, so the second costs next to nothing until both start.
+      if (late === 'queued') return true
+      // The loser has read its prompt and is then aborted: that is what a hedge wastes.
+      const cost = promptCost(walk.call, target.price)
+      if (tokens < 1 || wasted > settings.spend * spent) return false
+      tokens -= 1
+      wasted += cost
+      return true
+    },
+    lateAfterMs(health) {
+      const known = health.firstChunk()
+      if (known === undefined || known.samples < knownFrom) return settings.leastMs * 2
+      return Math.max(settings.leastMs, known.p98)
+    },
+  }
+}
+
+/** Sets the timer after which a second target may be asked beside this leg. */
+export function startLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): void {
+  const { hedge, clock } = walk
+  if (hedge === undefined || walk.targets.length < 2) return
+  const ring = (late: Lateness) => {
+    walk.late = late
+    walk.nudge()
+  }
+  const { queuedMs } = hedge.settings
+  const lateAfterMs = hedge.lateAfterMs(leg.target.health)
+  leg.lateTimer = clock.setTimeout(() => {
+    ring('first-chunk')
+    if (lateAfterMs >= queuedMs) return
+    leg.lateTimer = clock.setTimeout(() => {
+      if (leg.running?.isQueued() !== true) return
+      leg.running.late()
+      ring('queued')
+    }, queuedMs - lateAfterMs)
+  }, lateAfterMs)
+}
+
+export function stopLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): void {
+  if (leg.lateTimer === undefined) return
+  walk.clock.clearTimeout(leg.lateTimer)
+  leg.lateTimer = undefined
+}
+
+function promptCost(call: Call, price: Price | undefined): number {
+  if (price === undefined) return 0
+  let characters = 0
+  for (const { content } of call.messages) characters += content.length
+  return (characters / charactersPerToken / 1_000_000) * price.input
+}

@@ -1,0 +1,127 @@
+import pRetry from 'p-retry'
+
+import type { FailureReason } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
+import type { Permit } from '../health/health.ts'
+import { abandoned, startAttempt } from './attempt.ts'
+import { decide } from './decide.ts'
+import { backoffMs, untilOpening, wait } from './delay.ts'
+import type { AttemptKind, ChainTarget, Leg, LegEnd, Walk } from './state.ts'
+
+/** A target on probation must show its first token within this time. */
+const probeMs = 6_000
+
+/** Starts asking a target; `walk.nudge()` is called when the leg has ended. */
+export function startLeg<Answer>(walk: Walk<Answer>, target: ChainTarget, first: { kind: AttemptKind; permit: Permit }): Leg<Answer> {
+  const leg: Leg<Answer> = {
+    target,
+    ...first,
+    ...{ end: undefined, running: undefined, waiting: undefined, waitMs: 0, decision: 'next', failure: undefined, lateTimer: undefined },
+  }
+  void run(walk, leg).then(end => {
+    leg.end ??= end
+    walk.background.delete(leg)
+    walk.nudge()
+  })
+  return leg
+}
+
+/** Ends a leg at once, in whatever it is doing. */
+export function abandonLeg<Answer>(leg: Leg<Answer>, reason: unknown): void {
+  leg.end ??= { type: 'abandoned' }
+  leg.running?.abandon(reason)
+  leg.waiting?.cancel()
+}
+
+async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd<Answer>> {
+  let thrown: unknown
+  const attempt = async (number: number): Promise<Answer> => {
+    try {
+      return await askOnce(walk, leg, number)
+    } catch (error) {
+      thrown = error
+      throw error
+    }
+  }
+  try {
+    const answer = await pRetry(attempt, {
+      retries: leg.kind === 'probe' ? 0 : retriesLeft(walk, leg.target),
+      // the wait is ours, inside shouldRetry: it differs by error, takes an abort and obeys the injected clock
+      minTimeout: 0,
+      onFailedAttempt: ({ error }) => noteFailure(walk, leg, error),
+      shouldRetry: ({ error, retriesConsumed }) => mayRetry(walk, leg, { error, retriesConsumed }),
+    })
+    return { type: 'answered', answer }
+  } catch {
+    if (thrown === abandoned || leg.end !== undefined) return { type: 'abandoned' }
+    return ProviderError.isInstance(thrown) ? { type: 'failed', decision: leg.decision } : { type: 'bug', error: thrown }
+  }
+}
+
+/** `maxRetries` counts for the whole call, however often the walk comes back to a target. */
+function retriesLeft<Answer>(walk: Walk<Answer>, target: ChainTarget): number {
+  const asked = walk.asked[target.targetIndex] ?? 0
+  return Math.max(0, target.retry.maxRetries - asked)
+}
+
+async function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, number: number): Promise<Answer> {
+  const { target } = leg
+  const permit = leg.permit
+  leg.permit = undefined
+  if (permit === undefined || leg.end !== undefined) throw abandoned
+  const attempt = (walk.asked[target.targetIndex] ?? 0) + 1
+  walk.asked[target.targetIndex] = attempt
+  const fold = walk.sink.begin({ ...target, attempt })
+  const running = startAttempt({
+    ...{ clock: walk.clock, target, callId: walk.callId, attempt, permit, fold, tell: walk.tell },
+    call: fold.prefix === undefined ? walk.callTo(target) : { ...walk.callTo(target), prefix: fold.prefix },
+    kind: number === 1 ? leg.kind : 'retry',
+    waitMs: leg.waitMs,
+    deadline: Math.min(walk.deadline, walk.clock.now() + target.timeout.totalMs),
+    shareMs: leg.kind === 'probe' ? probeMs : walk.shareMs(target),
+    claim: () => walk.claim(leg),
+  })
+  leg.running = running
+  walk.trail.push(running)
+  return running.done
+}
+
+function noteFailure<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, error: unknown): void {
+  leg.running = undefined
+  if (leg.end !== undefined || !ProviderError.isInstance(error)) return
+  walk.failures.push(error)
+  leg.failure = error
+  leg.decision = walk.sink.mayGoOn(error) ? decide(error, { waitForMs: leg.target.retry.waitForMs, decide: walk.decide }) : 'stop'
+}
+
+/** Waits as long as the failure asks for. False: this target is not asked again now. */
+async function mayRetry<Answer>(
+  walk: Walk<Answer>,
+  leg: Leg<Answer>,
+  failed: { readonly error: unknown; readonly retriesConsumed: number },
+): Promise<boolean> {
+  const { target } = leg
+  const { error } = failed
+  if (leg.end !== undefined || leg.decision !== 'retry' || !ProviderError.isInstance(error)) return false
+  const remaining = walk.deadline - walk.clock.now()
+  const standing = target.health.check()
+  const named = error.retryAfterMs !== undefined && standing.state === 'shut'
+  const delay = named ? standing.openAt - walk.clock.now() : backoffMs(target.retry, failed.retriesConsumed, walk.random)
+  if (!(delay < remaining) || (standing.state === 'shut' && !named) || !target.health.takeRetry()) return false
+  tellWait(walk, target, { waitMs: delay, reason: error.reason })
+  const before = walk.clock.now()
+  leg.waiting = named ? untilOpening(walk.clock, [target.health], remaining) : wait(walk.clock, delay)
+  const over = await leg.waiting.done
+  leg.waiting = undefined
+  leg.waitMs = walk.clock.now() - before
+  if (!over || leg.end !== undefined) return false
+  leg.permit = target.health.enter('call')
+  return leg.permit !== undefined
+}
+
+/** Told before every wait, with how long and why (earendil-works/pi#7647). */
+export function tellWait<Answer>(walk: Walk<Answer>, target: ChainTarget, waited: { waitMs: number; reason: FailureReason }): void {
+  const { provider, model, targetIndex } = target
+  const attempt = walk.asked[targetIndex] ?? 0
+  walk.tell({ type: 'wait', at: walk.clock.now(), callId: walk.callId, provider: provider.name, model, targetIndex, attempt, ...waited })
+}

@@ -1,0 +1,140 @@
+import type { ClientOptions, GenerateInput } from './options.ts'
+import { amount, callback, type Check, checkOptions, type Checks, count, either, flag, group, isRecord } from './providers/check-options.ts'
+import { kindOf, list, milliseconds, oneOf, record, text } from './providers/check-options.ts'
+import { targetChecks } from './providers/target.ts'
+
+/** Says no to options of a client, before anything is sent, with what to write instead. */
+export function checkClientOptions(options: ClientOptions): void {
+  checkOptions(options, clientChecks, 'createClient')
+  if (!isRecord(options) || options.chain === undefined) {
+    throw new TypeError('createClient: chain is missing. Write { chain: [deepseek(), openai(), llama()] }.')
+  }
+}
+
+/** Says no to the input of a call, before anything is sent, with what to write instead. */
+export function checkInput(input: string | GenerateInput): void {
+  if (typeof input === 'string') {
+    if (input.trim() === '') throw new TypeError('generate: the prompt is empty. Write what the model should answer.')
+    return
+  }
+  checkOptions(input, inputChecks, 'generate')
+  if ((input.prompt === undefined) === (input.messages === undefined)) {
+    throw new TypeError('generate: give either prompt or messages, for example { prompt: "Why is the sky blue?" }.')
+  }
+}
+
+/** A share: from 0 to 1. */
+const share: Check = (value, name) => {
+  if (typeof value !== 'number' || !(value >= 0 && value <= 1)) throw new TypeError(`${name} must be a number from 0 to 1, not ${kindOf(value)}.`)
+}
+
+const off: Check = (value, name) => {
+  if (value !== false) throw new TypeError(`${name} must be false or an object.`)
+}
+
+const signal: Check = (value, name) => {
+  if (!(value instanceof AbortSignal)) throw new TypeError(`${name} must be an AbortSignal, for example AbortSignal.timeout(5_000), not ${kindOf(value)}.`)
+}
+
+const clock: Check = (value, name) => {
+  const methods = ['now', 'setTimeout', 'clearTimeout']
+  if (!isRecord(value) || methods.some(method => typeof value[method] !== 'function')) {
+    throw new TypeError(`${name} must be { now(), setTimeout(listener, delayMs), clearTimeout(handle) }, not ${kindOf(value)}.`)
+  }
+}
+
+const logger: Check = (value, name) => {
+  const methods = ['debug', 'info', 'warn']
+  if (typeof value !== 'object' || value === null || methods.some(method => typeof Reflect.get(value, method) !== 'function')) {
+    throw new TypeError(`${name} must have pino's methods debug, info and warn, for example pino(), not ${kindOf(value)}.`)
+  }
+}
+
+const chain: Check = (value, name) => {
+  list(value, name)
+  const steps = value as readonly unknown[]
+  if (steps.length === 0) throw new TypeError(`${name} is empty. Write at least one target, for example [deepseek()].`)
+  for (const [index, step] of steps.entries()) checkStep(step, `${name}[${index}]`)
+}
+
+function checkStep(step: unknown, name: string): void {
+  if (typeof step === 'function') throw new TypeError(`${name} is a function. Call it: deepseek() instead of deepseek.`)
+  if (!isRecord(step) || !isRecord(step['provider']) || typeof step['provider']['stream'] !== 'function') {
+    throw new TypeError(`${name} must be a target like deepseek(), or { provider, model } with a provider that has stream(), not ${kindOf(step)}.`)
+  }
+  const { provider, model, ...options } = step
+  text(provider['name'], `${name}.provider.name`)
+  text(model, `${name}.model`)
+  checkOptions(options, targetChecks, name)
+}
+
+const message: Check = (value, name) => {
+  record(value, name)
+  const { role, content } = value as { role?: unknown; content?: unknown }
+  oneOf('system', 'developer', 'user', 'assistant', 'tool')(role, `${name}.role`)
+  if (typeof content === 'string') return
+  if (role !== 'user' || !Array.isArray(content)) {
+    throw new TypeError(`${name}.content must be a text${role === 'user' ? ' or a list of parts' : ''}, not ${kindOf(content)}.`)
+  }
+  for (const [index, part] of content.entries()) checkPart(part, `${name}.content[${index}]`)
+}
+
+function checkPart(part: unknown, name: string): void {
+  if (isRecord(part) && part['type'] === 'text' && typeof part['text'] === 'string') return
+  if (isRecord(part) && part['type'] === 'image' && typeof part['image'] === 'string') return
+  throw new TypeError(`${name} must be { type: 'text', text: '...' } or { type: 'image', image: 'https://...' }.`)
+}
+
+const messages: Check = (value, name) => {
+  list(value, name)
+  const turns = value as readonly unknown[]
+  if (turns.length === 0) throw new TypeError(`${name} is empty. Write at least { role: 'user', content: '...' }.`)
+  for (const [index, turn] of turns.entries()) message(turn, `${name}[${index}]`)
+}
+
+const texts: Check = (value, name) => {
+  list(value, name)
+  for (const [index, one] of (value as readonly unknown[]).entries()) text(one, `${name}[${index}]`)
+}
+
+const anything: Check = () => {}
+
+const clientChecks = {
+  chain,
+  timeout: targetChecks.timeout,
+  retry: targetChecks.retry,
+  hedge: either(off, group({ budget: share, spend: share, queuedMs: milliseconds, leastMs: milliseconds, unpriced: flag })),
+  breaker: either(
+    off,
+    group({
+      ...{ failureRatio: share, minimumCalls: count, windowMs: milliseconds, windowCalls: count, maxAgeMs: milliseconds },
+      ...{ consecutiveFailures: count, openMs: milliseconds, maxOpenMs: milliseconds, probeLeaseMs: milliseconds },
+      ...{ probeFirstChunkMs: milliseconds, successesToClose: count },
+    }),
+  ),
+  profile: oneOf('loadFirst', 'costFirst'),
+  defaultResponse: anything,
+  decide: callback,
+  onEvent: callback,
+  logger,
+  clock,
+  random: callback,
+} satisfies Record<keyof ClientOptions, Check> & Checks
+
+const inputChecks = {
+  prompt: text,
+  messages,
+  system: text,
+  tools: record,
+  toolChoice: anything,
+  temperature: amount,
+  topP: share,
+  maxOutputTokens: count,
+  stopSequences: texts,
+  seed: count,
+  reasoning: oneOf('off', 'low', 'high', 'max'),
+  timeout: targetChecks.timeout,
+  signal,
+  metadata: record,
+  extraBody: record,
+} satisfies Record<keyof GenerateInput, Check> & Checks

@@ -1,0 +1,133 @@
+import type { Call, Clock, Decision, EventListener, Failure, Message, Reasoning, RetrySettings, Target } from './contract.ts'
+import type { TimeoutSettings, Tool, ToolChoice } from './contract.ts'
+import type { HedgeSettings } from './chain/state.ts'
+import { type BreakerSettings, costFirst, type HealthSettings, loadFirst } from './health/settings.ts'
+import type { Logger } from './telemetry/log.ts'
+
+/** What a client is made of. Only `chain` is needed. */
+export type ClientOptions = {
+  /** Whom to ask, in order. The first that may be asked is asked first. */
+  readonly chain: readonly Target[]
+  /** Limits in milliseconds. A target's own and a call's own come before these. `Infinity` turns one off. */
+  readonly timeout?: Partial<TimeoutSettings> | undefined
+  /** Requests to the same target after a failure that a retry may help. A number is short for `{ maxRetries }`; 0 means one attempt. */
+  readonly retry?: number | Partial<RetrySettings> | undefined
+  /**
+   * A second request to the next target when the first is late; whoever sends content first wins. `false` turns it off.
+   * @default on for targets whose price is known
+   */
+  readonly hedge?: false | Partial<HedgeSettings> | undefined
+  /** When a target counts as down and is left alone for a while. `false` turns it off. */
+  readonly breaker?: false | Partial<BreakerSettings> | undefined
+  /**
+   * Whom to protect in a brownout: the first target (`loadFirst`: few retries, so more calls go to the next, dearer one) or the bill
+   * (`costFirst`: more retries). @default 'loadFirst'
+   */
+  readonly profile?: 'loadFirst' | 'costFirst' | undefined
+  /**
+   * What is answered when no target answers: a text, a value, or a function of the failures that returns one. Not used when the caller
+   * aborts. Without it, a call rejects with a `ChainExhaustedError`.
+   */
+  readonly defaultResponse?: DefaultResponse | undefined
+  /** Overrules the table for a failure; `undefined` leaves it to the table. */
+  readonly decide?: ((failure: Failure) => Decision | undefined) | undefined
+  /** Hears of everything that happens. One that throws harms nothing. */
+  readonly onEvent?: EventListener | undefined
+  /** Any logger with pino's methods: a line for each failed attempt and one for each call, without prompts and keys. @default silent */
+  readonly logger?: Logger | undefined
+  /** Monotonic time and timers, for tests and simulations. @default performance.now and the global timers */
+  readonly clock?: Clock | undefined
+  /** Random numbers from 0 (included) to 1 (not included), for tests and simulations. @default Math.random */
+  readonly random?: (() => number) | undefined
+}
+
+export type DefaultResponse = string | object | ((failures: readonly Failure[]) => unknown)
+
+/** What `generate()` and `stream()` are asked. A string is short for `{ prompt }`. */
+export type GenerateInput = {
+  /** The user's question. Either this or `messages`. */
+  readonly prompt?: string | undefined
+  /** A conversation, oldest turn first. Either this or `prompt`. */
+  readonly messages?: readonly Message[] | undefined
+  /** Instructions that come before everything else. */
+  readonly system?: string | undefined
+  readonly tools?: { readonly [toolName: string]: Tool } | undefined
+  readonly toolChoice?: ToolChoice | undefined
+  readonly temperature?: number | undefined
+  readonly topP?: number | undefined
+  /** The most tokens an answer may have, thinking included where a model thinks. */
+  readonly maxOutputTokens?: number | undefined
+  readonly stopSequences?: readonly string[] | undefined
+  readonly seed?: number | undefined
+  /** How much the model thinks before it answers. @default the server's own */
+  readonly reasoning?: Reasoning | undefined
+  /** Limits of this call in milliseconds; they come before a target's and the client's. */
+  readonly timeout?: Partial<TimeoutSettings> | undefined
+  /** Ends the call at once, in whatever phase; it rejects with the signal's own reason. */
+  readonly signal?: AbortSignal | undefined
+  /** What conditions (`when`) and listeners may want to know. It is not sent anywhere. */
+  readonly metadata?: Call['metadata'] | undefined
+  /** Fields for the request body as they are, over what the provider wrote. */
+  readonly extraBody?: Call['extraBody'] | undefined
+}
+
+/** Every default number in one place. Where each comes from stands in docs/policy.md. */
+export const defaults = {
+  timeout: { connectMs: 5_000, headersMs: 15_000, firstChunkMs: 20_000, queuedMs: 600_000, chunkMs: 60_000, totalMs: 120_000 },
+  retry: { maxRetries: 1, baseDelayMs: 250, maxDelayMs: 10_000, waitForMs: 2_500 },
+  hedge: { budget: 0.02, spend: 0.05, queuedMs: 8_000, leastMs: 2_000, unpriced: false },
+} satisfies { timeout: TimeoutSettings; retry: RetrySettings; hedge: HedgeSettings }
+
+/** The call that every target is asked, before each gets its own model. */
+export function resolveCall(input: string | GenerateInput): Call {
+  if (typeof input === 'string') return { model: '', messages: [{ role: 'user', content: input }], metadata: nothing }
+  const { prompt, messages = [{ role: 'user', content: prompt ?? '' }], system, metadata = nothing } = input
+  return {
+    model: '',
+    messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages],
+    tools: input.tools,
+    toolChoice: input.toolChoice,
+    temperature: input.temperature,
+    topP: input.topP,
+    maxOutputTokens: input.maxOutputTokens,
+    stopSequences: input.stopSequences,
+    seed: input.seed,
+    reasoning: input.reasoning,
+    metadata,
+    extraBody: input.extraBody,
+  }
+}
+
+const nothing: Call['metadata'] = Object.freeze({})
+
+/** The limits of a target: its own, else the client's, else what its service needs, else the defaults. */
+export function targetTimeout(target: Target, client: Partial<TimeoutSettings> | undefined): TimeoutSettings {
+  return merge(defaults.timeout, target.provider.timeout, client, target.timeout)
+}
+
+export function targetRetry(target: Target, client: ClientOptions['retry']): RetrySettings {
+  return merge(defaults.retry, asRetry(client), asRetry(target.retry))
+}
+
+export function hedgeSettings(hedge: ClientOptions['hedge']): HedgeSettings | undefined {
+  if (hedge === false) return undefined
+  return merge(defaults.hedge, hedge === undefined ? undefined : { unpriced: true }, hedge)
+}
+
+export function healthSettings({ profile, breaker }: ClientOptions): HealthSettings {
+  const settings = profile === 'costFirst' ? costFirst : loadFirst
+  return { ...settings, breaker: breaker === false ? false : merge<BreakerSettings>(settings.breaker, breaker) }
+}
+
+function asRetry(retry: ClientOptions['retry']): Partial<RetrySettings> | undefined {
+  return typeof retry === 'number' ? { maxRetries: retry } : retry
+}
+
+/** Later ones win; a field that is `undefined` says nothing. */
+export function merge<Settings extends object>(base: Settings, ...over: readonly (Partial<Settings> | undefined)[]): Settings {
+  const merged: Settings = { ...base }
+  for (const one of over) {
+    for (const [name, value] of Object.entries(one ?? {})) if (value !== undefined) Object.assign(merged, { [name]: value })
+  }
+  return merged
+}

@@ -1,0 +1,43 @@
+import type { AttemptRecord, ClientEvent, EventListener } from '../contract.ts'
+
+/** What a logger must be able to do: pino's order of arguments, fields first. */
+export type Logger = {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+}
+
+/**
+ * Turns events into lines: one for each attempt that failed, one for each call, one for each change of a target's health. No prompt, no
+ * answer and no key is in any of them.
+ */
+export function logEvents(logger: Logger): EventListener {
+  return event => {
+    switch (event.type) {
+      case 'attempt-end':
+        return event.record.outcome === 'failed' ? logger.warn(attemptFields(event.callId, event.record), 'attempt failed') : undefined
+      case 'call-end':
+        return logCall(logger, event)
+      case 'health-change': {
+        const { provider, model, state, reason, untilMs } = event
+        return logger.info({ provider, model, state, reason, untilMs }, 'health changed')
+      }
+      case 'local-network-suspected':
+        return logger.warn({ providers: event.providers }, 'several services cannot be reached: is it our own network?')
+      case 'health-store':
+        return logger.warn({ state: event.state, detail: event.message }, 'shared health store')
+    }
+  }
+}
+
+function attemptFields(callId: number, record: AttemptRecord): object {
+  const { provider, model, attempt, reason, status, clock, requestId, durationMs, message } = record
+  return { callId, provider, model, attempt, reason, status, clock, requestId, durationMs: Math.round(durationMs), detail: message }
+}
+
+function logCall(logger: Logger, event: ClientEvent & { type: 'call-end' }): void {
+  const { callId, outcome, provider, model, usage } = event
+  const fields = { callId, outcome, provider, model, usage, attempts: event.attempts.length, durationMs: Math.round(event.durationMs) }
+  if (outcome === 'failed' || outcome === 'degraded') logger.warn(fields, 'call not answered by any target')
+  else logger.info(fields, outcome === 'aborted' ? 'call aborted' : 'call answered')
+}
