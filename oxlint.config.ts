@@ -61,6 +61,8 @@ export default defineConfig({
     'no-await-in-loop': 'off',
     // asks for a value even where nobody takes it; `typescript/no-floating-promises` holds what matters
     'promise/always-return': 'off',
+    // a small helper may stand inside the one function that uses it
+    'unicorn/consistent-function-scoping': 'off',
   },
   overrides: [
     {
@@ -92,6 +94,7 @@ export default defineConfig({
       rules: {
         // a wrong guess about a value that a test made itself fails that test, at that line
         'typescript/no-non-null-assertion': 'off',
+        'vitest/valid-expect': ['error', { maxArgs: 2 }],
         // tests read JSON whose form they know
         'typescript/no-unsafe-type-assertion': 'off',
       },

@@ -1,0 +1,55 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import packageJson from '../../package.json' with { type: 'json' }
+import { anchorsOf, codeBlocksOf, proseOf, regionOf } from './markdown.ts'
+
+const repository = join(import.meta.dirname, '../..')
+const pages = globSync(['README.md', 'CHANGELOG.md', 'docs/**/*.md', 'examples/*.md', 'test/*/README.md'], { cwd: repository })
+const read = (path: string): string => readFileSync(join(repository, path), 'utf8')
+
+test('the README shows its first code by line 15', () => {
+  const first = codeBlocksOf(read('README.md')).find(block => block.language === 'ts')
+  expect(first?.line).toBeLessThanOrEqual(15)
+})
+
+describe.each(pages)('%s', path => {
+  const page = read(path)
+  const code = codeBlocksOf(page).filter(block => block.language === 'ts')
+
+  test('all TypeScript on it is an example, word for word', () => {
+    for (const block of code) {
+      const at = `${path}:${block.line}`
+      expect(block.source, `${at} has no <!-- examples/name.ts --> above it`).toBeDefined()
+      const [file = '', region] = block.source?.split('#') ?? []
+      expect(globSync('examples/*.ts', { cwd: repository }), at).toContain(file)
+      const example = read(file)
+      expect(block.code, at).toBe(region === undefined ? example : regionOf(example, region))
+    }
+  })
+
+  test('what its links lead to exists', () => {
+    const broken = [...proseOf(page).matchAll(/\]\((?<target>[^)\s]+)\)/g)]
+      .map(match => match[1] ?? '')
+      .filter(target => !leads(path, target))
+    expect(broken).toEqual([])
+  })
+
+  test('the files that it names exist', () => {
+    const named = [...proseOf(page).matchAll(/`(?<file>(?:src|test|examples|docs)\/[\w./-]+)`/g)].map(match => match[1] ?? '')
+    expect(named.filter(file => !existsSync(join(repository, file)))).toEqual([])
+  })
+
+  test('the npm scripts that it names exist', () => {
+    const named = [...page.matchAll(/\bnpm run (?<script>[\w:-]+)/g)].map(match => match[1] ?? '')
+    expect(named.filter(script => !(script in packageJson.scripts))).toEqual([])
+  })
+})
+
+function leads(from: string, target: string): boolean {
+  if (/^[a-z]+:/.test(target)) return target.startsWith('https://')
+  const [file = '', anchor] = target.split('#')
+  const path = file === '' ? from : relative(repository, join(repository, dirname(from), file))
+  if (!existsSync(join(repository, path))) return false
+  return anchor === undefined || (path.endsWith('.md') && anchorsOf(read(path)).has(anchor))
+}
