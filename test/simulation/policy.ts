@@ -1,0 +1,29 @@
+import type { Clock, Price, Provider } from '../../src/contract.ts'
+
+/** A step of the chain as a user of the library writes it. */
+export type Step = { readonly provider: Provider; readonly model: string; readonly price: Price }
+
+/** What stands in one process of the fleet: the shipped client, or the rule of a peer. */
+export type Caller = {
+  /** The text of the answer to the call of this number. */
+  generate(metadata: { readonly number: number }): Promise<string>
+  /** Attempts that it believes to be under way. */
+  inFlight(): number
+  close(): Promise<void>
+}
+
+export type CallerOptions = {
+  readonly chain: readonly Step[]
+  readonly clock: Clock
+  readonly random: () => number
+  readonly trace?: ((text: string, number: number | undefined) => void) | undefined
+}
+
+export type Policy = {
+  readonly name: string
+  /** Settles every call by its deadline. */
+  readonly hasDeadline: boolean
+  /** Whether this is how it says that nobody answered; anything else is a bug. */
+  isFailure(error: unknown): boolean
+  create(options: CallerOptions): Caller
+}
