@@ -1,0 +1,17 @@
+/** `unbusy/testing`: a server that misbehaves on request, fake targets, fake time, and the suite that every provider passes. */
+
+export { startServer } from './start-server.ts'
+export type { ServerOptions, TestServer } from './start-server.ts'
+export type { ReceivedRequest } from './received-request.ts'
+export { answer, garbage, hang, json, raw, refuse, status } from './reply.ts'
+export type { Answer, AnswerOptions, AnswerToolCall, Conduct, Position, Reply, ReplySource } from './reply.ts'
+export type { StreamBody, WireFormat, WireFormatName } from './wire/wire-format.ts'
+export { hold } from './hold.ts'
+export type { Hold } from './hold.ts'
+export { fakeTarget } from './fake-target.ts'
+export type { FakeCall, FakeProvider, FakeReply, FakeScript, FakeTarget, FakeTargetOptions } from './fake-target.ts'
+export type { FakeAnswer } from './fake-answer.ts'
+export { fakeClock } from './fake-clock.ts'
+export type { FakeClock } from './fake-clock.ts'
+export { recordEvents } from './record-events.ts'
+export type { EventRecorder } from './record-events.ts'

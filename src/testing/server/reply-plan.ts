@@ -1,0 +1,121 @@
+import { halvesOf } from './halves.ts'
+import type { Answer, Conduct, Reply } from '../reply.ts'
+import type { ReceivedRequest } from '../received-request.ts'
+import type { WireFormat } from '../wire/wire-format.ts'
+
+/** A reply in the bytes of a wire format: everything but time. */
+export type ReplyPlan = {
+  readonly status: number
+  readonly headers: { readonly [name: string]: string | readonly string[] }
+  readonly isStream: boolean
+  readonly opening: readonly string[]
+  readonly chunks: Iterable<string | Uint8Array>
+  readonly finish: readonly string[]
+  readonly done: string | undefined
+  readonly error: { readonly text: string; readonly done: boolean }
+  readonly keepAlive: string
+}
+
+type Body = Pick<ReplyPlan, 'isStream' | 'opening' | 'chunks' | 'finish' | 'done'> & { readonly headers: ReplyPlan['headers'] }
+
+export function planOf(reply: Reply, request: ReceivedRequest, format: WireFormat): ReplyPlan {
+  const body = damaged(bodyOf(reply, request, format), reply)
+  const inBand = format.inBandError(reply.error, body.isStream, request)
+  const whole =
+    body.isStream || reply.errorAfterChunks === undefined ? body : { ...plainBody([inBand.text]), headers: body.headers }
+  return {
+    ...whole,
+    status: reply.status ?? 200,
+    headers: headersOf(whole, reply),
+    error: { text: inBand.text, done: reply.errorThen === undefined ? inBand.done : reply.errorThen === 'done' },
+    keepAlive: reply.keepAlive ?? format.keepAlive(body.isStream, request),
+  }
+}
+
+function bodyOf(reply: Reply, request: ReceivedRequest, format: WireFormat): Body {
+  switch (reply.type) {
+    case 'answer':
+      return answerBody(reply.answer, { request, format, reply })
+    case 'error':
+      return errorBody(format.error(reply.status ?? 500, request), format.headers('error', request))
+    case 'body':
+      return { ...plainBody(reply.body), isStream: reply.isStream }
+    default:
+      return plainBody([])
+  }
+}
+
+function answerBody(answer: Answer, context: { request: ReceivedRequest; format: WireFormat; reply: Conduct }): Body {
+  const { request, format, reply } = context
+  if (format.wantsStream(request)) {
+    return { ...format.stream(answer, request), isStream: true, headers: format.headers('stream', request) }
+  }
+  const said = reply.noFinish === true ? { ...answer, finishReason: null, usage: null } : answer
+  const text = JSON.stringify(format.json(said, request))
+  return { ...plainBody(halvesOf(text)), headers: format.headers('json', request) }
+}
+
+function errorBody(error: unknown, headers: ReplyPlan['headers']): Body {
+  const text = typeof error === 'string' ? error : JSON.stringify(error)
+  return { ...plainBody(halvesOf(text)), headers }
+}
+
+function plainBody(chunks: Body['chunks']): Body {
+  return { isStream: false, opening: [], chunks, finish: [], done: undefined, headers: {} }
+}
+
+/** What is left of a body that lacks something or is broken. */
+function damaged(body: Body, reply: Reply): Body {
+  if (reply.emptyBody === true) return { ...body, opening: [], chunks: [], finish: [], done: undefined }
+  if (reply.blankBody === true) return { ...body, opening: [], chunks: ['\n\n', '\n\n'], finish: [], done: undefined }
+  if (reply.truncatedJson === true) return { ...body, chunks: withBrokenEnd(body.chunks), finish: [], done: undefined }
+  const chunks = reply.malformedChunk === undefined ? body.chunks : withBrokenChunk(body.chunks, reply.malformedChunk)
+  return {
+    ...body,
+    chunks,
+    finish: reply.noFinish === true ? [] : body.finish,
+    done: reply.noDone === true ? undefined : body.done,
+  }
+}
+
+function withBrokenEnd(chunks: Body['chunks']): readonly (string | Uint8Array)[] {
+  const all = [...chunks]
+  const last = Buffer.from(all.pop() ?? '')
+  return [...all, last.subarray(0, Math.floor(last.length / 2))]
+}
+
+/** The line ends stay, so that the event ends where it should and only its JSON is broken. */
+function* withBrokenChunk(chunks: Body['chunks'], broken: number): Iterable<string | Uint8Array> {
+  let index = 0
+  for (const chunk of chunks) {
+    if (index !== broken) yield chunk
+    else {
+      const text = Buffer.from(chunk).toString()
+      const content = text.trimEnd()
+      yield content.slice(0, Math.floor(content.length * 0.6)) + text.slice(content.length)
+    }
+    index += 1
+  }
+}
+
+function headersOf(body: Body, reply: Reply): ReplyPlan['headers'] {
+  const { contentType, contentEncoding } = reply
+  const length = contentEncoding === undefined && !body.isStream && !sendsKeepAlives(reply) ? lengthOf(body.chunks) : undefined
+  const merged: Conduct['headers'] & object = {
+    ...body.headers,
+    ...(length === undefined ? {} : { 'content-length': String(length) }),
+    ...(contentEncoding === undefined ? {} : { 'content-encoding': contentEncoding }),
+    ...(contentType === undefined ? {} : { 'content-type': contentType === '' ? undefined : contentType }),
+    ...reply.headers,
+  }
+  return Object.fromEntries(Object.entries(merged).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+}
+
+export function sendsKeepAlives(reply: Conduct): boolean {
+  return (reply.keepAlives ?? 0) > 0 || (reply.keepAliveForMs ?? 0) > 0 || reply.keepAliveUntil !== undefined
+}
+
+function lengthOf(chunks: Body['chunks']): number | undefined {
+  if (!Array.isArray(chunks)) return undefined
+  return chunks.reduce((sum: number, chunk: string | Uint8Array) => sum + Buffer.byteLength(chunk), 0)
+}
