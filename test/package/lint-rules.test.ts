@@ -30,6 +30,7 @@ const refused: readonly Refused[] = [
   ['no-restricted-imports', 'src/result.ts', `import { open } from './stream.ts'`],
   ['no-restricted-imports', 'src/stream.ts', `import type { Client } from './client.ts'`],
   ['no-restricted-imports', 'src/options.ts', `import { deepseek } from './providers/deepseek.ts'`],
+  ['no-restricted-imports', 'src/check-input.ts', `import type { Client } from './client.ts'`],
   ['no-restricted-imports', 'src/telemetry/a.ts', `import { walk } from '../chain/walk.ts'`],
   ['no-restricted-imports', 'src/testing/a.ts', `import { log } from '../telemetry/log.ts'`],
   ['no-restricted-imports', 'src/testing/b.ts', `import { createClient } from '../index.ts'`],
