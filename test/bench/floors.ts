@@ -1,0 +1,44 @@
+/** What unbusy must stay under. Floors to get under, not to stop at: the ratios are to raw undici in the same run. */
+
+import type { Figure, MeasureName } from './bench.ts'
+
+type Floor = {
+  readonly measure: MeasureName
+  readonly subject: string
+  /** Without it, every case of the measure. */
+  readonly case?: string
+  readonly most: number
+  readonly of: 'ratio' | 'value'
+  readonly unit: 'x' | 'us' | 'KB' | ''
+}
+
+export const floors: readonly Floor[] = [
+  { measure: 'call', subject: 'unbusy generate, streamed', most: 3, of: 'ratio', unit: 'x' },
+  { measure: 'chunk', subject: 'unbusy stream', most: 1.2, of: 'ratio', unit: 'x' },
+  { measure: 'chunk', subject: 'unbusy generate', most: 1.2, of: 'ratio', unit: 'x' },
+  { measure: 'first-token', subject: 'unbusy stream', case: 'added', most: 60, of: 'value', unit: 'us' },
+  { measure: 'streams', subject: 'unbusy stream', case: 'heap of one', most: 25, of: 'value', unit: 'KB' },
+  { measure: 'promises', subject: 'unbusy generate', case: 'per streamed token', most: 0.01, of: 'value', unit: '' },
+  { measure: 'import', subject: 'unbusy', case: 'CPU', most: 1.3, of: 'ratio', unit: 'x' },
+]
+
+export type FloorResult = {
+  readonly name: string
+  readonly found: number
+  readonly most: number
+  readonly unit: string
+  readonly kept: boolean
+}
+
+/** One result for every figure that has a floor. Figures that were not measured have none. */
+export const checkFloors = (figures: readonly Figure[]): readonly FloorResult[] =>
+  floors.flatMap(floor =>
+    figures
+      .filter(figure => figure.measure === floor.measure && figure.subject === floor.subject)
+      .filter(figure => floor.case === undefined || figure.case === floor.case)
+      .map(figure => {
+        const found = figure[floor.of] ?? Number.NaN
+        const name = `${figure.measure}: ${figure.subject}, ${figure.case}`
+        return { name, found, most: floor.most, unit: floor.unit, kept: found <= floor.most }
+      }),
+  )

@@ -1,0 +1,43 @@
+/** What a runner can be asked to do, as plain data that travels between processes. */
+
+export type ClientName = 'undici' | 'openai' | 'ai' | 'unbusy'
+
+export type Work =
+  | { readonly kind: 'call' | 'stream'; readonly url: string }
+  | { readonly kind: 'fallback'; readonly busyUrl: string; readonly url: string }
+
+/** Time spent, or memory asked for. */
+export type ProfileKind = 'cpu' | 'heap'
+
+/** Each job names the text that every single answer must hold. */
+export type Job = { readonly expected: string } & (
+  | { readonly type: 'load'; readonly work: Work; readonly concurrency: number; readonly forMs: number }
+  | { readonly type: 'first-token'; readonly url: string; readonly forMs: number }
+  | { readonly type: 'promises'; readonly work: Work; readonly calls: number }
+  | {
+      readonly type: 'profile'
+      readonly kind: ProfileKind
+      readonly work: Work
+      readonly concurrency: number
+      readonly forMs: number
+    }
+  | { readonly type: 'crowd'; readonly url: string; readonly streams: number; readonly windowMs: number }
+)
+
+export type LoadResult = { readonly calls: number; readonly cpuUsPerCall: number; readonly wallUsPerCall: number }
+export type FirstTokenResult = { readonly calls: number; readonly medianUs: number }
+export type CrowdResult = { readonly heapBytesPerStream: number; readonly cpuUs: number; readonly wallMs: number }
+
+export type PromisesResult = { readonly perCall: number }
+/** `profile` is what V8 answers: a CPU profile or a sampling heap profile. */
+export type ProfileResult = LoadResult & { readonly profile: unknown }
+
+type Results = {
+  readonly load: LoadResult
+  readonly 'first-token': FirstTokenResult
+  readonly crowd: CrowdResult
+  readonly promises: PromisesResult
+  readonly profile: ProfileResult
+}
+
+export type JobResult<T extends Job['type']> = Results[T]

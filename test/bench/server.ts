@@ -1,0 +1,118 @@
+/**
+ * The server of the bench: a child process of its own, so that its CPU is not the client's. It speaks HTTP/1.1 over bare sockets
+ * with answers that are built once, so that it is never what a fast client waits for.
+ *
+ * The path says what is answered: `/json/...`, `/busy/...` (503) or `/stream/TOKENS/PACE/...` with a pace of
+ * `whole` (all events in one write), `each` (one write for every event), `first` (the rest 2 ms after the first token)
+ * or a number (one event every so many milliseconds). What follows, as a rule `/chat/completions`, is not looked at.
+ */
+
+import { createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { answerEvents, answerJson, busyJson } from './wire.ts'
+
+const jsonTokens = 27
+const jsonBytes = 572
+
+const plain = (status: string, body: string): Buffer =>
+  Buffer.from(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+
+const streamHead =
+  'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n\r\n'
+const lastChunk = '0\r\n\r\n'
+const chunked = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`
+
+const answers: { readonly [path: string]: Buffer } = {
+  json: plain('200 OK', answerJson(jsonTokens, jsonBytes)),
+  busy: plain('503 Service Unavailable', busyJson),
+}
+
+type StreamAnswer = { readonly whole: Buffer; readonly each: readonly Buffer[]; readonly start: Buffer; readonly rest: Buffer }
+
+/** The first write holds the headers, the role and the first token: nobody has to wait for the end of the headers' packet. */
+const buildStream = (tokens: number): StreamAnswer => {
+  const frames = answerEvents(tokens).map(chunked)
+  const start = streamHead + frames.slice(0, 2).join('')
+  const rest = frames.slice(2)
+  return {
+    whole: Buffer.from(start + rest.join('') + lastChunk),
+    each: rest.map((frame, index) => Buffer.from(index === rest.length - 1 ? frame + lastChunk : frame)),
+    start: Buffer.from(start),
+    rest: Buffer.from(rest.join('') + lastChunk),
+  }
+}
+
+const streams = new Map<number, StreamAnswer>()
+const streamOf = (tokens: number): StreamAnswer => {
+  const known = streams.get(tokens) ?? buildStream(tokens)
+  streams.set(tokens, known)
+  return known
+}
+
+const writeEach = (socket: Socket, { start, each }: StreamAnswer): void => {
+  let index = 0
+  const next = (): void => {
+    const frame = each[index++]
+    if (frame === undefined || socket.destroyed) return
+    socket.write(frame)
+    setImmediate(next)
+  }
+  socket.write(start)
+  setImmediate(next)
+}
+
+const writeSlowly = (socket: Socket, { start, each }: StreamAnswer, everyMs: number): void => {
+  let index = 0
+  const timer = setInterval(() => {
+    const frame = each[index++]
+    if (frame === undefined || socket.destroyed) clearInterval(timer)
+    else socket.write(frame)
+  }, everyMs)
+  socket.write(start)
+}
+
+const writeStream = (socket: Socket, tokens: number, pace: string): void => {
+  const answer = streamOf(tokens)
+  if (pace === 'whole') socket.write(answer.whole)
+  else if (pace === 'each') writeEach(socket, answer)
+  else if (pace === 'first') {
+    socket.write(answer.start)
+    setTimeout(() => socket.write(answer.rest), 2)
+  } else writeSlowly(socket, answer, Number(pace))
+}
+
+const answer = (socket: Socket, target: string): void => {
+  const [, kind = '', tokens = '', pace = ''] = target.split('/')
+  const fixed = answers[kind]
+  if (fixed !== undefined) socket.write(fixed)
+  else if (kind === 'stream') writeStream(socket, Number(tokens), pace)
+  else socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
+}
+
+/** How long the request at the start of `text` is, once all of it is here. */
+const requestLength = (text: string): number | undefined => {
+  const headEnd = text.indexOf('\r\n\r\n')
+  if (headEnd === -1) return undefined
+  const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, headEnd))?.[1]
+  const total = headEnd + 4 + Number(length ?? 0)
+  return text.length < total ? undefined : total
+}
+
+const serve = (socket: Socket): void => {
+  let pending = ''
+  socket.setNoDelay(true)
+  socket.on('error', () => socket.destroy())
+  socket.on('data', (bytes: Buffer) => {
+    pending += bytes.toString('latin1')
+    for (let length = requestLength(pending); length !== undefined; length = requestLength(pending)) {
+      answer(socket, pending.slice(pending.indexOf(' ') + 1, pending.indexOf(' HTTP/')))
+      pending = pending.slice(length)
+    }
+  })
+}
+
+const server = createServer(serve)
+server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () => {
+  process.send?.({ port: (server.address() as AddressInfo).port })
+})
+process.on('disconnect', () => process.exit(0))
