@@ -101,7 +101,7 @@ function errorOf(error: FailureReason | Error, { answer, asked }: { answer: Fake
 
 /** Up to the failure: one without a status comes before the headers, one of the network before the request was sent. */
 function failingOpening(answer: FakeAnswer, failure: Error): readonly FakeStep[] {
-  const { status = undefined, reason = undefined } = ProviderError.isInstance(failure) ? failure : {}
+  const { status, reason } = ProviderError.isInstance(failure) ? failure : { status: undefined, reason: undefined }
   const steps = openingOf(answer, status ?? 200)
   const isBefore = (type: ProviderEvent['type']): number =>
     steps.findIndex(step => step.type === 'say' && step.event.type === type)
@@ -154,9 +154,9 @@ function deltasOf(answer: FakeAnswer): readonly ProviderEvent[] {
   return [
     ...listOf(answer.reasoning).map(text => ({ type: 'reasoning-delta', text }) as const),
     ...listOf(answer.text).map(text => ({ type: 'text-delta', text }) as const),
-    ...callsOf(answer).map(
-      ({ input, ...call }) => ({ type: 'tool-call-delta', ...call, inputText: JSON.stringify(input) }) as const,
-    ),
+    ...callsOf(answer).map(({ input, toolCallId, toolName }) => {
+      return { type: 'tool-call-delta', toolCallId, toolName, inputText: JSON.stringify(input) } as const
+    }),
   ]
 }
 

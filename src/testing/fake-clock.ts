@@ -27,7 +27,7 @@ export type FakeClock = Clock & {
 export function fakeClock(options: { readonly startAtMs?: number | undefined } = {}): FakeClock {
   let nowMs = options.startAtMs ?? 0
   let count = 0
-  const timers = new Map<number, Timer>()
+  const timers = new Map<unknown, Timer>()
 
   function fireNext(untilMs: number): boolean {
     const next = soonest(timers)
@@ -53,7 +53,7 @@ export function fakeClock(options: { readonly startAtMs?: number | undefined } =
       timers.set(count, { id: count, dueMs: nowMs + asNodeDoes(delayMs), listener })
       return count
     },
-    clearTimeout: handle => void timers.delete(handle as number),
+    clearTimeout: handle => void timers.delete(handle),
     advance,
     async advanceToNext() {
       await settle()
@@ -69,7 +69,7 @@ export function fakeClock(options: { readonly startAtMs?: number | undefined } =
 type Timer = { readonly id: number; readonly dueMs: number; readonly listener: () => void }
 
 /** The earliest; of those that are due together the one that was set first. */
-function soonest(timers: ReadonlyMap<number, Timer>): Timer | undefined {
+function soonest(timers: ReadonlyMap<unknown, Timer>): Timer | undefined {
   let first: Timer | undefined
   for (const timer of timers.values()) if (first === undefined || timer.dueMs < first.dueMs) first = timer
   return first

@@ -65,11 +65,11 @@ export function fakeTarget(script: FakeScript, options: FakeTargetOptions = {}):
     ...(refuse === undefined ? {} : { refuse }),
     calls,
     active: () => calls.filter(call => call.outcome === 'open').length,
-    async stream(call, { signal, emit, onDrain }) {
+    async stream(call, attempt) {
       const record: Mutable<FakeCall> = {
         call,
         attempt: calls.length + 1,
-        signal,
+        signal: attempt.signal,
         at: clock.now(),
         endedAt: undefined,
         outcome: 'open',
@@ -78,10 +78,10 @@ export function fakeTarget(script: FakeScript, options: FakeTargetOptions = {}):
       calls.push(record)
       try {
         const steps = stepsOf(answerOf(script, record), { provider: name, model: call.model })
-        const finished = await perform(steps, { clock, record, attempt: { signal, emit, onDrain } })
+        const finished = await perform(steps, { clock, record, attempt })
         record.outcome = finished ? 'answered' : 'cut'
       } catch (error) {
-        record.outcome = signal.aborted ? 'aborted' : 'failed'
+        record.outcome = attempt.signal.aborted ? 'aborted' : 'failed'
         throw error
       } finally {
         record.endedAt = clock.now()
@@ -96,7 +96,13 @@ type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 const systemClock: Clock = {
   now: () => performance.now(),
   setTimeout: (listener, delayMs) => setTimeout(listener, delayMs),
-  clearTimeout: handle => clearTimeout(handle as NodeJS.Timeout),
+  clearTimeout: handle => {
+    if (isTimer(handle)) clearTimeout(handle)
+  },
+}
+
+function isTimer(handle: unknown): handle is NodeJS.Timeout {
+  return typeof handle === 'object' && handle !== null && 'hasRef' in handle
 }
 
 function answerOf(script: FakeScript, { attempt, call }: FakeCall): FakeAnswer {
@@ -116,7 +122,7 @@ type Performance = { readonly clock: Clock; readonly record: Mutable<FakeCall>; 
 /** True when it finished, false when it was cut. */
 async function perform(steps: readonly FakeStep[], { clock, record, attempt }: Performance): Promise<boolean> {
   // No real provider has an answer before `stream()` has returned.
-  await undefined
+  await Promise.resolve()
   for (const step of steps) {
     attempt.signal.throwIfAborted()
     if (step.type === 'fail') throw step.error
@@ -135,10 +141,11 @@ function isContent(event: ProviderEvent): boolean {
   return event.type === 'text-delta' || event.type === 'reasoning-delta' || event.type === 'tool-call-delta'
 }
 
-async function untilDrained({ onDrain, signal }: Attempt): Promise<void> {
+async function untilDrained(attempt: Attempt): Promise<void> {
+  const { signal } = attempt
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const leave = (): void => reject(signal.reason)
   signal.addEventListener('abort', leave, { once: true })
-  onDrain(resolve)
+  attempt.onDrain(resolve)
   await promise.finally(() => signal.removeEventListener('abort', leave))
 }

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createExchange, readBody } from './server/exchange.ts'
 import type { Exchange } from './server/exchange.ts'
 import { createMilestones } from './server/milestones.ts'
@@ -91,8 +91,7 @@ export async function startServer(
   })
   server.on('connection', socket => accept(house, socket))
   await listen(server, options.port ?? 0)
-  const { port } = server.address() as AddressInfo
-  return faceOf(house, server, port)
+  return faceOf(house, server)
 }
 
 /** All that a running server knows. */
@@ -111,8 +110,9 @@ type House = {
   readonly problems: unknown[]
 }
 
-function faceOf(house: House, server: Server, port: number): TestServer {
+function faceOf(house: House, server: Server): TestServer {
   const { exchanges, milestones, requests, sockets } = house
+  const port = portOf(server)
   const url = `http://127.0.0.1:${port}`
   const close = async (): Promise<void> => {
     await stop(house, server)
@@ -129,10 +129,12 @@ function faceOf(house: House, server: Server, port: number): TestServer {
     openConnections: () => sockets.size,
     async untilRequests(count) {
       await milestones.until(() => requests.length >= count)
-      return requests[count - 1] as ReceivedRequest
+      const request = requests[count - 1]
+      if (request === undefined) throw new TypeError(`untilRequests: ${count} is no number of requests. Count from 1.`)
+      return request
     },
     untilAllClosed: () => milestones.until(() => sockets.size === 0 && exchanges.size === 0),
-    replyWith: house.script.replace,
+    replyWith: replies => house.script.replace(replies),
     closeIdleConnections() {
       for (const socket of sockets.keys()) if (!exchanges.has(socket)) socket.destroySoon()
     },
@@ -141,6 +143,11 @@ function faceOf(house: House, server: Server, port: number): TestServer {
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 async function listen(server: Server, port: number): Promise<void> {

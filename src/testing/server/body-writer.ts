@@ -20,12 +20,12 @@ export function createBodyWriter(
   const splitter = createSplitter(send, conduct.split)
   const { contentEncoding } = conduct
   if (contentEncoding === undefined) {
-    return { write: part => splitter.write(Buffer.from(part)), flush: splitter.flush, end: splitter.flush }
+    return { write: part => splitter.write(Buffer.from(part)), flush: () => splitter.flush(), end: () => splitter.flush() }
   }
   const compressor = createCompressor(contentEncoding)
   return {
     write: async part => splitter.write(await compressor.compress(part)),
-    flush: splitter.flush,
+    flush: () => splitter.flush(),
     async end() {
       await splitter.write(await compressor.finish())
       await splitter.flush()

@@ -7,8 +7,8 @@ export type Pauses = {
   forEver(): Promise<never>
 }
 
-/** Not an error: the client left or the server was closed, so there is nobody to go on for. */
-export const gone = Symbol('gone')
+/** Not a fault: the client left or the server was closed, so there is nobody to go on for. */
+export const gone = new Error('The exchange is over.')
 
 /** A longer timer of Node fires at once. */
 const longestTimerMs = 2 ** 31 - 1

@@ -26,9 +26,9 @@ export async function play(reply: Reply, plan: ReplyPlan, stage: Stage): Promise
   await pauses.after(reply.headersAfterMs ?? 0)
   if (reply.headersUntil !== undefined) await pauses.until(reply.headersUntil)
   if (reply.type === 'garbage') return sendGarbage(reply.bytes, stage)
-  response.writeHead(plan.status, plan.headers as Record<string, string | string[]>)
+  response.writeHead(plan.status, plan.headers)
   response.flushHeaders()
-  const writer = createBodyWriter(stage.send, {
+  const writer = createBodyWriter(bytes => stage.send(bytes), {
     split: reply.split ?? (plan.isStream ? 'event' : 'whole'),
     contentEncoding: reply.contentEncoding,
   })
@@ -53,10 +53,11 @@ type Writing = { readonly writer: BodyWriter; readonly pauses: Pauses }
 /** The number, the time and the promise may be combined; the queue ends when all of them are through. */
 async function keepAlive(reply: Reply, text: string, { writer, pauses }: Writing): Promise<void> {
   const everyMs = reply.keepAliveEveryMs ?? 10
-  const endsAt = performance.now() + (reply.keepAliveForMs ?? 0)
-  let waiting = reply.keepAliveUntil !== undefined
-  void reply.keepAliveUntil?.finally(() => (waiting = false)).catch(() => {})
-  for (let sent = 0; sent < (reply.keepAlives ?? 0) || performance.now() < endsAt || waiting; sent += 1) {
+  const untilMs = performance.now() + (reply.keepAliveForMs ?? 0)
+  const gate = { isShut: reply.keepAliveUntil !== undefined }
+  const open = (): void => void (gate.isShut = false)
+  void reply.keepAliveUntil?.then(open, open)
+  for (let sent = 0; sent < (reply.keepAlives ?? 0) || performance.now() < untilMs || gate.isShut; sent += 1) {
     if (sent > 0) await pauses.after(everyMs)
     await writer.write(text)
     await writer.flush()

@@ -6,7 +6,7 @@ import type { WireFormat } from '../wire/wire-format.ts'
 /** A reply in the bytes of a wire format: everything but time. */
 export type ReplyPlan = {
   readonly status: number
-  readonly headers: { readonly [name: string]: string | readonly string[] }
+  readonly headers: { [name: string]: string | string[] }
   readonly isStream: boolean
   readonly opening: readonly string[]
   readonly chunks: Iterable<string | Uint8Array>
@@ -108,14 +108,26 @@ function headersOf(body: Body, reply: Reply): ReplyPlan['headers'] {
     ...(contentType === undefined ? {} : { 'content-type': contentType === '' ? undefined : contentType }),
     ...reply.headers,
   }
-  return Object.fromEntries(Object.entries(merged).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])))
+  const headers: ReplyPlan['headers'] = {}
+  for (const [name, value] of Object.entries(merged)) {
+    if (value === undefined) delete headers[name.toLowerCase()]
+    else headers[name.toLowerCase()] = typeof value === 'string' ? value : [...value]
+  }
+  return headers
 }
 
 export function sendsKeepAlives(reply: Conduct): boolean {
   return (reply.keepAlives ?? 0) > 0 || (reply.keepAliveForMs ?? 0) > 0 || reply.keepAliveUntil !== undefined
 }
 
+/** Undefined for what is made while it is sent. */
 function lengthOf(chunks: Body['chunks']): number | undefined {
-  if (!Array.isArray(chunks)) return undefined
-  return chunks.reduce((sum: number, chunk: string | Uint8Array) => sum + Buffer.byteLength(chunk), 0)
+  if (!isList(chunks)) return undefined
+  let sum = 0
+  for (const chunk of chunks) sum += Buffer.byteLength(chunk)
+  return sum
+}
+
+function isList(chunks: Body['chunks']): chunks is readonly (string | Uint8Array)[] {
+  return Array.isArray(chunks)
 }

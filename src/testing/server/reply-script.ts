@@ -24,9 +24,14 @@ export function createReplyScript(first: ReplySource | readonly ReplySource[]): 
 type FilledList = readonly [ReplySource, ...ReplySource[]]
 
 function listOf(replies: ReplySource | readonly ReplySource[]): FilledList {
-  const list = Array.isArray(replies) ? (replies as readonly ReplySource[]) : [replies as ReplySource]
+  const list = isList(replies) ? replies : [replies]
   if (isFilled(list)) return list
   throw new TypeError('startServer: the list of replies is empty. Give at least one reply; the last one is repeated.')
+}
+
+/** `Array.isArray` does not see a read-only list as one. */
+function isList(replies: ReplySource | readonly ReplySource[]): replies is readonly ReplySource[] {
+  return Array.isArray(replies)
 }
 
 function isFilled(list: readonly ReplySource[]): list is FilledList {

@@ -60,7 +60,11 @@ export function chatCompletions(dialect: Dialect): WireFormat {
 
 /** A field of something that may be anything. */
 export function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Fields)[name] : undefined
+  return isFields(value) ? value[name] : undefined
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null
 }
 
 /** Hexadecimal text that is different for every request and the same in every run. */
@@ -107,7 +111,7 @@ function wholeOf(dialect: Dialect, answer: Answer, request: ReceivedRequest): Fi
   const thinks = reasoningField !== undefined && answer.reasoning.length > 0
   const toolCalls = answer.toolCalls.map((call, index) => ({
     index,
-    ...toolCallOf(dialect, call, request, index),
+    ...toolCallOf(dialect, call, { request, index }),
     function: functionOf(call),
   }))
   const message = {
@@ -135,21 +139,19 @@ function deltasOf(dialect: Dialect, answer: Answer, request: ReceivedRequest): r
   ]
 }
 
+type Place = { readonly request: ReceivedRequest; readonly index: number }
+
 /** The name first, with empty arguments, then the arguments in pieces that end anywhere. */
-function toolDeltasOf(
-  dialect: Dialect,
-  call: AnswerToolCall,
-  place: { request: ReceivedRequest; index: number },
-): readonly Fields[] {
+function toolDeltasOf(dialect: Dialect, call: AnswerToolCall, place: Place): readonly Fields[] {
   const { index } = place
   const { name, arguments: text } = functionOf(call)
-  const opening = { index, ...toolCallOf(dialect, call, place.request, index), function: { name, arguments: '' } }
+  const opening = { index, ...toolCallOf(dialect, call, place), function: { name, arguments: '' } }
   const pieces = text.match(/[^]{1,8}/gu) ?? []
   return [opening, ...pieces.map(piece => ({ index, function: { arguments: piece } }))].map(delta => ({ tool_calls: [delta] }))
 }
 
-function toolCallOf(dialect: Dialect, call: AnswerToolCall, request: ReceivedRequest, index: number): Fields {
-  return { id: call.toolCallId ?? dialect.toolCallId(request, index), type: 'function' }
+function toolCallOf(dialect: Dialect, call: AnswerToolCall, place: Place): Fields {
+  return { id: call.toolCallId ?? dialect.toolCallId(place.request, place.index), type: 'function' }
 }
 
 function functionOf(call: AnswerToolCall): { name: string; arguments: string } {

@@ -1,4 +1,4 @@
-import { chatCompletions, hex, openaiUsage } from './chat-completions.ts'
+import { chatCompletions, field, hex, openaiUsage } from './chat-completions.ts'
 import { deepseekError, llamaError, ollamaError, openaiError, sglangError, vllmError } from './errors.ts'
 
 /** api-docs.deepseek.com: usage stands on the finish frame, asked for or not; ids are UUIDs; the request id is `x-ds-trace-id`. */
@@ -172,5 +172,5 @@ export const ollamaCompatible = chatCompletions({
 
 /** What stands under `error` in a body: in a stream most services send the same object. */
 function bodyError(body: unknown): unknown {
-  return (body as { readonly error: unknown }).error
+  return field(body, 'error')
 }

@@ -71,8 +71,12 @@ function saidOf(request: ReceivedRequest, said: Said): { readonly [field: string
 function toolCallsOf(answer: Answer): readonly unknown[] {
   return answer.toolCalls.map((call, index) => ({
     ...(call.toolCallId === undefined ? {} : { id: call.toolCallId }),
-    function: { index, name: call.toolName, arguments: typeof call.input === 'string' ? JSON.parse(call.input) : call.input },
+    function: { index, name: call.toolName, arguments: inputOf(call.input) },
   }))
+}
+
+function inputOf(input: unknown): unknown {
+  return typeof input === 'string' ? JSON.parse(input) : input
 }
 
 function endOf(answer: Answer): { readonly [field: string]: unknown } {

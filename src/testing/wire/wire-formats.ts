@@ -16,6 +16,8 @@ const formats: Record<WireFormatName, WireFormat> = {
 export function wireFormatOf(format: WireFormatName | WireFormat): WireFormat {
   const found = typeof format === 'string' ? formats[format] : format
   if (found === undefined)
-    throw new TypeError(`format: ${String(format)} is unknown. Write one of ${Object.keys(formats).join(', ')}, or a WireFormat.`)
+    throw new TypeError(
+      `format: '${typeof format === 'string' ? format : typeof format}' is unknown. Write one of ${Object.keys(formats).join(', ')}, or a WireFormat.`,
+    )
   return found
 }
