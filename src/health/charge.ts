@@ -1,0 +1,61 @@
+import type { Failure } from '../contract.ts'
+import type { BreakerPermit } from './breaker.ts'
+import { isDuration } from './gate.ts'
+import type { Refusal } from './gate.ts'
+import type { KeyMember } from './key-memory.ts'
+import type { Charged } from './permit.ts'
+import type { Rooms } from './rooms.ts'
+
+export type ChargeOptions = {
+  readonly failure: Failure
+  readonly charged: Charged
+  readonly permit: BreakerPermit
+  /** It was counted as a failure already, when it was late. */
+  readonly isCounted: boolean
+  readonly member: KeyMember
+  readonly now: number
+}
+
+/** What a failure shut, for those who are told of it. */
+export type Shut = { readonly what: 'gate' | 'model' | 'key'; readonly refusal: Refusal; readonly until: number }
+
+/** Charges one failure to whom it belongs, and to nobody else. */
+export function charge(rooms: Rooms, options: ChargeOptions): Shut | undefined {
+  const { failure, now } = options
+  if (failure.status !== undefined) rooms.watch.reach()
+  countForBreaker(rooms, options)
+  countForLimiter(rooms, options)
+  if (options.charged === 'key') return refuseKey(rooms, options)
+  if (options.charged === 'model') return refuseModel(rooms, options)
+  // Whoever it is charged to: what the server says about time is obeyed (R92).
+  if (options.charged !== 'gate' && !isDuration(failure.retryAfterMs)) return undefined
+  return { what: 'gate', refusal: failure, until: rooms.gate.shut(failure, now) }
+}
+
+function countForBreaker({ breaker, watch }: Rooms, { failure, charged, permit, isCounted, now }: ChargeOptions): void {
+  if (isCounted) return
+  const isOurFault = failure.reason === 'network' && charged === 'target' && watch.fail(now)
+  if (isOurFault) breaker.abandon(permit)
+  else if (charged === 'target') breaker.fail(permit, failure, now)
+  else breaker.pass(permit, now)
+}
+
+function countForLimiter({ limiter }: Rooms, { failure, charged, isCounted, now }: ChargeOptions): void {
+  if (failure.concurrencyLimit !== undefined) limiter.obey(failure.concurrencyLimit, now)
+  else if (charged === 'gate' || (isOverload(failure) && charged === 'target' && !isCounted)) limiter.refuse(now)
+}
+
+function isOverload(failure: Failure): boolean {
+  return failure.reason === 'overloaded' || failure.reason === 'rate-limit' || failure.status === 503 || failure.status === 529
+}
+
+function refuseKey(rooms: Rooms, options: ChargeOptions): Shut {
+  const { failure, member, now } = options
+  // A 403 may be about the model alone: one model outside the plan must not darken all others of its key (R103).
+  if (failure.reason === 'permission' && rooms.key.worksElsewhere(member, now)) return refuseModel(rooms, options)
+  return { what: 'key', refusal: failure, until: rooms.key.refuse(failure, now) }
+}
+
+function refuseModel({ model }: Rooms, { failure, now }: ChargeOptions): Shut {
+  return { what: 'model', refusal: failure, until: model.suspend(failure, now) }
+}

@@ -1,0 +1,49 @@
+import type { Refusal } from './gate.ts'
+import { createSuspension } from './suspension.ts'
+import type { Suspension } from './suspension.ts'
+import type { GateSettings } from './settings.ts'
+
+/** What all targets of one credential at one origin share: whether the key is refused. */
+export type KeyMemory = {
+  readonly suspension: Suspension
+  join(member: KeyMember): void
+  /** Whether another target answered with this key not long ago: then the key is good, and only a model is forbidden (R103). */
+  worksElsewhere(member: KeyMember, now: number): boolean
+  /** Answers until when the key is left alone. */
+  refuse(refusal: Refusal, now: number): number
+  /** Until a time that another process has drawn already. */
+  refuseUntil(until: number, refusal: Refusal, now: number): void
+  /** A trial succeeded: all may go on. */
+  lift(): void
+}
+
+/** One target that uses the key. */
+export type KeyMember = {
+  answeredAt(): number
+  onGated(refusal: Refusal, until: number, now: number): void
+  onLifted(): void
+}
+
+export function createKeyMemory(settings: GateSettings, random: () => number): KeyMemory {
+  const suspension = createSuspension(settings, random)
+  const members = new Set<KeyMember>()
+
+  function tell(refusal: Refusal, until: number, now: number): number {
+    for (const member of members) member.onGated(refusal, until, now)
+    return until
+  }
+
+  return {
+    suspension,
+    join: member => void members.add(member),
+    worksElsewhere(member, now) {
+      for (const other of members) if (other !== member && now - other.answeredAt() <= settings.refusedMs) return true
+      return false
+    },
+    refuse: (refusal, now) => tell(refusal, suspension.suspend(refusal, now), now),
+    refuseUntil: (until, refusal, now) => void tell(refusal, suspension.suspendUntil(until, refusal), now),
+    lift() {
+      for (const member of members) member.onLifted()
+    },
+  }
+}

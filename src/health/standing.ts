@@ -1,0 +1,51 @@
+import type { FailureReason } from '../contract.ts'
+import type { Guard } from './guard.ts'
+import type { Limiter } from './limiter.ts'
+
+/** Whether a target may be asked now. */
+export type Standing =
+  | { readonly state: 'ready' }
+  /**
+   * It was down, and nobody has asked since: send a shadow probe beside a real attempt elsewhere. When nobody else can be asked,
+   * the real call itself is the probe.
+   */
+  | { readonly state: 'probation' }
+  | {
+      readonly state: 'shut'
+      readonly reason: FailureReason
+      readonly message: string
+      /** When it may open, on the clock. `Infinity`: when a place gets free. */
+      readonly openAt: number
+      /** So many wait already that one more would not be woken: to wait here is in vain. */
+      readonly crowded?: true
+    }
+
+const ready: Standing = { state: 'ready' }
+const probation: Standing = { state: 'probation' }
+
+/** Asks gate, key and model, then breaker, then limiter: a gated call must not take the one place of a probe. */
+export function standingOf(guards: readonly Guard[], limiter: Limiter, now: number): Standing {
+  let openAt = now
+  let shutBy: Guard | undefined
+  let isTrial = false
+  for (const guard of guards) {
+    const guardOpensAt = guard.openAt(now)
+    if (guardOpensAt > openAt) {
+      openAt = guardOpensAt
+      shutBy = guard
+    } else if (guard.onTrial(now)) isTrial = true
+  }
+  if (shutBy !== undefined) return { state: 'shut', ...shutBy.why(), openAt }
+  // A probe is one at a time anyhow; a limit that the outage has lowered must not keep it away.
+  if (isTrial) return probation
+  return limiter.hasRoom(now) ? ready : full(limiter)
+}
+
+function full(limiter: Limiter): Standing {
+  return {
+    state: 'shut',
+    reason: 'overloaded',
+    message: `${limiter.inFlight()} requests are in flight, and it has refused more than that.`,
+    openAt: Infinity,
+  }
+}
