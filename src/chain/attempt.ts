@@ -226,7 +226,15 @@ function recordOf<Answer>(run: Run<Answer>, outcome: Ending, error: ProviderErro
 
 function tell<Answer>(run: Run<Answer>, event: AttemptEvent): void {
   const { provider, model, targetIndex } = run.target
-  run.tell({ ...event, at: run.clock.now(), callId: run.callId, provider: provider.name, model, targetIndex, attempt: run.attempt })
+  run.tell({
+    ...event,
+    at: run.clock.now(),
+    callId: run.callId,
+    provider: provider.name,
+    model,
+    targetIndex,
+    attempt: run.attempt,
+  })
 }
 
 /** A provider that throws before it returns a promise has failed like one that rejects. */

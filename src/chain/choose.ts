@@ -48,6 +48,20 @@ export function choose<Answer>(walk: Walk<Answer>, besides: boolean): Choice | u
   return undefined
 }
 
+/**
+ * Nobody opens in time. A target that was not asked yet, and is shut only by our own guess, is asked all the same: the last one left is
+ * never refused unheard (BerriAI/litellm#5673).
+ */
+export function chooseLast<Answer>(walk: Walk<Answer>): Choice | undefined {
+  if (walk.clock.now() >= walk.deadline) return undefined
+  for (const target of walk.targets) {
+    if (walk.asked[target.targetIndex] !== undefined || !isCandidate(walk, target)) continue
+    const permit = target.health.enterLast()
+    if (permit !== undefined) return { target, permit, probes: [] }
+  }
+  return undefined
+}
+
 /** Whether another target than this one might still be asked in this call, now or soon. */
 export function othersLeft<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
   return walk.targets.some(other => other !== target && isCandidate(walk, other) && other.health.check().state === 'ready')
@@ -67,7 +81,7 @@ export function openings<Answer>(walk: Walk<Answer>): {
     const openAt = standing.state === 'shut' ? standing.openAt : now
     // a slot that is taken has no time of its own, but may be free at any moment
     const waitMs = openAt === Infinity ? Math.min(longestTimerMs, walk.deadline - now - 1) : Math.max(0, openAt - now)
-    if (now + waitMs >= walk.deadline) continue
+    if (now + waitMs >= walk.deadline || (standing.state === 'shut' && standing.crowded === true)) continue
     candidates.push(target)
     const reason = standing.state === 'shut' ? standing.reason : 'overloaded'
     if (soonest === undefined || waitMs < soonest.waitMs) soonest = { target, waitMs, reason }
@@ -121,7 +135,17 @@ function skip<Answer>(walk: Walk<Answer>, target: ChainTarget, refusal: Partial<
   walk.skipped[targetIndex] = true
   const of = { provider: provider.name, model, targetIndex }
   const nothing = { status: undefined, clock: undefined, requestId: undefined, firstChunkMs: undefined, usage: undefined }
-  const record: AttemptRecord = { ...of, ...nothing, attempt: 0, outcome: 'skipped', reason, message, waitMs: 0, durationMs: 0, chunks: 0 }
+  const record: AttemptRecord = {
+    ...of,
+    ...nothing,
+    attempt: 0,
+    outcome: 'skipped',
+    reason,
+    message,
+    waitMs: 0,
+    durationMs: 0,
+    chunks: 0,
+  }
   walk.trail.push({ record: () => record })
   walk.tell({ type: 'target-skip', at: walk.clock.now(), callId: walk.callId, ...of, reason, message })
   if (reason !== undefined) walk.failures.push(new ProviderError(message, { ...refusal, reason, provider: provider.name, model }))

@@ -12,11 +12,23 @@ import type { AttemptKind, ChainTarget, Leg, LegEnd, Walk } from './state.ts'
 const probeMs = 6_000
 
 /** Starts asking a target; `walk.nudge()` is called when the leg has ended. */
-export function startLeg<Answer>(walk: Walk<Answer>, target: ChainTarget, first: { kind: AttemptKind; permit: Permit }): Leg<Answer> {
+export function startLeg<Answer>(
+  walk: Walk<Answer>,
+  target: ChainTarget,
+  first: { kind: AttemptKind; permit: Permit },
+): Leg<Answer> {
   const leg: Leg<Answer> = {
     target,
     ...first,
-    ...{ end: undefined, running: undefined, waiting: undefined, waitMs: 0, decision: 'next', failure: undefined, lateTimer: undefined },
+    ...{
+      end: undefined,
+      running: undefined,
+      waiting: undefined,
+      waitMs: 0,
+      decision: 'next',
+      failure: undefined,
+      lateTimer: undefined,
+    },
   }
   void run(walk, leg).then(end => {
     leg.end ??= end
@@ -120,8 +132,21 @@ async function mayRetry<Answer>(
 }
 
 /** Told before every wait, with how long and why (earendil-works/pi#7647). */
-export function tellWait<Answer>(walk: Walk<Answer>, target: ChainTarget, waited: { waitMs: number; reason: FailureReason }): void {
+export function tellWait<Answer>(
+  walk: Walk<Answer>,
+  target: ChainTarget,
+  waited: { waitMs: number; reason: FailureReason },
+): void {
   const { provider, model, targetIndex } = target
   const attempt = walk.asked[targetIndex] ?? 0
-  walk.tell({ type: 'wait', at: walk.clock.now(), callId: walk.callId, provider: provider.name, model, targetIndex, attempt, ...waited })
+  walk.tell({
+    type: 'wait',
+    at: walk.clock.now(),
+    callId: walk.callId,
+    provider: provider.name,
+    model,
+    targetIndex,
+    attempt,
+    ...waited,
+  })
 }

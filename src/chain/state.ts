@@ -58,7 +58,11 @@ export type Walk<Answer> = WalkOptions<Answer> & {
   nudge(): void
 }
 
-export type Walked<Answer> = { readonly answer: Answer; readonly target: ChainTarget; readonly attempts: readonly AttemptRecord[] }
+export type Walked<Answer> = {
+  readonly answer: Answer
+  readonly target: ChainTarget
+  readonly attempts: readonly AttemptRecord[]
+}
 
 /** How a leg came to its end. */
 export type LegEnd<Answer> =

@@ -1,6 +1,6 @@
 import type { AttemptRecord, Call } from '../contract.ts'
 import { ChainExhaustedError } from '../errors.ts'
-import { choose, openings, othersLeft, type Choice } from './choose.ts'
+import { choose, chooseLast, openings, othersLeft, type Choice } from './choose.ts'
 import { untilOpening } from './delay.ts'
 import { startLateTimer, stopLateTimer } from './hedge.ts'
 import { abandonLeg, startLeg, tellWait } from './leg.ts'
@@ -89,7 +89,11 @@ function begin<Answer>(walk: Walk<Answer>, choice: Choice, kind: AttemptKind): v
 /** Nobody may be asked now: waits for the first opening that fits the deadline. False: none does. */
 async function waitForOpening<Answer>(walk: Walk<Answer>, bell: Bell): Promise<boolean> {
   const { candidates, soonest } = openings(walk)
-  if (soonest === undefined) return false
+  if (soonest === undefined) {
+    const choice = chooseLast(walk)
+    if (choice !== undefined) begin(walk, choice, 'first')
+    return choice !== undefined
+  }
   const { reason, waitMs, target } = soonest
   tellWait(walk, target, { waitMs, reason })
   const waiting = untilOpening(
