@@ -5,7 +5,8 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { anchorsOf, codeBlocksOf, proseOf, regionOf } from './markdown.ts'
 
 const repository = join(import.meta.dirname, '../..')
-const pages = globSync(['README.md', 'CHANGELOG.md', 'docs/**/*.md', 'examples/*.md', 'test/*/README.md'], { cwd: repository })
+const forUsers = globSync(['README.md', 'CHANGELOG.md', 'docs/**/*.md', 'examples/*.md'], { cwd: repository })
+const forUs = globSync('test/*/README.md', { cwd: repository })
 const read = (path: string): string => readFileSync(join(repository, path), 'utf8')
 
 test('the README shows its first code by line 15', () => {
@@ -13,20 +14,19 @@ test('the README shows its first code by line 15', () => {
   expect(first?.line).toBeLessThanOrEqual(15)
 })
 
-describe.each(pages)('%s', path => {
-  const page = read(path)
-  const code = codeBlocksOf(page).filter(block => block.language === 'ts')
+test.for(forUsers)('%s: all TypeScript on it is an example, word for word', path => {
+  for (const block of codeBlocksOf(read(path)).filter(({ language }) => language === 'ts')) {
+    const at = `${path}:${block.line}`
+    expect(block.source, `${at} has no <!-- examples/name.ts --> above it`).toBeDefined()
+    const [file = '', region] = block.source?.split('#') ?? []
+    expect(globSync('examples/*.ts', { cwd: repository }), at).toContain(file)
+    const example = read(file)
+    expect(block.code, at).toBe(region === undefined ? example : regionOf(example, region))
+  }
+})
 
-  test('all TypeScript on it is an example, word for word', () => {
-    for (const block of code) {
-      const at = `${path}:${block.line}`
-      expect(block.source, `${at} has no <!-- examples/name.ts --> above it`).toBeDefined()
-      const [file = '', region] = block.source?.split('#') ?? []
-      expect(globSync('examples/*.ts', { cwd: repository }), at).toContain(file)
-      const example = read(file)
-      expect(block.code, at).toBe(region === undefined ? example : regionOf(example, region))
-    }
-  })
+describe.each([...forUsers, ...forUs])('%s', path => {
+  const page = read(path)
 
   test('what its links lead to exists', () => {
     const broken = [...proseOf(page).matchAll(/\]\((?<target>[^)\s]+)\)/g)]

@@ -1,0 +1,24 @@
+import { execFileSync } from 'node:child_process'
+import { expect, test } from 'vitest'
+import nodeJson from '../../node_modules/node/package.json' with { type: 'json' }
+import lockfile from '../../package-lock.json' with { type: 'json' }
+import packageJson from '../../package.json' with { type: 'json' }
+
+type Locked = { readonly resolved?: string; readonly hasInstallScript?: boolean }
+
+const locked: readonly (readonly [path: string, Locked])[] = Object.entries(lockfile.packages)
+
+test('scripts and the programs they start run on the Node that the package brings, whatever the system has', () => {
+  expect(process.version).toBe(`v${nodeJson.version}`)
+  expect(execFileSync('node', ['--version'], { encoding: 'utf8' }).trim()).toBe(process.version)
+})
+
+test('the install asks no question: every install script is allowed by name', () => {
+  const scripts = locked.filter(([, { hasInstallScript }]) => hasInstallScript === true)
+  const names = scripts.map(([path]) => path.split('node_modules/').at(-1) ?? '')
+  expect([...new Set(names)].toSorted()).toEqual(Object.keys(packageJson.allowScripts).toSorted())
+})
+
+test('the lockfile names no registry', () => {
+  expect(locked.filter(([, { resolved }]) => resolved !== undefined)).toEqual([])
+})
