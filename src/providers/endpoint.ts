@@ -29,24 +29,30 @@ export type EndpointDefaults = {
 }
 
 export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaults): Endpoint {
-  const { service, keyVariables = [], keyNeeded = keyVariables.length > 0, keyHeader = 'authorization' } = defaults
+  const { service, keyVariables = [], keyHeader = 'authorization' } = defaults
   const baseURL = checkedURL(options.baseURL ?? defaults.baseURL, service)
   const key = keyOf(options, keyVariables, service)
-  const own = checkedHeaders(options.headers ?? {}, service)
-  const withKey = key === undefined ? own : { [keyHeader]: keyHeader === 'authorization' ? `Bearer ${key}` : key, ...own }
-  const hasKey = Object.hasOwn(withKey, keyHeader)
-  const variable = keyVariables[0]
+  const headers: Readonly<Record<string, string>> = {
+    'content-type': 'application/json',
+    'user-agent': 'unbusy',
+    ...(key === undefined ? undefined : { [keyHeader]: keyHeader === 'authorization' ? `Bearer ${key}` : key }),
+    ...checkedHeaders(options.headers ?? {}, service),
+  }
   return {
     service,
     baseURL,
-    headers: { 'content-type': 'application/json', ...withKey },
-    identity: { origin: new URL(baseURL).origin, credential: digest(withKey[keyHeader] ?? '') },
+    headers,
+    identity: { origin: new URL(baseURL).origin, credential: digest(key ?? headers['authorization'] ?? '') },
     connections: createConnections(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
-    missingKey:
-      hasKey || !keyNeeded
-        ? undefined
-        : `There is no key for ${service}: ${variable === undefined ? '' : `set ${variable} in the environment or `}give ${service} the option apiKey.`,
+    missingKey: Object.hasOwn(headers, keyHeader) ? undefined : missingKey(defaults),
   }
+}
+
+function missingKey({ service, keyVariables = [], keyNeeded = keyVariables.length > 0 }: EndpointDefaults): string | undefined {
+  if (!keyNeeded) return undefined
+  const [variable] = keyVariables
+  const cure = variable === undefined ? '' : `set ${variable} in the environment, or `
+  return `There is no key for ${service}: ${cure}give it the option apiKey.`
 }
 
 /** The failure of a target that has no key: it is skipped, and the chain goes on. */

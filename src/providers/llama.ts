@@ -1,13 +1,12 @@
 import type { Target } from '../contract.ts'
-import type { Dialect } from './chat-completions/dialect.ts'
-import { plainDialect } from './chat-completions/dialect.ts'
-import { chatCompletions } from './chat-completions/provider.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
-import { createEndpoint } from './endpoint.ts'
-import { localTimeout } from './local-timeout.ts'
-import { free } from './prices.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { LocalServer } from './local-server.ts'
+import { localTarget } from './local-server.ts'
+import type { Load } from './server-load.ts'
+import { askServer, loadOf } from './server-load.ts'
 import type { ServiceOptions } from './target.ts'
-import { createTarget, modelAndOptions, serviceChecks } from './target.ts'
+import { modelAndOptions, serviceChecks } from './target.ts'
 
 export type LlamaOptions = ServiceOptions
 
@@ -15,7 +14,7 @@ export type LlamaOptions = ServiceOptions
 const defaultModel = 'default'
 
 /**
- * llama.cpp's `llama-server` on this machine, or anywhere. No key is needed; `apiKey` or LLAMA_API_KEY is sent when there is one.
+ * llama.cpp's `llama-server`, on this machine or anywhere. No key is needed; `apiKey` or LLAMA_API_KEY is sent when there is one.
  *
  * @example
  * llama()
@@ -29,28 +28,39 @@ export function llama(first?: string | LlamaOptions, second?: LlamaOptions): Tar
     service: 'llama',
     checks: serviceChecks,
   })
-  const endpoint = createEndpoint(options, {
-    service: 'llama',
-    baseURL: 'http://127.0.0.1:8080/v1',
-    keyVariables: ['LLAMA_API_KEY'],
-    keyNeeded: false,
-  })
-  const provider = chatCompletions(dialect, { endpoint, stream: options.stream ?? true, extraBody: options.extraBody })
-  return createTarget(provider, model, { ...options, price: options.price ?? free })
+  return localTarget(server, model, options)
 }
 
-const dialect: Dialect = {
-  ...plainDialect,
-  service: 'llama',
-  capabilities: { output: 'json-schema', prefix: true },
-  timeout: localTimeout,
-  reasoning: reasoningSwitches.llama,
-  reasoningHistory: 'keep',
-  // The server goes on from a last assistant message by itself, and refuses to while the template thinks (ggml-org/llama.cpp#20861).
-  // Asked for JSON it repeats the prefix in its answer, in a stream it does not (seen at b11669).
-  prefix: { message: {}, body: { chat_template_kwargs: { enable_thinking: false } }, jsonRepeats: true },
-  failureRules: [
-    // told as a 500, though no server can help it
-    { status: 500, message: /input is not supported/i, reason: 'invalid-request' },
-  ],
+const server: LocalServer = {
+  baseURL: 'http://127.0.0.1:8080/v1',
+  keyVariable: 'LLAMA_API_KEY',
+  load: llamaLoad,
+  dialect: {
+    service: 'llama',
+    capabilities: { output: 'json-schema', prefix: true },
+    reasoning: reasoningSwitches.llama,
+    // The server goes on from a last assistant message by itself, and refuses to while the template thinks (ggml-org/llama.cpp#20861).
+    // Asked for JSON it repeats the prefix in its answer, in a stream it does not (seen at b11669).
+    prefix: { message: {}, body: { chat_template_kwargs: { enable_thinking: false } }, jsonRepeats: true },
+    failureRules: [
+      // told as a 500, though no repetition can help it
+      { status: 500, message: /input is not supported/i, reason: 'invalid-request' },
+    ],
+  },
+}
+
+/** `/metrics` is there only with `--metrics`; `/slots`, which is on by default, tells the running ones but not who waits. */
+function llamaLoad(endpoint: Endpoint): Load {
+  return async signal => {
+    const metrics = await askServer(endpoint, '/metrics', signal)
+    const names = { running: 'llamacpp:requests_processing', waiting: 'llamacpp:requests_deferred' }
+    if (metrics.status === 200) return loadOf(metrics, names, endpoint)
+    const slots = await askServer(endpoint, '/slots', signal)
+    if (slots.status !== 200 || !Array.isArray(slots.body)) return loadOf(metrics, names, endpoint)
+    return { running: slots.body.filter(isProcessing).length, waiting: 0 }
+  }
+}
+
+function isProcessing(slot: unknown): boolean {
+  return typeof slot === 'object' && slot !== null && 'is_processing' in slot && slot.is_processing === true
 }

@@ -5,7 +5,7 @@ import type { DialectOptions } from './dialect-options.ts'
 import { dialectChecks, dialectOf } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'
 import type { ServiceOptions } from './target.ts'
-import { checkedModel, createTarget, modelAndOptions, serviceChecks } from './target.ts'
+import { checkTarget, createTarget, serviceChecks } from './target.ts'
 
 export type OpenAICompatibleOptions = ServiceOptions &
   DialectOptions & {
@@ -25,8 +25,7 @@ export type OpenAICompatibleOptions = ServiceOptions &
 export function openaiCompatible(model: string, options: OpenAICompatibleOptions): Target {
   const service = 'openaiCompatible'
   const checks = { ...serviceChecks, ...dialectChecks, name: text, keyVariable: text }
-  checkedModel(model, service)
-  modelAndOptions(model, options, { model, service, checks })
+  checkTarget(model, options, { service, checks })
   const { name = 'openai-compatible', keyVariable } = options
   const provider = chatCompletions(dialectOf({ ...options, name }), {
     endpoint: createEndpoint(options, { service: name, keyVariables: keyVariable === undefined ? [] : [keyVariable] }),

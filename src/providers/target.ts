@@ -66,21 +66,27 @@ export const serviceChecks = {
   stream: flag,
 } satisfies Checks
 
-/** Services take `(model, options)`, and `(options)` alone where a model is known. */
+/** Services with a default model take `(model, options)`, and `(options)` alone. */
 export function modelAndOptions<Options extends object>(
   first: string | Options | undefined,
   second: Options | undefined,
   known: { readonly model: string; readonly service: string; readonly checks: Checks },
 ): { readonly model: string; readonly options: Options } {
   const options = (typeof first === 'object' ? first : second) ?? ({} as Options)
-  checkOptions(options, known.checks, known.service)
   const model = typeof first === 'object' ? known.model : (first ?? known.model)
-  return { model: checkedModel(model, known.service), options }
+  checkTarget(model, options, known)
+  return { model, options }
 }
 
-export function checkedModel(model: unknown, service: string): string {
-  if (typeof model === 'string' && model !== '') return model
-  throw new TypeError(`${service}: the model must be a text that is not empty, for example ${service}('name-of-the-model').`)
+export function checkTarget(
+  model: unknown,
+  options: unknown,
+  { service, checks }: { readonly service: string; readonly checks: Checks },
+): void {
+  if (typeof model !== 'string' || model === '') {
+    throw new TypeError(`${service}: the model must be a text that is not empty, for example ${service}('name-of-the-model').`)
+  }
+  checkOptions(options, checks, service)
 }
 
 export function createTarget(provider: Provider, model: string, options: TargetOptions): Target {

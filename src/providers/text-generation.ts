@@ -6,14 +6,14 @@ import { plainDialect } from './chat-completions/dialect.ts'
 import { failureOf, inBandFailure } from './chat-completions/failure.ts'
 import { withJsonInstruction } from './chat-completions/output-format.ts'
 import { refusal } from './chat-completions/refusal.ts'
-import { callback, isRecord, oneOf, text } from './check-options.ts'
+import { callback, checkOptions, isRecord, oneOf, text } from './check-options.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint, urlOf } from './endpoint.ts'
 import { localTimeout } from './local-timeout.ts'
 import { free } from './prices.ts'
 import { promptOf } from './prompt-of.ts'
 import type { ServiceOptions } from './target.ts'
-import { checkedModel, createTarget, modelAndOptions, serviceChecks } from './target.ts'
+import { createTarget, serviceChecks } from './target.ts'
 
 export type TextGenerationOptions = Omit<ServiceOptions, 'stream'> & {
   readonly baseURL: string
@@ -53,39 +53,31 @@ type Form = {
  * textGeneration({ baseURL: 'http://r1.internal:8000' })
  */
 export function textGeneration(options: TextGenerationOptions): Target {
-  const { stream: _, ...common } = serviceChecks
-  const checks = {
-    ...common,
-    path: text,
-    method: oneOf('POST', 'GET'),
-    promptIn: oneOf('body', 'query'),
-    promptField: text,
-    responseField: text,
-    model: text,
-    name: text,
-    toPrompt: callback,
-  }
-  modelAndOptions<TextGenerationOptions>(undefined, options, { model: 'default', service: 'textGeneration', checks })
-  const {
-    path = '/generate',
-    method = 'POST',
-    promptField = 'prompt',
-    responseField = 'response',
-    name = 'text-generation',
-  } = options
-  const { promptIn = method === 'GET' ? 'query' : 'body', toPrompt = promptOf, extraBody } = options
-  if (method === 'GET' && promptIn === 'body') throw new TypeError("textGeneration: a GET has no body: write promptIn: 'query'.")
-  const model = checkedModel(options.model ?? 'default', 'textGeneration')
-  const provider = createProvider(createEndpoint(options, { service: name }), {
-    path: path.startsWith('/') ? path : `/${path}`,
-    method,
-    promptIn,
-    promptField,
-    responseField,
-    toPrompt,
-    extraBody,
-  })
+  checkOptions(options, checks, 'textGeneration')
+  const { name = 'text-generation', model = 'default' } = options
+  const provider = createProvider(createEndpoint(options, { service: name }), formOf(options))
   return createTarget(provider, model, { ...options, price: options.price ?? free })
+}
+
+const { stream: _, ...commonChecks } = serviceChecks
+
+const checks = {
+  ...commonChecks,
+  path: text,
+  method: oneOf('POST', 'GET'),
+  promptIn: oneOf('body', 'query'),
+  promptField: text,
+  responseField: text,
+  model: text,
+  name: text,
+  toPrompt: callback,
+}
+
+function formOf(options: TextGenerationOptions): Form {
+  const { path = '/generate', method = 'POST', promptField = 'prompt', responseField = 'response', toPrompt = promptOf } = options
+  const { promptIn = method === 'GET' ? 'query' : 'body', extraBody } = options
+  if (method === 'GET' && promptIn === 'body') throw new TypeError("textGeneration: a GET has no body: write promptIn: 'query'.")
+  return { path: path.startsWith('/') ? path : `/${path}`, method, promptIn, promptField, responseField, toPrompt, extraBody }
 }
 
 const capabilities: Capabilities = {

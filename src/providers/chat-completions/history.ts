@@ -33,17 +33,10 @@ function endsInPrefix(messages: readonly Message[]): boolean {
 }
 
 function translate(message: Message, call: Call, dialect: Dialect): WireMessage {
-  switch (message.role) {
-    case 'system':
-    case 'developer':
-      return { role: dialect.instructionRole, content: message.content }
-    case 'user':
-      return { role: 'user', content: userContent(message, dialect) }
-    case 'tool':
-      return { role: 'tool', tool_call_id: message.toolCallId, content: message.content }
-    case 'assistant':
-      return assistantTurn(message, call, dialect)
-  }
+  if (message.role === 'assistant') return assistantTurn(message, call, dialect)
+  if (message.role === 'tool') return { role: 'tool', tool_call_id: message.toolCallId, content: message.content }
+  if (message.role === 'user') return { role: 'user', content: userContent(message, dialect) }
+  return { role: dialect.instructionRole, content: message.content }
 }
 
 function assistantTurn(message: AssistantMessage, call: Call, dialect: Dialect): WireMessage {
@@ -60,20 +53,18 @@ function assistantTurn(message: AssistantMessage, call: Call, dialect: Dialect):
 
 function reasoningOf(message: AssistantMessage, call: Call, dialect: Dialect): string | undefined {
   const { reasoningText } = message
-  switch (dialect.reasoningHistory) {
-    case 'strip':
-      return undefined
-    case 'keep':
-      return reasoningText === '' ? undefined : reasoningText
-    case 'required':
-      return reasoningText ?? ''
-    case 'required-with-tools':
-      // Without tools DeepSeek ignores the field. With tools a turn without it is a 400; only its presence is looked at, "" passes
-      // (vercel/ai#13203). Models of early 2026 ask for it wherever a turn called a tool, whatever this request offers.
-      return call.reasoning !== 'off' && (hasTools(call) || (message.toolCalls ?? []).length > 0)
-        ? (reasoningText ?? '')
-        : undefined
-  }
+  if (dialect.reasoningHistory === 'strip') return undefined
+  if (dialect.reasoningHistory === 'keep') return reasoningText === '' ? undefined : reasoningText
+  return needsReasoning(message, call, dialect) ? (reasoningText ?? '') : undefined
+}
+
+/**
+ * Without tools DeepSeek ignores the field. With tools a turn without it is a 400; only its presence is looked at, "" passes
+ * (vercel/ai#13203). Models of early 2026 ask for it wherever a turn called a tool, whatever this request offers.
+ */
+function needsReasoning(message: AssistantMessage, call: Call, dialect: Dialect): boolean {
+  if (dialect.reasoningHistory === 'required') return true
+  return call.reasoning !== 'off' && (hasTools(call) || (message.toolCalls ?? []).length > 0)
 }
 
 function prefixMessage(prefix: Prefix, dialect: Dialect): WireMessage {

@@ -7,7 +7,7 @@ import type { JsonSchema } from '../../contract.ts'
  */
 export function enforceable(schema: JsonSchema): { readonly schema: JsonSchema; readonly strict: boolean } {
   const { $schema: _, ...plain } = schema
-  return canBeStrict(plain) ? { schema: closed(plain) as JsonSchema, strict: true } : { schema: plain, strict: false }
+  return canBeStrict(plain) ? { schema: closed(plain), strict: true } : { schema: plain, strict: false }
 }
 
 /** DeepSeek's strict tools refuse these; without them the schema only allows more, and our own check still holds the answer to all. */
@@ -45,9 +45,9 @@ function propertyNames(schema: JsonSchema): string[] {
 
 // ---- walking a schema: only keywords that hold schemas are entered, so that a property named `type` is not taken for one
 
-const holdsOne = ['items', 'additionalProperties', 'not', 'contains', 'propertyNames', 'if', 'then', 'else']
-const holdsList = ['anyOf', 'oneOf', 'allOf', 'prefixItems']
-const holdsNamed = ['properties', '$defs', 'definitions', 'patternProperties']
+const holdsOne = new Set(['items', 'additionalProperties', 'not', 'contains', 'propertyNames', 'if', 'then', 'else'])
+const holdsList = new Set(['anyOf', 'oneOf', 'allOf', 'prefixItems'])
+const holdsNamed = new Set(['properties', '$defs', 'definitions', 'patternProperties'])
 
 function subschemas(schema: JsonSchema): JsonSchema[] {
   const found: JsonSchema[] = []
@@ -61,9 +61,9 @@ function subschemas(schema: JsonSchema): JsonSchema[] {
 function mapSchemas(schema: JsonSchema, change: (schema: JsonSchema) => JsonSchema): JsonSchema {
   const inside = (value: unknown): unknown => (isSchema(value) ? mapSchemas(value, change) : value)
   const entries = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
-    if (holdsOne.includes(keyword)) return [keyword, inside(value)]
-    if (holdsList.includes(keyword) && Array.isArray(value)) return [keyword, value.map(inside)]
-    if (holdsNamed.includes(keyword) && isSchema(value)) {
+    if (holdsOne.has(keyword)) return [keyword, inside(value)]
+    if (holdsList.has(keyword) && Array.isArray(value)) return [keyword, value.map(inside)]
+    if (holdsNamed.has(keyword) && isSchema(value)) {
       return [keyword, Object.fromEntries(Object.entries(value).map(([name, one]) => [name, inside(one)]))]
     }
     return [keyword, value]

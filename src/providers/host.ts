@@ -1,0 +1,42 @@
+import type { Target } from '../contract.ts'
+import { chatCompletions } from './chat-completions/provider.ts'
+import { suggestion } from './check-options.ts'
+import type { DialectOptions } from './dialect-options.ts'
+import { dialectChecks, dialectOf } from './dialect-options.ts'
+import { createEndpoint } from './endpoint.ts'
+import type { Host, HostName } from './hosts.ts'
+import { hosts } from './hosts.ts'
+import type { ServiceOptions } from './target.ts'
+import { checkTarget, createTarget, serviceChecks } from './target.ts'
+
+export type HostOptions = ServiceOptions & DialectOptions
+
+/**
+ * A model at one of the hosts that we know: its address, its key variable and its ways come from a table, and every option replaces
+ * what the table says. The model's id is the host's own.
+ *
+ * @example
+ * host('siliconflow', 'deepseek-ai/DeepSeek-V4-Flash')
+ * host('azure', 'my-deployment', { baseURL: 'https://my-resource.services.ai.azure.com/openai/v1' })
+ */
+export function host(name: HostName, model: string, options: HostOptions = {}): Target {
+  const row = rowOf(name)
+  checkTarget(model, options, { service: name, checks: { ...serviceChecks, ...dialectChecks } })
+  const capabilities = { ...row.capabilities, ...options.capabilities }
+  const dialect = { ...dialectOf({ ...row, ...given(options), capabilities, name }), timeout: row.timeout }
+  const endpoint = createEndpoint(options, { ...row, service: name })
+  const provider = chatCompletions(dialect, { endpoint, stream: options.stream ?? true, extraBody: options.extraBody })
+  return createTarget(provider, model, options)
+}
+
+/** An option that is `undefined` does not replace what the table says. */
+function given(options: HostOptions): HostOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+}
+
+function rowOf(name: string): Host {
+  if (Object.hasOwn(hosts, name)) return hosts[name as HostName]
+  throw new TypeError(
+    `host: '${name}' is not in the table.${suggestion(name, Object.keys(hosts))} For any other server write openaiCompatible(model, { baseURL }).`,
+  )
+}

@@ -1,0 +1,146 @@
+import type { TimeoutSettings } from '../contract.ts'
+import type { DialectOptions } from './dialect-options.ts'
+import { localTimeout } from './local-timeout.ts'
+
+/** Where a model can be had besides its maker: how to get there, and in what the host's chat completions are special. */
+export type Host = DialectOptions & {
+  /** Undefined: every customer has an address of his own, and must give it. */
+  readonly baseURL?: string | undefined
+  /** The environment variables that may hold the key: the first that is set is taken. None: no key is needed. */
+  readonly keyVariables: readonly string[]
+  /** The header that carries the key. @default 'authorization', as a bearer token */
+  readonly keyHeader?: string | undefined
+  /** Clocks that it needs, where the defaults do not fit it. */
+  readonly timeout?: Partial<TimeoutSettings> | undefined
+}
+
+/** DeepSeek's models behind somebody else's chat completions: JSON mode without a schema, reasoning in a field of its own. */
+const deepseekHost = {
+  reasoningHistory: 'keep',
+  capabilities: { output: 'json-object' },
+} as const satisfies DialectOptions
+
+/**
+ * Data, as the hosts' pages and public clients showed it in November 2026. Model ids are not here: they change every month. Every
+ * field can be replaced by an option of the same name.
+ */
+export const hosts = {
+  siliconflow: {
+    ...deepseekHost,
+    baseURL: 'https://api.siliconflow.com/v1',
+    keyVariables: ['SILICONFLOW_API_KEY'],
+    reasoningStyle: 'thinkingBudget',
+    failureRules: [
+      { code: 50_508, reason: 'overloaded' },
+      { code: 20_012, reason: 'not-found' },
+      { code: 30_001, reason: 'quota' },
+    ],
+  },
+  'siliconflow-cn': {
+    ...deepseekHost,
+    baseURL: 'https://api.siliconflow.cn/v1',
+    keyVariables: ['SILICONFLOW_CN_API_KEY', 'SILICONFLOW_API_KEY'],
+    reasoningStyle: 'thinkingBudget',
+    failureRules: [
+      { code: 50_508, reason: 'overloaded' },
+      { code: 20_012, reason: 'not-found' },
+      { code: 30_001, reason: 'quota' },
+    ],
+  },
+  volcengine: {
+    ...deepseekHost,
+    baseURL: 'https://ark.cn-beijing.volces.com/api/v3',
+    keyVariables: ['ARK_API_KEY'],
+    reasoningStyle: 'thinkingType',
+  },
+  alibaba: {
+    ...deepseekHost,
+    baseURL: 'https://dashscope.aliyuncs.com/compatible-mode/v1',
+    keyVariables: ['DASHSCOPE_API_KEY'],
+    reasoningStyle: 'thinkingBudget',
+    failureRules: [
+      { code: 'Arrearage', reason: 'quota' },
+      { code: 'DataInspectionFailed', reason: 'content-filter' },
+      { code: 'data_inspection_failed', reason: 'content-filter' },
+    ],
+  },
+  // a key is bound to its region: one of the other region is a 401
+  'alibaba-international': {
+    ...deepseekHost,
+    baseURL: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
+    keyVariables: ['DASHSCOPE_API_KEY'],
+    reasoningStyle: 'thinkingBudget',
+    failureRules: [
+      { code: 'Arrearage', reason: 'quota' },
+      { code: 'DataInspectionFailed', reason: 'content-filter' },
+      { code: 'data_inspection_failed', reason: 'content-filter' },
+    ],
+  },
+  tencent: {
+    ...deepseekHost,
+    baseURL: 'https://tokenhub.tencentmaas.com/v1',
+    keyVariables: ['TENCENT_TOKENHUB_API_KEY'],
+    reasoningStyle: 'thinkingType',
+  },
+  openrouter: {
+    baseURL: 'https://openrouter.ai/api/v1',
+    keyVariables: ['OPENROUTER_API_KEY'],
+    reasoningStyle: 'openrouter',
+    reasoningHistory: 'keep',
+    reasoningField: 'reasoning',
+    failureRules: [{ status: 403, message: /moderation|flagged/i, reason: 'content-filter' }],
+  },
+  together: {
+    baseURL: 'https://api.together.ai/v1',
+    keyVariables: ['TOGETHER_API_KEY'],
+    // R1 may put its thoughts into the content there
+    thinkTags: true,
+    // a conversation that is too long is a 403 there
+    failureRules: [{ status: 403, message: /token|context|length/i, reason: 'context-length' }],
+  },
+  fireworks: {
+    ...deepseekHost,
+    capabilities: { output: 'json-schema' },
+    baseURL: 'https://api.fireworks.ai/inference/v1',
+    keyVariables: ['FIREWORKS_API_KEY'],
+    reasoningStyle: 'effort',
+  },
+  azure: {
+    keyVariables: ['AZURE_API_KEY'],
+    keyHeader: 'api-key',
+    // R1 puts its thoughts into the content on the older API
+    thinkTags: true,
+  },
+  nvidia: {
+    ...deepseekHost,
+    baseURL: 'https://integrate.api.nvidia.com/v1',
+    keyVariables: ['NVIDIA_API_KEY'],
+    reasoningStyle: 'effort',
+  },
+  groq: {
+    baseURL: 'https://api.groq.com/openai/v1',
+    keyVariables: ['GROQ_API_KEY'],
+    tokenLimit: 'max_completion_tokens',
+    reasoningStyle: 'effort',
+  },
+  novita: { ...deepseekHost, baseURL: 'https://api.novita.ai/openai', keyVariables: ['NOVITA_API_KEY'] },
+  deepinfra: {
+    ...deepseekHost,
+    baseURL: 'https://api.deepinfra.com/v1/openai',
+    keyVariables: ['DEEPINFRA_API_KEY'],
+    reasoningStyle: 'effort',
+  },
+  huggingface: { baseURL: 'https://router.huggingface.co/v1', keyVariables: ['HF_TOKEN'], thinkTags: true },
+  baseten: { baseURL: 'https://inference.baseten.co/v1', keyVariables: ['BASETEN_API_KEY'] },
+  'github-models': { baseURL: 'https://models.github.ai/inference', keyVariables: ['GITHUB_TOKEN'], thinkTags: true },
+  vercel: {
+    baseURL: 'https://ai-gateway.vercel.sh/v1',
+    keyVariables: ['AI_GATEWAY_API_KEY', 'VERCEL_OIDC_TOKEN'],
+    reasoningField: 'reasoning',
+  },
+  modelscope: { ...deepseekHost, baseURL: 'https://api-inference.modelscope.cn/v1', keyVariables: ['MODELSCOPE_API_KEY'] },
+  'lm-studio': { baseURL: 'http://127.0.0.1:1234/v1', keyVariables: [], thinkTags: true, timeout: localTimeout },
+  'ollama-cloud': { baseURL: 'https://ollama.com/v1', keyVariables: ['OLLAMA_API_KEY'], reasoningStyle: 'effort' },
+} as const satisfies Readonly<Record<string, Host>>
+
+export type HostName = keyof typeof hosts

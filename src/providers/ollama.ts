@@ -1,0 +1,102 @@
+import type { Attempt, Call, Capabilities, Message, Provider, Target } from '../contract.ts'
+import { post } from '../http/post.ts'
+import { refusal } from './chat-completions/refusal.ts'
+import { prefixOf } from './chat-completions/history.ts'
+import type { Checks } from './check-options.ts'
+import { callback } from './check-options.ts'
+import type { Endpoint } from './endpoint.ts'
+import { createEndpoint, rootOf, urlOf } from './endpoint.ts'
+import { readOllama } from './ollama-answer.ts'
+import { chatBody, rawBody } from './ollama-request.ts'
+import { free } from './prices.ts'
+import type { ServiceOptions } from './target.ts'
+import { checkTarget, createTarget, serviceChecks } from './target.ts'
+
+export type OllamaOptions = ServiceOptions & {
+  /** How long the model stays in memory after the call: `'10m'`, seconds, `-1` for ever, `0` not at all. @default the server's, 5 minutes */
+  readonly keepAlive?: string | number | undefined
+  /**
+   * Writes the conversation in the model's own template, up to where the assistant begins to speak. With it the target can go on from
+   * a given beginning (capability `prefix`), through `/api/generate` with `raw`: many templates close a last assistant turn, and then
+   * the model starts a new one.
+   */
+  readonly toRawPrompt?: ((messages: readonly Message[]) => string) | undefined
+}
+
+/**
+ * Ollama through its own API (`/api/chat`), which knows more than its OpenAI-like one: `keepAlive`, thoughts, load times. No key is
+ * needed; `apiKey` or OLLAMA_API_KEY is sent when there is one. The model is loaded when it is asked, so the first answer may be slow.
+ *
+ * @example
+ * ollama('deepseek-r1:8b')
+ * ollama('llama3.2', { keepAlive: -1 })
+ */
+export function ollama(model: string, options: OllamaOptions = {}): Target {
+  checkTarget(model, options, { service: 'ollama', checks })
+  const endpoint = createEndpoint(options, {
+    service: 'ollama',
+    baseURL: 'http://127.0.0.1:11434',
+    keyVariables: ['OLLAMA_API_KEY'],
+    keyNeeded: false,
+  })
+  return createTarget(createProvider(endpoint, options), model, { ...options, price: options.price ?? free })
+}
+
+const checks: Checks = {
+  ...serviceChecks,
+  keepAlive: (value, name) => {
+    if (typeof value !== 'number' && typeof value !== 'string')
+      throw new TypeError(`${name} must be seconds, or a text like '10m'.`)
+  },
+  toRawPrompt: callback,
+}
+
+/** Nothing comes while the model is read from disk into memory, not even a status. */
+const timeout = { headersMs: 300_000, firstChunkMs: 300_000, chunkMs: 120_000 }
+
+function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
+  const { stream = true, toRawPrompt } = options
+  const capabilities: Capabilities = { stream, output: 'json-schema', prefix: toRawPrompt !== undefined }
+  return {
+    name: 'ollama',
+    capabilities,
+    identity: endpoint.identity,
+    timeout,
+    refuse: call =>
+      refusal(call, capabilities, endpoint) ?? refusal(withoutDataImages(call), { ...capabilities, images: false }, endpoint),
+    stream: (call, attempt) => ask(call, attempt, { endpoint, options }),
+    close: () => endpoint.connections.close(),
+  }
+}
+
+/** Ollama takes images as bytes only: what is left after this is refused. */
+function withoutDataImages(call: Call): Call {
+  const messages = call.messages.map(message => {
+    if (message.role !== 'user' || typeof message.content === 'string') return message
+    return { ...message, content: message.content.filter(part => part.type !== 'image' || !part.image.startsWith('data:')) }
+  })
+  return { ...call, messages }
+}
+
+async function ask(
+  call: Call,
+  attempt: Attempt,
+  { endpoint, options }: { endpoint: Endpoint; options: OllamaOptions },
+): Promise<void> {
+  const { toRawPrompt, stream = true, keepAlive, extraBody } = options
+  const prefix = prefixOf(call)
+  const common = { stream, ...(keepAlive === undefined ? undefined : { keep_alive: keepAlive }) }
+  const raw = prefix === undefined ? undefined : toRawPrompt
+  if (call.tools !== undefined && call.toolChoice !== undefined && call.toolChoice !== 'auto' && call.toolChoice !== 'none') {
+    attempt.emit({ type: 'warning', setting: 'toolChoice', message: 'Ollama cannot be made to call a tool: sent as "auto".' })
+  }
+  const own = raw === undefined ? chatBody(call) : rawBody(call, raw)
+  await post({
+    url: urlOf(rootOf(endpoint.baseURL), raw === undefined ? '/api/chat' : '/api/generate'),
+    headers: endpoint.headers,
+    body: JSON.stringify({ ...own, ...common, ...extraBody, ...call.extraBody }),
+    attempt,
+    connections: endpoint.connections,
+    respond: (status, headers) => readOllama({ status, headers, emit: event => attempt.emit(event) }),
+  })
+}

@@ -1,0 +1,41 @@
+import type { Target } from '../contract.ts'
+import { reasoningSwitches } from './chat-completions/reasoning.ts'
+import type { LocalServer } from './local-server.ts'
+import { localTarget } from './local-server.ts'
+import { metricsLoad } from './server-load.ts'
+import type { ServiceOptions } from './target.ts'
+import { modelAndOptions, serviceChecks } from './target.ts'
+
+export type SglangOptions = ServiceOptions
+
+/**
+ * An SGLang server. It runs one model and does not look at the name. No key is needed; `apiKey` or SGLANG_API_KEY is sent when there
+ * is one.
+ *
+ * @example
+ * sglang({ baseURL: 'http://gpu-2:30000/v1' })
+ */
+export function sglang(options?: SglangOptions): Target
+export function sglang(model?: string, options?: SglangOptions): Target
+export function sglang(first?: string | SglangOptions, second?: SglangOptions): Target {
+  const { model, options } = modelAndOptions<SglangOptions>(first, second, {
+    model: 'default',
+    service: 'sglang',
+    checks: serviceChecks,
+  })
+  return localTarget(server, model, options)
+}
+
+const server: LocalServer = {
+  baseURL: 'http://127.0.0.1:30000/v1',
+  keyVariable: 'SGLANG_API_KEY',
+  load: endpoint => metricsLoad(endpoint, { running: 'sglang:num_running_reqs', waiting: 'sglang:num_queue_reqs' }),
+  dialect: {
+    service: 'sglang',
+    capabilities: { output: 'json-schema', prefix: true },
+    reasoning: reasoningSwitches.template,
+    prefix: { message: {}, body: { continue_final_message: true } },
+    // started without --reasoning-parser the thoughts stay in the content
+    thinkTags: true,
+  },
+}

@@ -1,0 +1,36 @@
+import type { Target } from '../contract.ts'
+import { reasoningSwitches } from './chat-completions/reasoning.ts'
+import type { LocalServer } from './local-server.ts'
+import { localTarget } from './local-server.ts'
+import { metricsLoad } from './server-load.ts'
+import type { ServiceOptions } from './target.ts'
+import { checkTarget, serviceChecks } from './target.ts'
+
+export type VllmOptions = ServiceOptions
+
+/**
+ * A vLLM server. The model is the name it is served under; another name is a 404. No key is needed; `apiKey` or VLLM_API_KEY is sent
+ * when there is one.
+ *
+ * @example
+ * vllm('r1', { baseURL: 'http://gpu-1:8000/v1' })
+ */
+export function vllm(model: string, options: VllmOptions = {}): Target {
+  checkTarget(model, options, { service: 'vllm', checks: serviceChecks })
+  return localTarget(server, model, options)
+}
+
+const server: LocalServer = {
+  baseURL: 'http://127.0.0.1:8000/v1',
+  keyVariable: 'VLLM_API_KEY',
+  load: endpoint => metricsLoad(endpoint, { running: 'vllm:num_requests_running', waiting: 'vllm:num_requests_waiting' }),
+  dialect: {
+    service: 'vllm',
+    capabilities: { output: 'json-schema', prefix: true },
+    reasoning: reasoningSwitches.template,
+    // both true is a 400; without either the template closes the turn and opens another
+    prefix: { message: {}, body: { continue_final_message: true, add_generation_prompt: false } },
+    // started without --reasoning-parser the thoughts stay in the content
+    thinkTags: true,
+  },
+}
