@@ -1,12 +1,16 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import nodeJson from '../../node_modules/node/package.json' with { type: 'json' }
-import lockfile from '../../package-lock.json' with { type: 'json' }
 import packageJson from '../../package.json' with { type: 'json' }
 
-type Locked = { readonly resolved?: string; readonly hasInstallScript?: boolean }
+type Lockfile = {
+  readonly packages: Readonly<Record<string, { readonly resolved?: string; readonly hasInstallScript?: boolean }>>
+}
 
-const locked: readonly (readonly [path: string, Locked])[] = Object.entries(lockfile.packages)
+const lockfile = JSON.parse(readFileSync(join(import.meta.dirname, '../../package-lock.json'), 'utf8')) as Lockfile
+const locked = Object.entries(lockfile.packages)
 
 test('scripts and the programs they start run on the Node that the package brings, whatever the system has', () => {
   expect(process.version).toBe(`v${nodeJson.version}`)
