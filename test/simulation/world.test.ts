@@ -12,7 +12,7 @@ async function day(name: string, policy: Policy): Promise<Measures> {
   return measure(await simulate({ scenario, policy, processes: 1, seed: 1 }), scenario)
 }
 
-describe('the world does with the rules of peers what was measured elsewhere', () => {
+describe('the world does with the rules of peers what was measured elsewhere', { timeout: 60_000 }, () => {
   test('an outage of a minute: two retries within 1.5 s save one call in forty', async () => {
     const measures = await day('S1', openaiSdk)
     expect(measures.successInBadTime).toBeCloseTo(0.026, 2)
