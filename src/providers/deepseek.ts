@@ -4,8 +4,9 @@ import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
 import { prefixOf } from './chat-completions/history.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
-import { text } from './check-options.ts'
-import { deepseekEndpoint } from './deepseek-endpoint.ts'
+import type { Checks } from './check-options.ts'
+import { flag } from './check-options.ts'
+import { betaOf, deepseekEndpoint } from './deepseek-endpoint.ts'
 import { adaptStrictTools } from './deepseek-tools.ts'
 import { priceOf } from './prices.ts'
 import type { ServiceOptions } from './target.ts'
@@ -17,6 +18,10 @@ export type DeepSeekModel = 'deepseek-flash' | 'deepseek-v4-pro' | (string & {})
 export type DeepSeekOptions = ServiceOptions & {
   /** Your end user's id, up to 512 characters: separates content safety, cache and scheduling per user. Not a name or an address. */
   readonly userId?: string | undefined
+  /** The log probabilities of the answer's tokens, in `providerMetadata.logprobs` of the `finish` event. @default false */
+  readonly logprobs?: boolean | undefined
+  /** How many alternatives of every token are told with their log probabilities, 0 to 20. Sets `logprobs`. @default none */
+  readonly topLogprobs?: number | undefined
 }
 
 const defaultModel = 'deepseek-flash'
@@ -31,16 +36,35 @@ const defaultModel = 'deepseek-flash'
 export function deepseek(options?: DeepSeekOptions): Target
 export function deepseek(model?: DeepSeekModel, options?: DeepSeekOptions): Target
 export function deepseek(first?: DeepSeekModel | DeepSeekOptions, second?: DeepSeekOptions): Target {
-  const checks = { ...serviceChecks, userId: text }
   const { model, options } = modelAndOptions<DeepSeekOptions>(first, second, { model: defaultModel, service: 'deepseek', checks })
   refuseOldName(model)
-  const userId = options.userId === undefined ? undefined : { user_id: options.userId }
   const provider = chatCompletions(dialectOf(model), {
     endpoint: deepseekEndpoint(options),
     stream: options.stream ?? true,
-    extraBody: { ...userId, ...options.extraBody },
+    extraBody: { ...fieldsOf(options), ...options.extraBody },
   })
   return createTarget(provider, model, { ...options, price: options.price ?? priceOf(model) })
+}
+
+const checks: Checks = {
+  ...serviceChecks,
+  userId: (value, name) => {
+    if (typeof value !== 'string' || value === '' || value.length > 512)
+      throw new TypeError(`${name} must be a text of 1 to 512 characters.`)
+  },
+  logprobs: flag,
+  topLogprobs: (value, name) => {
+    if (!Number.isInteger(value) || Number(value) < 0 || Number(value) > 20)
+      throw new TypeError(`${name} must be a whole number from 0 to 20.`)
+  },
+}
+
+function fieldsOf({ userId, logprobs, topLogprobs }: DeepSeekOptions): Readonly<Record<string, unknown>> {
+  return {
+    ...(userId === undefined ? undefined : { user_id: userId }),
+    ...(topLogprobs === undefined ? undefined : { logprobs: true, top_logprobs: topLogprobs }),
+    ...(logprobs === undefined ? undefined : { logprobs }),
+  }
 }
 
 function dialectOf(model: string): Dialect {
@@ -107,11 +131,4 @@ function thinkingDisabledBy(extraBody: Call['extraBody']): boolean {
 /** Prefix completion and strict tools are served under /beta only; elsewhere `prefix` is ignored with a 200, which glues two answers. */
 function needsBeta(call: Call): boolean {
   return prefixOf(call) !== undefined || Object.values(call.tools ?? {}).some(tool => tool.strict === true)
-}
-
-/** /beta stands beside /v1, not below it. */
-function betaOf(baseURL: string): string {
-  const url = new URL(baseURL)
-  url.pathname = `${url.pathname.replace(/\/+$/, '').replace(/\/(?:v1|beta)$/, '')}/beta`
-  return url.href
 }

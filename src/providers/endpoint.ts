@@ -13,6 +13,8 @@ export type Endpoint = {
   readonly headers: Readonly<Record<string, string>>
   readonly identity: { readonly origin: string; readonly credential: string }
   readonly connections: Connections
+  /** What must never stand in an error, whatever the server quotes. */
+  readonly secrets: readonly string[]
   /** What is wrong with the key, in a sentence; undefined when nothing is. */
   readonly missingKey: string | undefined
 }
@@ -44,6 +46,7 @@ export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaul
     headers,
     identity: { origin: new URL(baseURL).origin, credential: digest(key ?? headers['authorization'] ?? '') },
     connections: createConnections(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
+    secrets: key === undefined ? [] : [key],
     missingKey: Object.hasOwn(headers, keyHeader) ? undefined : missingKey(defaults),
   }
 }

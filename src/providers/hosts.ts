@@ -58,11 +58,6 @@ export const hosts = {
     baseURL: 'https://dashscope.aliyuncs.com/compatible-mode/v1',
     keyVariables: ['DASHSCOPE_API_KEY'],
     reasoningStyle: 'thinkingBudget',
-    failureRules: [
-      { code: 'Arrearage', reason: 'quota' },
-      { code: 'DataInspectionFailed', reason: 'content-filter' },
-      { code: 'data_inspection_failed', reason: 'content-filter' },
-    ],
   },
   // a key is bound to its region: one of the other region is a 401
   'alibaba-international': {
@@ -70,11 +65,6 @@ export const hosts = {
     baseURL: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
     keyVariables: ['DASHSCOPE_API_KEY'],
     reasoningStyle: 'thinkingBudget',
-    failureRules: [
-      { code: 'Arrearage', reason: 'quota' },
-      { code: 'DataInspectionFailed', reason: 'content-filter' },
-      { code: 'data_inspection_failed', reason: 'content-filter' },
-    ],
   },
   tencent: {
     ...deepseekHost,

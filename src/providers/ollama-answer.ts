@@ -8,14 +8,19 @@ import { asObject, parseJson } from './chat-completions/parse-json.ts'
 
 type Line = { readonly [key: string]: unknown }
 
-export type OllamaReading = { readonly status: number; readonly headers: ResponseHeaders; readonly emit: Attempt['emit'] }
+export type OllamaReading = {
+  readonly status: number
+  readonly headers: ResponseHeaders
+  readonly secrets: readonly string[]
+  readonly emit: Attempt['emit']
+}
 
 /** Reads `/api/chat` and `/api/generate`: a line of JSON for each piece, or one for the whole answer. Both end in `done: true`. */
 export function readOllama(reading: OllamaReading): BodyReader {
   return reading.status >= 200 && reading.status <= 299 ? readLines(reading) : readFailure(reading)
 }
 
-function readFailure({ status, headers }: OllamaReading): BodyReader {
+function readFailure({ status, headers, secrets }: OllamaReading): BodyReader {
   let body = ''
   return {
     write(text) {
@@ -23,12 +28,12 @@ function readFailure({ status, headers }: OllamaReading): BodyReader {
       return true
     },
     end() {
-      throw failureOf({ status, headers, body })
+      throw failureOf({ status, headers, body, secrets })
     },
   }
 }
 
-function readLines({ status, headers, emit }: OllamaReading): BodyReader {
+function readLines({ status, headers, secrets, emit }: OllamaReading): BodyReader {
   const toolCalls: ToolCall[] = []
   let spoke = false
   let finished = false
@@ -51,7 +56,7 @@ function readLines({ status, headers, emit }: OllamaReading): BodyReader {
     onLine(text) {
       if (finished) return
       const line = parsedLine(text, status)
-      if (line['error'] !== undefined) throw inBandFailure(line['error'], { status, headers })
+      if (line['error'] !== undefined) throw inBandFailure(line['error'], { status, headers, secrets })
       const message = asObject(line['message'])
       say('reasoning-delta', message?.['thinking'] ?? line['thinking'])
       say('text-delta', message?.['content'] ?? line['response'])

@@ -97,6 +97,6 @@ async function ask(
     body: JSON.stringify({ ...own, ...common, ...extraBody, ...call.extraBody }),
     attempt,
     connections: endpoint.connections,
-    respond: (status, headers) => readOllama({ status, headers, emit: event => attempt.emit(event) }),
+    respond: (status, headers) => readOllama({ status, headers, secrets: endpoint.secrets, emit: event => attempt.emit(event) }),
   })
 }

@@ -116,7 +116,8 @@ async function generate(call: Call, attempt: Attempt, { endpoint, form }: { endp
     headers: endpoint.headers,
     attempt,
     connections: endpoint.connections,
-    respond: (status, headers) => readText({ status, headers, attempt, responseField: form.responseField }),
+    respond: (status, headers) =>
+      readText({ status, headers, secrets: endpoint.secrets, attempt, responseField: form.responseField }),
   })
 }
 
@@ -136,11 +137,12 @@ function requestOf(call: Call, endpoint: Endpoint, form: Form): { readonly url: 
 type Reading = {
   readonly status: number
   readonly headers: ResponseHeaders
+  readonly secrets: readonly string[]
   readonly attempt: Attempt
   readonly responseField: string
 }
 
-function readText({ status, headers, attempt, responseField }: Reading): BodyReader {
+function readText({ status, headers, secrets, attempt, responseField }: Reading): BodyReader {
   let body = ''
   return {
     write(part) {
@@ -150,7 +152,7 @@ function readText({ status, headers, attempt, responseField }: Reading): BodyRea
       return true
     },
     end() {
-      if (status < 200 || status > 299) throw failureOf({ status, headers, body })
+      if (status < 200 || status > 299) throw failureOf({ status, headers, body, secrets })
       const answer = textOf(body, responseField, status)
       if (answer.trim() === '') throw new ProviderError('The server answered with an empty text.', { reason: 'empty', status })
       attempt.emit({ type: 'text-delta', text: answer })

@@ -1,0 +1,121 @@
+import type { FinishReason, ResponseHeaders, Usage } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
+import { post } from '../http/post.ts'
+import { failureOf, inBandFailure } from './chat-completions/failure.ts'
+import { finishOf } from './chat-completions/finish-reason.ts'
+import { asObject, parseJson } from './chat-completions/parse-json.ts'
+import { usageOf } from './chat-completions/usage.ts'
+import type { Checks } from './check-options.ts'
+import { amount, checkOptions, count, list, text } from './check-options.ts'
+import type { DeepSeekAccountOptions } from './deepseek-account.ts'
+import { accountChecks } from './deepseek-account.ts'
+import { betaOf, deepseekEndpoint } from './deepseek-endpoint.ts'
+import type { Endpoint } from './endpoint.ts'
+import { urlOf } from './endpoint.ts'
+
+export type DeepSeekFimOptions = DeepSeekAccountOptions & {
+  /** The text before the gap. */
+  readonly prompt: string
+  /** The text after the gap. @default none: the prompt is completed */
+  readonly suffix?: string | undefined
+  /** @default 'deepseek-flash' */
+  readonly model?: string | undefined
+  /** At most 4096. @default the server's */
+  readonly maxOutputTokens?: number | undefined
+  readonly temperature?: number | undefined
+  readonly stopSequences?: readonly string[] | undefined
+}
+
+export type DeepSeekFimResult = { readonly text: string; readonly finishReason: FinishReason; readonly usage: Usage | undefined }
+
+/**
+ * Fill in the middle: what stands between `prompt` and `suffix`. Code completion, mostly. DeepSeek only, without thinking and without
+ * a chain: one request, whose failure is a `ProviderError`. Ends after a minute unless a `signal` is given.
+ *
+ * @example
+ * const { text } = await deepseekFim({ prompt: 'def add(a, b):\n', suffix: '\n    return total' })
+ */
+export async function deepseekFim(options: DeepSeekFimOptions): Promise<DeepSeekFimResult> {
+  checkOptions(options, checks, 'deepseekFim')
+  text(options.prompt, 'deepseekFim: prompt')
+  const endpoint = deepseekEndpoint(options)
+  if (endpoint.missingKey !== undefined)
+    throw new ProviderError(endpoint.missingKey, { reason: 'authentication', provider: 'deepseek' })
+  try {
+    return await complete(options, endpoint)
+  } finally {
+    await endpoint.connections.close()
+  }
+}
+
+const checks: Checks = {
+  ...accountChecks,
+  prompt: text,
+  suffix: text,
+  model: text,
+  maxOutputTokens: count,
+  temperature: amount,
+  stopSequences: list,
+}
+
+const timeoutMs = 60_000
+
+async function complete(options: DeepSeekFimOptions, endpoint: Endpoint): Promise<DeepSeekFimResult> {
+  const { prompt, suffix, model = 'deepseek-flash', maxOutputTokens, temperature, stopSequences } = options
+  const pieces: string[] = []
+  let head: { status: number; headers: ResponseHeaders } = { status: 0, headers: {} }
+  await post({
+    url: urlOf(betaOf(endpoint.baseURL), '/completions'),
+    headers: endpoint.headers,
+    body: JSON.stringify({ model, prompt, suffix, max_tokens: maxOutputTokens, temperature, stop: stopSequences }),
+    attempt: { signal: options.signal ?? AbortSignal.timeout(timeoutMs), emit: () => true, onDrain() {} },
+    connections: endpoint.connections,
+    respond: (status, headers) => {
+      head = { status, headers }
+      return { write: piece => pieces.push(piece) > 0, end() {} }
+    },
+  })
+  const answer = { ...head, secrets: endpoint.secrets }
+  const body = pieces.join('')
+  if (head.status < 200 || head.status > 299) throw failureOf({ ...answer, body })
+  return resultOf(bodyOf(body, head.status), answer)
+}
+
+/** While it queues DeepSeek sends blank lines; a body of nothing else is its way of saying busy. */
+function bodyOf(body: string, status: number): unknown {
+  if (body.trim() === '')
+    throw new ProviderError('DeepSeek answered with an empty body: it is busy.', {
+      reason: 'overloaded',
+      provider: 'deepseek',
+      status,
+    })
+  try {
+    return parseJson(body)
+  } catch (cause) {
+    throw new ProviderError('The answer is not JSON, or it was cut.', {
+      reason: 'malformed-response',
+      provider: 'deepseek',
+      status,
+      cause,
+    })
+  }
+}
+
+function resultOf(body: unknown, answer: { readonly status: number; readonly headers: ResponseHeaders }): DeepSeekFimResult {
+  const fields = asObject(body)
+  if (fields?.['error'] !== undefined && fields['error'] !== null) throw inBandFailure(fields['error'], answer)
+  const choices = fields?.['choices']
+  const choice = asObject(Array.isArray(choices) ? choices[0] : undefined)
+  const reason = choice?.['finish_reason']
+  const finish = finishOf(typeof reason === 'string' ? reason : '')
+  if (finish.failure !== undefined)
+    throw new ProviderError(finish.message, { reason: finish.failure, provider: 'deepseek', status: answer.status })
+  if (typeof choice?.['text'] !== 'string') {
+    throw new ProviderError('The answer has no text.', {
+      reason: 'malformed-response',
+      provider: 'deepseek',
+      status: answer.status,
+    })
+  }
+  return { text: choice['text'], finishReason: finish.finishReason, usage: usageOf(fields?.['usage']) }
+}
