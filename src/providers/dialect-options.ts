@@ -20,8 +20,11 @@ export type DialectOptions = {
   readonly tokenLimit?: Dialect['tokenLimit'] | undefined
   /** The role of `system` and `developer` messages. @default 'system' */
   readonly instructionRole?: Dialect['instructionRole'] | undefined
-  /** `<think>` tags stand in the content and are reasoning. @default false */
-  readonly thinkTags?: boolean | undefined
+  /**
+   * `<think>` at the beginning of the content is reasoning. `opened`: the model's chat template opens the tag itself, as R1's does, so
+   * the content begins with a thought and only `</think>` comes. @default false
+   */
+  readonly thinkTags?: boolean | 'opened' | undefined
   /** Ask for the usage of a stream with `stream_options`. @default true */
   readonly streamUsage?: boolean | undefined
   /** Fields that make the server go on from the last message. Sets the capability `prefix`. @default none */
@@ -49,7 +52,9 @@ export const dialectChecks = {
   reasoningField: oneOf('reasoning_content', 'reasoning'),
   tokenLimit: oneOf('max_tokens', 'max_completion_tokens'),
   instructionRole: oneOf('system', 'developer'),
-  thinkTags: flag,
+  thinkTags: (value: unknown, name: string) => {
+    if (typeof value !== 'boolean' && value !== 'opened') throw new TypeError(`${name} must be true, false or 'opened'.`)
+  },
   streamUsage: flag,
   prefix: group({ message: record, body: record }),
   failureRules: list,

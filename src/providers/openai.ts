@@ -1,6 +1,6 @@
 import type { Call, Target } from '../contract.ts'
 import type { Dialect, Warn } from './chat-completions/dialect.ts'
-import { hasTools, plainDialect } from './chat-completions/dialect.ts'
+import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
 import { createEndpoint } from './endpoint.ts'
@@ -53,9 +53,16 @@ const dialect: Dialect = {
   adapt,
 }
 
-/** The gpt-6 family calls functions in chat completions only with `reasoning_effort: "none"` (its model page). */
 function adapt(call: Call, warn: Warn): Call {
-  if (!hasTools(call) || call.reasoning === 'off' || !/^gpt-6\b/.test(call.model)) return call
+  const tooled = withoutReasoningForTools(call, warn)
+  if (tooled.reasoning === 'off' || !/^gpt-6\b/.test(call.model)) return tooled
+  const reason = `${call.model} takes it only with reasoning: "off": it was left out.`
+  return without(without(tooled, 'temperature', { warn, reason }), 'topP', { warn, reason })
+}
+
+/** The gpt-6 family, and gpt-5.6 before it, calls functions in chat completions only with `reasoning_effort: "none"` (its model page). */
+function withoutReasoningForTools(call: Call, warn: Warn): Call {
+  if (!hasTools(call) || call.reasoning === 'off' || !/^gpt-(?:6|5\.6)\b/.test(call.model)) return call
   warn('reasoning', `${call.model} can call tools in chat completions only without reasoning: sent with reasoning "off".`)
   return { ...call, reasoning: 'off' }
 }

@@ -27,8 +27,8 @@ export type Dialect = {
   /** Asks for the usage of a stream. A few old servers refuse the field. */
   readonly streamUsage: boolean
   readonly prefix?: PrefixForm | undefined
-  /** `<think>` tags stand in the content and are reasoning. */
-  readonly thinkTags?: boolean | undefined
+  /** `<think>` at the beginning of the content is reasoning. `opened`: the chat template opens the tag itself, so only its end comes. */
+  readonly thinkTags?: boolean | 'opened' | undefined
   /** Failures that this service words in its own way; looked at before the common rules. */
   readonly failureRules?: readonly FailureRule[] | undefined
   /** The sentence that asks for JSON, where the server cannot be held to a schema. It goes to the system message. */

@@ -34,25 +34,48 @@ export function chatCompletions(dialect: Dialect, settings: ChatCompletionsSetti
 
 type Service = { readonly dialect: Dialect; readonly settings: ChatCompletionsSettings }
 
-/** One request; and a second where the server's answer names a cure for the first (see `repair.ts`). */
-async function ask(call: Call, attempt: Attempt, { dialect, settings }: Service): Promise<void> {
+/** More than one answer may name a cure: a model may take neither temperature nor topP. */
+const mostRepairs = 2
+
+/** One request; and another where the server's answer names a cure for it (see `repair.ts`). */
+async function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
+  const watched = watch(attempt)
+  let asked = { call, dialect: service.dialect }
+  for (let repairs = 0; ; repairs += 1) {
+    try {
+      return await send(asked.call, watched.attempt, { ...service, dialect: asked.dialect })
+    } catch (error) {
+      const mayGoOn = repairs < mostRepairs && !attempt.signal.aborted
+      const cure = mayGoOn ? repair(error, { ...asked, reasoned: watched.reasoned() }) : undefined
+      if (cure === undefined) throw error
+      attempt.emit({ type: 'warning', setting: cure.setting, message: cure.message })
+      asked = cure
+    }
+  }
+}
+
+/**
+ * Knows whether the reader has got reasoning. From then on the steps of the transport are not told any more: the first chunk is there,
+ * and the clocks for connecting and waiting must not start again.
+ */
+function watch(attempt: Attempt): { readonly attempt: Attempt; reasoned(): boolean } {
   let reasoned = false
-  const watched: Attempt = {
-    signal: attempt.signal,
-    onDrain: listener => attempt.onDrain(listener),
-    emit: event => {
-      if (event.type === 'reasoning-delta') reasoned = true
-      return attempt.emit(event)
+  return {
+    reasoned: () => reasoned,
+    attempt: {
+      signal: attempt.signal,
+      onDrain: listener => attempt.onDrain(listener),
+      emit: event => {
+        if (event.type === 'reasoning-delta') reasoned = true
+        else if (reasoned && isTransport(event)) return true
+        return attempt.emit(event)
+      },
     },
   }
-  try {
-    await send(call, watched, { dialect, settings })
-  } catch (error) {
-    const cure = attempt.signal.aborted ? undefined : repair(error, { call, dialect, reasoned })
-    if (cure === undefined) throw error
-    attempt.emit({ type: 'warning', setting: cure.setting, message: cure.message })
-    await send(cure.call, reasoned ? withoutTransport(attempt) : attempt, { dialect: cure.dialect, settings })
-  }
+}
+
+function isTransport({ type }: ProviderEvent): boolean {
+  return type === 'connecting' || type === 'sent' || type === 'headers'
 }
 
 async function send(call: Call, attempt: Attempt, { dialect, settings }: Service): Promise<void> {
@@ -70,16 +93,15 @@ async function send(call: Call, attempt: Attempt, { dialect, settings }: Service
     attempt,
     connections: endpoint.connections,
     respond: (status, headers) =>
-      readAnswer({ status, headers, emit, rules: dialect.failureRules ?? [], thinkTags: dialect.thinkTags ?? false }),
+      readAnswer({
+        status,
+        headers,
+        emit,
+        rules: dialect.failureRules,
+        secrets: endpoint.secrets,
+        thinkTags: dialect.thinkTags,
+        // the text that is continued may have been whole
+        allowEmpty: prefix !== undefined,
+      }),
   })
-}
-
-/** The reader already holds content of this attempt, so the clocks of connecting and waiting for headers must not start again. */
-function withoutTransport(attempt: Attempt): Attempt {
-  return {
-    signal: attempt.signal,
-    onDrain: listener => attempt.onDrain(listener),
-    emit: event =>
-      event.type === 'connecting' || event.type === 'sent' || event.type === 'headers' ? true : attempt.emit(event),
-  }
 }

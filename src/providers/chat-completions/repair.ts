@@ -23,7 +23,13 @@ export function repair(error: unknown, failed: Failed): Repair | undefined {
   if (!ProviderError.isInstance(error)) return undefined
   if (error.reason === 'context-length') return smallerAnswer(error, failed)
   if (error.reason === 'empty') return withoutThinking(failed)
-  return error.reason === 'invalid-request' ? (withReasoning(error, failed) ?? otherTokenLimit(error, failed)) : undefined
+  if (error.reason !== 'invalid-request') return undefined
+  return (
+    withReasoning(error, failed) ??
+    otherTokenLimit(error, failed) ??
+    withoutReasoning(error, failed) ??
+    withoutSetting(error, failed)
+  )
 }
 
 /** Less than this and the answer would be a stump. */
@@ -74,6 +80,39 @@ function otherTokenLimit(error: ProviderError, { call, dialect }: Failed): Repai
     dialect: { ...dialect, tokenLimit: other },
     setting: 'maxOutputTokens',
     message: `The server wants ${other}: asked again with it.`,
+  }
+}
+
+/** "Function tools with reasoning_effort are not supported for ... To use function tools, ... set reasoning_effort to 'none'." of OpenAI. */
+function withoutReasoning(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
+  if (call.reasoning === 'off' || dialect.reasoning === undefined || !/set reasoning_effort to .?none/i.test(wordsOf(error)))
+    return undefined
+  return {
+    call: { ...call, reasoning: 'off' },
+    dialect,
+    setting: 'reasoning',
+    message: 'The model calls tools only without reasoning: asked again so.',
+  }
+}
+
+const settings = {
+  temperature: 'temperature',
+  top_p: 'topP',
+  seed: 'seed',
+  stop: 'stopSequences',
+  reasoning_effort: 'reasoning',
+} as const
+
+/** "Unsupported parameter: 'temperature' is not supported with this model.", "Unsupported value: 'temperature' does not support 0.9 ...". */
+function withoutSetting(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
+  const name = /unsupported (?:parameter|value): '?(\w+)/i.exec(wordsOf(error))?.[1] ?? ''
+  const setting = Object.hasOwn(settings, name) ? settings[name as keyof typeof settings] : undefined
+  if (setting === undefined || call[setting] === undefined) return undefined
+  return {
+    call: { ...call, [setting]: undefined },
+    dialect,
+    setting,
+    message: `The model does not take ${name}: asked again without it.`,
   }
 }
 
