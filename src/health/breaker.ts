@@ -1,7 +1,9 @@
 import type { FailureReason } from '../contract.ts'
 import type { Guard, Why } from './guard.ts'
 import { createLease } from './lease.ts'
+import type { Lease } from './lease.ts'
 import { createOutcomes } from './outcomes.ts'
+import type { Outcomes } from './outcomes.ts'
 import type { BreakerSettings } from './settings.ts'
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
@@ -13,7 +15,7 @@ export type BreakerState = 'closed' | 'open' | 'half-open'
 export type Breaker = Guard & {
   /** Undefined while it is open, or while a probe is under way. */
   enter(now: number): BreakerPermit | undefined
-  /** For the last target that a call can ask: enters an open breaker too. */
+  /** For a call that can ask nobody else: lets it through an open breaker too. */
   enterOpen(now: number): BreakerPermit
   succeed(permit: BreakerPermit, now: number): void
   fail(permit: BreakerPermit, why: Why, now: number): void
@@ -22,10 +24,10 @@ export type Breaker = Guard & {
   /** No verdict: the failure says nothing about the target. The next probe rests a little (R104). */
   pass(permit: BreakerPermit, now: number): void
   state(now: number): BreakerState
-  /** Opens it until a time that somebody else has learned. */
+  /** Opens it until a time that another process has drawn already. */
   openUntil(until: number, why: Why, now: number): void
   close(now: number): void
-  /** How the failure went since then is forgotten: it was on our side. */
+  /** The failures since then were on our side: they are forgotten, and an opening by them is taken back. */
   pardon(since: number, now: number): void
 }
 
@@ -38,112 +40,148 @@ export type BreakerPermit = {
   success: number | undefined
 }
 
+export type BreakerChange = {
+  readonly state: BreakerState
+  readonly reason: FailureReason
+  /** When an open breaker lets a probe in. */
+  readonly until: number | undefined
+  readonly now: number
+}
+
 export type BreakerOptions = {
   readonly settings: BreakerSettings
   readonly random: () => number
-  /** Told after every change. `until` is when an open breaker lets a probe in. */
-  onChange(change: {
-    readonly state: BreakerState
-    readonly reason: FailureReason
-    readonly until: number | undefined
-    readonly now: number
-  }): void
+  readonly onChange: (change: BreakerChange) => void
 }
 
-export function createBreaker({ settings, random, onChange }: BreakerOptions): Breaker {
-  const outcomes = createOutcomes(settings)
-  const lease = createLease(settings.probeLeaseMs)
-  let state: BreakerState = 'closed'
-  let epoch = 0
-  let until = Number.NEGATIVE_INFINITY
-  let openedAt = Number.NEGATIVE_INFINITY
+type Memory = BreakerOptions & {
+  readonly outcomes: Outcomes
+  readonly lease: Lease
+  state: BreakerState
+  /** Grows with every change of state. */
+  epoch: number
+  until: number
+  /** When it opened after it had been closed. */
+  openedAt: number
   /** How often it opened without closing in between. */
-  let openings = 0
-  let successes = 0
-  let why: Why = { reason: 'server-error', message: '' }
+  openings: number
+  /** Probes that succeeded since it is half-open. */
+  successes: number
+  why: Why
+}
 
-  function turn(next: BreakerState, now: number): void {
-    state = next
-    epoch += 1
-    successes = 0
-    outcomes.clear()
-    onChange({ state, reason: why.reason, until: next === 'open' ? until : undefined, now })
+const never = Number.NEGATIVE_INFINITY
+
+export function createBreaker(options: BreakerOptions): Breaker {
+  const { settings } = options
+  const memory: Memory = {
+    ...options,
+    outcomes: createOutcomes(settings),
+    lease: createLease(settings.probeLeaseMs),
+    state: 'closed',
+    epoch: 0,
+    until: never,
+    openedAt: never,
+    openings: 0,
+    successes: 0,
+    why: { reason: 'server-error', message: '' },
   }
-
-  function open(cause: Why, now: number): void {
-    why = cause
-    if (openings === 0) openedAt = now
-    const openMs = Math.min(settings.maxOpenMs, settings.openMs * 2 ** openings)
-    openings += 1
-    until = now + openMs * (0.8 + 0.4 * random())
-    turn('open', now)
-  }
-
-  function close(now: number): void {
-    if (state === 'closed') return
-    openings = 0
-    turn('closed', now)
-  }
-
-  function countProbe(now: number): void {
-    successes += 1
-    if (successes >= settings.successesToClose) close(now)
-  }
-
   return {
-    openAt: () => (state === 'closed' ? Number.NEGATIVE_INFINITY : state === 'open' ? until : lease.freeAt()),
-    onTrial: () => state !== 'closed',
-    why: () => why,
-    state: now => (state === 'open' && now >= until ? 'half-open' : state),
-    enter(now) {
-      if (state === 'closed') return { epoch, probe: 0, success: undefined }
-      if (state === 'open' && now < until) return undefined
-      if (state === 'open') turn('half-open', now)
-      const probe = lease.take(now)
-      return probe === undefined ? undefined : { epoch, probe, success: undefined }
-    },
-    enterOpen: () => ({ epoch, probe: 0, success: undefined }),
-    succeed(permit, now) {
-      if (permit.epoch !== epoch || permit.success !== undefined) return
-      if (state === 'closed') {
-        permit.success = outcomes.succeed(now)
-        return
-      }
-      // A call that was let through an open breaker is as good as a probe (R136).
-      if (state === 'open') turn('half-open', now)
-      else if (!lease.holds(permit.probe)) return
-      permit.success = 0
-      lease.giveBack(permit.probe)
-      countProbe(now)
-    },
-    fail(permit, cause, now) {
-      if (permit.epoch !== epoch || state === 'open') return
-      if (state === 'half-open') {
-        if (permit.success === undefined && !lease.holds(permit.probe)) return
-        lease.giveBack(permit.probe)
-        open(cause, now)
-        return
-      }
-      if (permit.success === undefined) outcomes.fail(now)
-      else outcomes.takeBack(permit.success, now)
-      if (outcomes.areBroken(now)) open(cause, now)
-    },
-    abandon(permit) {
-      if (permit.epoch === epoch) lease.giveBack(permit.probe)
-    },
-    pass(permit, now) {
-      if (permit.epoch === epoch) lease.giveBack(permit.probe, now + settings.openMs / 2)
-    },
-    openUntil(at, cause, now) {
-      if (at <= now || (state === 'open' && at <= until)) return
-      why = cause
-      until = at
-      if (state !== 'open') turn('open', now)
-    },
-    close,
-    pardon(since, now) {
-      if (state === 'closed') outcomes.clear()
-      else if (openedAt >= since && why.reason === 'network') close(now)
-    },
+    openAt: () => openAt(memory),
+    onTrial: () => memory.state !== 'closed',
+    why: () => memory.why,
+    enter: now => enter(memory, now),
+    enterOpen: () => ({ epoch: memory.epoch, probe: 0, success: undefined }),
+    succeed: (permit, now) => succeed(memory, permit, now),
+    fail: (permit, why, now) => fail(memory, permit, { why, now }),
+    abandon: permit => memory.lease.giveBack(permit.probe),
+    pass: (permit, now) => memory.lease.giveBack(permit.probe, now + settings.openMs / 2),
+    state: now => (memory.state === 'open' && now >= memory.until ? 'half-open' : memory.state),
+    openUntil: (until, why, now) => openUntil(memory, until, { why, now }),
+    close: now => close(memory, now),
+    pardon: (since, now) => pardon(memory, since, now),
   }
+}
+
+function openAt({ state, until, lease }: Memory): number {
+  if (state === 'closed') return never
+  return state === 'open' ? until : lease.freeAt()
+}
+
+function enter(memory: Memory, now: number): BreakerPermit | undefined {
+  if (memory.state === 'closed') return { epoch: memory.epoch, probe: 0, success: undefined }
+  if (memory.state === 'open') {
+    if (now < memory.until) return undefined
+    turn(memory, 'half-open', now)
+  }
+  const probe = memory.lease.take(now)
+  return probe === undefined ? undefined : { epoch: memory.epoch, probe, success: undefined }
+}
+
+function succeed(memory: Memory, permit: BreakerPermit, now: number): void {
+  if (permit.epoch !== memory.epoch || permit.success !== undefined) return
+  if (memory.state === 'closed') {
+    permit.success = memory.outcomes.succeed(now)
+    return
+  }
+  // A call that was let through an open breaker is as good as a probe (R136).
+  if (memory.state === 'open') turn(memory, 'half-open', now)
+  else if (!memory.lease.holds(permit.probe)) return
+  permit.success = 0
+  memory.lease.giveBack(permit.probe)
+  memory.successes += 1
+  if (memory.successes >= memory.settings.successesToClose) close(memory, now)
+}
+
+function fail(memory: Memory, permit: BreakerPermit, cause: Cause): void {
+  if (permit.epoch !== memory.epoch || memory.state === 'open') return
+  if (memory.state === 'half-open') {
+    // A probe whose lease has run out is none any more; one that has succeeded still says whether its answer broke off.
+    if (permit.success === undefined && !memory.lease.holds(permit.probe)) return
+    open(memory, cause)
+    return
+  }
+  if (permit.success === undefined) memory.outcomes.fail(cause.now)
+  else memory.outcomes.takeBack(permit.success, cause.now)
+  if (memory.outcomes.areBroken(cause.now)) open(memory, cause)
+}
+
+type Cause = { readonly why: Why; readonly now: number }
+
+function open(memory: Memory, { why, now }: Cause): void {
+  const { settings, random } = memory
+  if (memory.state === 'closed') memory.openedAt = now
+  const openMs = Math.min(settings.maxOpenMs, settings.openMs * 2 ** memory.openings)
+  memory.openings += 1
+  memory.until = now + openMs * (0.8 + 0.4 * random())
+  memory.why = why
+  turn(memory, 'open', now)
+}
+
+function openUntil(memory: Memory, until: number, { why, now }: Cause): void {
+  if (until <= now || (memory.state === 'open' && until <= memory.until)) return
+  memory.until = until
+  memory.why = why
+  if (memory.state !== 'open') turn(memory, 'open', now)
+}
+
+function close(memory: Memory, now: number): void {
+  if (memory.state === 'closed') return
+  memory.openings = 0
+  turn(memory, 'closed', now)
+}
+
+function pardon(memory: Memory, since: number, now: number): void {
+  if (memory.state === 'closed') memory.outcomes.clear()
+  else if (memory.openedAt >= since && memory.why.reason === 'network') close(memory, now)
+}
+
+function turn(memory: Memory, state: BreakerState, now: number): void {
+  memory.state = state
+  memory.epoch += 1
+  memory.successes = 0
+  memory.outcomes.clear()
+  // A probe of the epoch before is none any more.
+  memory.lease.reset()
+  memory.onChange({ state, reason: memory.why.reason, until: state === 'open' ? memory.until : undefined, now })
 }

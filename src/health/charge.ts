@@ -36,7 +36,7 @@ function countForBreaker({ breaker, watch }: Rooms, { failure, charged, permit, 
   if (isCounted) return
   const isOurFault = failure.reason === 'network' && charged === 'target' && watch.fail(now)
   if (isOurFault) breaker.abandon(permit)
-  else if (charged === 'target') breaker.fail(permit, failure, now)
+  else if (charged === 'target') breaker.fail(permit, { reason: failure.reason, message: failure.message }, now)
   else breaker.pass(permit, now)
 }
 

@@ -1,5 +1,5 @@
 import type { Clock, Price, Provider } from '../contract.ts'
-import { hearing } from './hearing.ts'
+import { createHearing } from './hearing.ts'
 import type { FleetNames, HealthEvent } from './herald.ts'
 import { createKeyMemory } from './key-memory.ts'
 import type { KeyMemory } from './key-memory.ts'
@@ -66,9 +66,8 @@ export function createHealth({ clock, random, settings, emit, store }: HealthOpt
       for (const { memory } of known) memory.pump()
     },
   })
-  const unsubscribe = store?.subscribe(
-    hearing({ clock, emit, targetNamed: name => memories.get(name), keyNamed: name => keys.get(name) }),
-  )
+  const hearing = createHearing({ clock, emit })
+  const unsubscribe = store?.subscribe(hearing.hear)
 
   function of(target: HealthTarget): TargetHealth {
     const last = latest[target.index]
@@ -90,25 +89,29 @@ export function createHealth({ clock, random, settings, emit, store }: HealthOpt
   function remember({ provider, model }: HealthTarget, names: Names): TargetMemory {
     const key = keys.get(names.credential) ?? createKeyMemory(settings.gate, random)
     keys.set(names.credential, key)
+    hearing.attach(names.credential, fact => key.learn(fact, clock.now()))
     const fleet: FleetNames | undefined = store === undefined || provider.identity === undefined ? undefined : { store, ...names }
     const watch = localFault.of(names.origin, provider.name)
-    return createTargetMemory({ clock, random, settings, provider: provider.name, model, key, watch, fleet, emit })
+    const memory = createTargetMemory({ clock, random, settings, provider: provider.name, model, key, watch, fleet, emit })
+    hearing.attach(names.target, memory.learn)
+    return memory
   }
 
   return {
     of,
-    snapshot() {
-      const now = clock.now()
-      const byIndex = known.toSorted((a, b) => a.target.index - b.target.index)
-      return byIndex.map(({ target: { provider, model, index }, memory }) =>
-        snapshotOf({ provider: provider.name, model, targetIndex: index }, memory, now),
-      )
-    },
+    snapshot: () => snapshotsOf(known, clock.now()),
     close() {
       unsubscribe?.()
       for (const memory of memories.values()) memory.close()
     },
   }
+}
+
+function snapshotsOf(known: readonly Known[], now: number): readonly TargetSnapshot[] {
+  const byIndex = known.toSorted((a, b) => a.target.index - b.target.index)
+  return byIndex.map(({ target: { provider, model, index }, memory }) =>
+    snapshotOf({ provider: provider.name, model, targetIndex: index }, memory, now),
+  )
 }
 
 function isSame(a: HealthTarget, b: HealthTarget): boolean {

@@ -1,35 +1,46 @@
 import type { Clock } from '../contract.ts'
 import type { HealthEvent } from './herald.ts'
-import type { KeyMemory } from './key-memory.ts'
 import type { HealthFact, StoreMessage } from './store.ts'
-import type { TargetMemory } from './target-memory.ts'
 
-export type HearingOptions = {
-  readonly clock: Clock
-  readonly emit: (event: HealthEvent) => void
-  targetNamed(name: string): TargetMemory | undefined
-  keyNamed(name: string): KeyMemory | undefined
+/** Takes in what other processes learned, and hands each fact to the one it is about. */
+export type Hearing = {
+  hear(message: StoreMessage): void
+  /** From now on facts about `name` are handed over; those that came before too, with the time that is left of them. */
+  attach(name: string, learn: (fact: HealthFact) => void): void
 }
 
 /** No fact holds longer than a day, whatever a store says: it may be full of foreign data. */
 const longestFactMs = 86_400_000
+/** Facts about targets that this process has not used yet; a store of a thousand others must not fill its memory. */
+const mostEarlyFacts = 1_000
 
-/** Takes in what other processes learned. */
-export function hearing({ clock, emit, targetNamed, keyNamed }: HearingOptions): (message: StoreMessage) => void {
-  return message => {
-    if ('message' in message) {
-      emit({ type: 'health-store', at: clock.now(), state: message.kind, message: message.message })
-      return
-    }
-    if (!isCredible(message)) return
-    const key = message.kind === 'refused' ? keyNamed(message.key) : undefined
-    if (key === undefined) {
-      targetNamed(message.key)?.learn(message)
-      return
-    }
-    const now = clock.now()
-    const refusal = { reason: message.reason, message: 'Another process was refused.', retryAfterMs: undefined }
-    key.refuseUntil(now + message.forMs, refusal, now)
+type Early = { readonly fact: HealthFact; readonly at: number }
+
+export function createHearing({ clock, emit }: { readonly clock: Clock; readonly emit: (event: HealthEvent) => void }): Hearing {
+  const learners = new Map<string, (fact: HealthFact) => void>()
+  const early = new Map<string, Early>()
+
+  return {
+    hear(message) {
+      const at = clock.now()
+      if ('message' in message) {
+        emit({ type: 'health-store', at, state: message.kind, message: message.message })
+        return
+      }
+      if (!isCredible(message)) return
+      const learn = learners.get(message.key)
+      if (learn !== undefined) learn(message)
+      else if (early.size < mostEarlyFacts) early.set(`${message.kind} ${message.key}`, { fact: message, at })
+    },
+    attach(name, learn) {
+      learners.set(name, learn)
+      for (const [place, { fact, at }] of early) {
+        if (fact.key !== name) continue
+        early.delete(place)
+        const leftMs = fact.forMs - (clock.now() - at)
+        if (fact.forMs === 0 || leftMs > 0) learn({ ...fact, forMs: Math.max(0, leftMs) })
+      }
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Refusal } from './gate.ts'
 import { createSuspension } from './suspension.ts'
+import type { HealthFact } from './store.ts'
 import type { Suspension } from './suspension.ts'
 import type { GateSettings } from './settings.ts'
 
@@ -11,8 +12,8 @@ export type KeyMemory = {
   worksElsewhere(member: KeyMember, now: number): boolean
   /** Answers until when the key is left alone. */
   refuse(refusal: Refusal, now: number): number
-  /** Until a time that another process has drawn already. */
-  refuseUntil(until: number, refusal: Refusal, now: number): void
+  /** Another process was refused. */
+  learn(fact: HealthFact, now: number): void
   /** A trial succeeded: all may go on. */
   lift(): void
 }
@@ -41,7 +42,10 @@ export function createKeyMemory(settings: GateSettings, random: () => number): K
       return false
     },
     refuse: (refusal, now) => tell(refusal, suspension.suspend(refusal, now), now),
-    refuseUntil: (until, refusal, now) => void tell(refusal, suspension.suspendUntil(until, refusal), now),
+    learn({ kind, reason, forMs }, now) {
+      const refusal = { reason, message: 'Another process was refused.', retryAfterMs: undefined }
+      if (kind === 'refused') tell(refusal, suspension.suspendUntil(now + forMs, refusal), now)
+    },
     lift() {
       for (const member of members) member.onLifted()
     },

@@ -5,6 +5,8 @@ export type Lease = {
   holds(id: number): boolean
   /** Lets the next trial start at once, or from `freeAt` on. */
   giveBack(id: number, freeAt?: number): void
+  /** Nobody holds it any more. */
+  reset(): void
   /** When the next trial may start; not after `now` when it may start now. */
   freeAt(): number
 }
@@ -21,11 +23,15 @@ export function createLease(leaseMs: number): Lease {
       until = now + leaseMs
       return issued
     },
-    holds: id => id === holder,
+    holds: id => id !== 0 && id === holder,
     giveBack(id, freeAt = Number.NEGATIVE_INFINITY) {
-      if (id !== holder) return
+      if (id === 0 || id !== holder) return
       holder = 0
       until = freeAt
+    },
+    reset() {
+      holder = 0
+      until = Number.NEGATIVE_INFINITY
     },
     freeAt: () => until,
   }

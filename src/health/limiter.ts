@@ -1,9 +1,11 @@
+import { createNamedLimit } from './named-limit.ts'
+import type { NamedLimit } from './named-limit.ts'
 import type { LimiterSettings } from './settings.ts'
 
 /**
  * How many requests a target takes at once. Nothing is known, and nothing limited, until it refuses one; from then on the limit falls
- * by a third with every refusal and grows with every success at it (AIMD). Gradients of the response time, as Vegas
- * or Envoy use them, do not fit: an answer may last a hundred times longer than another one.
+ * by a third with every round of refusals and grows with every success at it (AIMD). Gradients of the response time, as
+ * Vegas or Envoy use them, do not fit: one answer may last a hundred times longer than another.
  */
 export type Limiter = {
   hasRoom(now: number): boolean
@@ -18,105 +20,111 @@ export type Limiter = {
   obey(limit: number, now: number): void
   /** Its share of what the target takes, as the fleet has divided it. */
   share(limit: number, now: number): void
-  /** The target was out and is back: begins small and doubles with every round. */
-  startSlowly(): void
   /** The target is out: what was in flight at its best is remembered. */
   stop(): void
+  /** The target is back: begins small and doubles with every round. */
+  startSlowly(): void
   inFlight(): number
+  /** Infinity: not limited. */
   limit(now: number): number
 }
 
-export function createLimiter(settings: LimiterSettings): Limiter {
-  let inFlight = 0
-  let limit = Infinity
+type Memory = {
+  readonly settings: LimiterSettings
+  readonly named: NamedLimit
+  inFlight: number
+  learned: number
   /** A limit that has grown above this is none any more. */
-  let liftAt = Infinity
-  let isSlowStart = false
-  let peak = 0
-  let lastPeak = 0
-  let lastDecreaseAt = Number.NEGATIVE_INFINITY
-  const round = createRound()
-  const named = createNamedLimit(settings)
+  liftAbove: number
+  isSlowStart: boolean
+  /** The most in flight when answers came, not when a black hole piled them up. */
+  peak: number
+  lastPeak: number
+  decreasedAt: number
+  /** How long an answer holds its place, as a moving average: the round trip. Fast refusals would make it short. */
+  roundMs: number
+}
 
-  const limitAt = (now: number) => Math.min(limit, named.at(now))
+/** Answers of no length at all must not make a round of no length. */
+const shortestRoundMs = 1_000
+const roundWeight = 0.1
+/** A limit that is this much above what was in flight at the best does not limit. */
+const liftFactor = 1.2
 
-  function decrease(now: number): void {
-    // All that was in flight together is refused together: one decrease a round, or a single hiccup would end at 1.
-    if (now - lastDecreaseAt < round.ms()) return
-    lastDecreaseAt = now
-    isSlowStart = false
-    liftAt = Infinity
-    limit = Math.max(1, Math.floor(Math.min(limit, inFlight) * settings.decrease))
+export function createLimiter(settings: LimiterSettings): Limiter {
+  const memory: Memory = {
+    settings,
+    named: createNamedLimit(settings.relaxPerMinute),
+    inFlight: 0,
+    learned: Infinity,
+    liftAbove: Infinity,
+    isSlowStart: false,
+    peak: 0,
+    lastPeak: 0,
+    decreasedAt: Number.NEGATIVE_INFINITY,
+    roundMs: shortestRoundMs,
   }
-
   return {
-    hasRoom: now => inFlight < limitAt(now),
-    enter() {
-      inFlight += 1
-    },
-    leave(answeredMs) {
-      inFlight -= 1
-      if (answeredMs !== undefined) round.add(answeredMs)
-    },
-    succeed() {
-      // What was in flight when answers came, not when a black hole piled them up.
-      if (inFlight > peak) peak = inFlight
-      if (limit === Infinity || !(isSlowStart || inFlight >= limit)) return
-      limit += 1
-      if (limit > liftAt) {
-        limit = Infinity
-        isSlowStart = false
-      }
-    },
-    refuse: decrease,
-    obey(told, now) {
-      if (!(told >= 1)) return
-      named.set(Math.floor(told), now)
-      // Others of the same account may hold the rest of it.
-      if (inFlight <= told) decrease(now)
-    },
-    share(limit, now) {
-      named.set(limit, now)
-    },
-    stop() {
-      lastPeak = Math.max(peak, lastPeak / 2, 1)
-      peak = 0
-    },
-    startSlowly() {
-      limit = Math.max(settings.slowStartLimit, Math.ceil(settings.slowStartShare * lastPeak))
-      liftAt = 1.2 * lastPeak
-      isSlowStart = true
-      lastDecreaseAt = Number.NEGATIVE_INFINITY
-    },
-    inFlight: () => inFlight,
-    limit: limitAt,
+    hasRoom: now => memory.inFlight < limitAt(memory, now),
+    enter: () => void (memory.inFlight += 1),
+    leave: answeredMs => leave(memory, answeredMs),
+    succeed: () => succeed(memory),
+    refuse: now => refuse(memory, now),
+    obey: (limit, now) => obey(memory, limit, now),
+    share: (limit, now) => memory.named.set(limit, now),
+    stop: () => stop(memory),
+    startSlowly: () => startSlowly(memory),
+    inFlight: () => memory.inFlight,
+    limit: now => limitAt(memory, now),
   }
 }
 
-/** How long an answer holds its place, as a moving average: the round trip of the limiter. Fast refusals would make it short. */
-function createRound() {
-  const shortestMs = 1_000
-  let averageMs: number | undefined
-  return {
-    add(heldMs: number): void {
-      averageMs = averageMs === undefined ? heldMs : averageMs + (heldMs - averageMs) * 0.1
-    },
-    ms: () => Math.max(shortestMs, averageMs ?? 0),
-  }
+function limitAt({ learned, named }: Memory, now: number): number {
+  return Math.min(learned, named.at(now))
 }
 
-/** A limit that the server named is taken at its word, and slowly doubted later: accounts are raised. */
-function createNamedLimit(settings: LimiterSettings) {
-  let told = Infinity
-  let toldAt = 0
-  return {
-    set(limit: number, now: number): void {
-      told = limit
-      toldAt = now
-    },
-    at(now: number): number {
-      if (told === Infinity) return Infinity
-      return Math.floor(told * settings.relaxPerMinute ** Math.floor((now - toldAt) / 60_000))
-    },
-  }
+function leave(memory: Memory, answeredMs: number | undefined): void {
+  memory.inFlight -= 1
+  if (answeredMs !== undefined) memory.roundMs += (answeredMs - memory.roundMs) * roundWeight
+}
+
+function succeed(memory: Memory): void {
+  if (memory.inFlight > memory.peak) memory.peak = memory.inFlight
+  if (memory.learned === Infinity || !(memory.isSlowStart || memory.inFlight >= memory.learned)) return
+  memory.learned += 1
+  if (memory.learned > memory.liftAbove) lift(memory)
+}
+
+function lift(memory: Memory): void {
+  memory.learned = Infinity
+  memory.isSlowStart = false
+}
+
+function refuse(memory: Memory, now: number): void {
+  // What was in flight together is refused together: one decrease a round, or a single hiccup would end at 1.
+  if (now - memory.decreasedAt < Math.max(shortestRoundMs, memory.roundMs)) return
+  memory.decreasedAt = now
+  memory.isSlowStart = false
+  memory.liftAbove = Infinity
+  memory.learned = Math.max(1, Math.floor(Math.min(memory.learned, memory.inFlight) * memory.settings.decrease))
+}
+
+function obey(memory: Memory, limit: number, now: number): void {
+  if (!(limit >= 1)) return
+  memory.named.set(limit, now)
+  // Others of the same account may hold the rest of it.
+  if (memory.inFlight <= limit) refuse(memory, now)
+}
+
+function stop(memory: Memory): void {
+  memory.lastPeak = Math.max(memory.peak, memory.lastPeak / 2, 1)
+  memory.peak = 0
+}
+
+function startSlowly(memory: Memory): void {
+  const { slowStartLimit, slowStartShare } = memory.settings
+  memory.learned = Math.max(slowStartLimit, Math.ceil(slowStartShare * memory.lastPeak))
+  memory.liftAbove = liftFactor * memory.lastPeak
+  memory.isSlowStart = true
+  memory.decreasedAt = Number.NEGATIVE_INFINITY
 }

@@ -1,5 +1,6 @@
 import type { Guard, Trial } from './guard.ts'
 import { createLease } from './lease.ts'
+import type { Lease } from './lease.ts'
 import type { LocalFaultSettings } from './settings.ts'
 
 /**
@@ -19,15 +20,18 @@ export type OriginWatch = Guard & {
 
 export type LocalFaultOptions = {
   readonly settings: LocalFaultSettings
-  /** Told once for every fault. `since` is when the first of these services began to fail. */
-  onSuspect(fault: {
-    readonly origins: readonly string[]
-    readonly providers: readonly string[]
-    readonly since: number
-    readonly now: number
-  }): void
+  /** Told once for every fault. */
+  readonly onSuspect: (fault: SuspectedFault) => void
   /** One of them answered: all may be asked again. */
-  onEnd(): void
+  readonly onEnd: () => void
+}
+
+export type SuspectedFault = {
+  readonly origins: readonly string[]
+  readonly providers: readonly string[]
+  /** When the first of these services began to fail. */
+  readonly since: number
+  readonly now: number
 }
 
 type Origin = {
@@ -39,88 +43,101 @@ type Origin = {
   isSuspect: boolean
 }
 
-export function createLocalFault({ settings, onSuspect, onEnd }: LocalFaultOptions): LocalFault {
-  const origins = new Map<string, Origin>()
-  const lease = createLease(settings.withinMs)
-  const why = {
-    reason: 'network',
-    message: 'Several services cannot be reached at once: most likely the fault is on our side.',
-  } as const
-  let suspectUntil = Number.NEGATIVE_INFINITY
-  let pauseUntil = Number.NEGATIVE_INFINITY
-  let pauses = 0
+type Memory = LocalFaultOptions & {
+  readonly origins: Map<string, Origin>
+  readonly lease: Lease
+  /** The suspicion ends then by itself: after an idle hour nothing is known any more. */
+  suspectUntil: number
+  pauseUntil: number
+  pauses: number
+}
 
-  const isSuspected = (now: number) => now < suspectUntil
+const never = Number.NEGATIVE_INFINITY
+const why = {
+  reason: 'network',
+  message: 'Several services cannot be reached at once: most likely the fault is on our side.',
+} as const
 
-  function pause(now: number): void {
-    // An old suspicion ends by itself: after an idle hour nothing is known any more.
-    if (now >= pauseUntil) {
-      pauseUntil = now + Math.min(settings.maxPauseMs, settings.pauseMs * 2 ** pauses)
-      pauses += 1
-    }
-    suspectUntil = pauseUntil + settings.withinMs
+export function createLocalFault(options: LocalFaultOptions): LocalFault {
+  const lease = createLease(options.settings.withinMs)
+  const memory: Memory = { ...options, origins: new Map(), lease, suspectUntil: never, pauseUntil: never, pauses: 0 }
+  return { of: (name, provider) => watch(memory, originNamed(memory, name, provider)) }
+}
+
+function originNamed({ origins }: Memory, name: string, provider: string): Origin {
+  const origin = origins.get(name) ?? { name, provider, failingSince: undefined, failedAt: never, isSuspect: false }
+  origins.set(name, origin)
+  return origin
+}
+
+function watch(memory: Memory, origin: Origin): OriginWatch {
+  const isShut = (now: number) => origin.isSuspect && now < memory.suspectUntil
+  return {
+    openAt: now => (isShut(now) ? Math.max(memory.pauseUntil, memory.lease.freeAt()) : never),
+    onTrial: isShut,
+    why: () => why,
+    fail: now => fail(memory, origin, now),
+    reach: () => reach(memory, origin),
+    take: now => (isShut(now) ? take(memory.lease, now) : undefined),
   }
+}
 
-  /** Those that began to fail together with it. One that has been down for long is no witness. */
-  function companions(of: Origin, now: number): Origin[] {
-    const together = (other: Origin) =>
-      other.failingSince !== undefined &&
-      of.failingSince !== undefined &&
-      Math.abs(other.failingSince - of.failingSince) <= settings.withinMs &&
-      now - other.failedAt <= settings.withinMs
-    return [...origins.values()].filter(other => other !== of && !isLoopback(other.name) && together(other))
-  }
-
-  function fail(origin: Origin, now: number): boolean {
-    origin.failingSince ??= now
-    origin.failedAt = now
-    if (isLoopback(origin.name)) return false
-    const others = isSuspected(now) ? [] : companions(origin, now)
-    if (!isSuspected(now) && others.length === 0) return false
+function fail(memory: Memory, origin: Origin, now: number): boolean {
+  origin.failingSince ??= now
+  origin.failedAt = now
+  if (isLoopback(origin.name)) return false
+  if (now < memory.suspectUntil) {
     origin.isSuspect = true
-    if (isSuspected(now)) pause(now)
-    else suspect([...others, origin], now)
+    pause(memory, now)
     return true
   }
+  const others = companions(memory, origin, now)
+  if (others.length === 0) return false
+  suspect(memory, [...others, origin], now)
+  return true
+}
 
-  function suspect(members: readonly Origin[], now: number): void {
-    pauses = 0
-    pause(now)
-    for (const member of members) member.isSuspect = true
-    const since = Math.min(...members.map(member => member.failingSince ?? now))
-    onSuspect({ origins: members.map(member => member.name), providers: members.map(member => member.provider), since, now })
-  }
+/** Those that began to fail together with it. One that has been down for long is no witness. */
+function companions({ origins, settings: { withinMs } }: Memory, origin: Origin, now: number): Origin[] {
+  const beganWith = (other: Origin) => Math.abs((other.failingSince ?? never) - (origin.failingSince ?? now)) <= withinMs
+  const isRecent = (other: Origin) => now - other.failedAt <= withinMs
+  return [...origins.values()].filter(other => other !== origin && !isLoopback(other.name) && beganWith(other) && isRecent(other))
+}
 
-  function reach(origin: Origin): void {
-    origin.failingSince = undefined
-    if (!origin.isSuspect) return
-    for (const each of origins.values()) each.isSuspect = false
-    suspectUntil = Number.NEGATIVE_INFINITY
-    pauseUntil = Number.NEGATIVE_INFINITY
-    onEnd()
-  }
+function suspect(memory: Memory, members: readonly Origin[], now: number): void {
+  memory.pauses = 0
+  memory.pauseUntil = never
+  pause(memory, now)
+  for (const member of members) member.isSuspect = true
+  memory.onSuspect({
+    origins: members.map(member => member.name),
+    providers: members.map(member => member.provider),
+    since: Math.min(...members.map(member => member.failingSince ?? now)),
+    now,
+  })
+}
 
-  function take(now: number): Trial | undefined {
-    const id = lease.take(now)
-    return id === undefined ? undefined : { end: () => lease.giveBack(id) }
+function pause(memory: Memory, now: number): void {
+  const { pauseMs, maxPauseMs, withinMs } = memory.settings
+  // Failures of calls that were under way together are one failure.
+  if (now >= memory.pauseUntil) {
+    memory.pauseUntil = now + Math.min(maxPauseMs, pauseMs * 2 ** memory.pauses)
+    memory.pauses += 1
   }
+  memory.suspectUntil = memory.pauseUntil + withinMs
+}
 
-  return {
-    of(name, provider) {
-      const known = origins.get(name)
-      const origin = known ?? { name, provider, failingSince: undefined, failedAt: Number.NEGATIVE_INFINITY, isSuspect: false }
-      origins.set(name, origin)
-      const isShut = (now: number) => origin.isSuspect && isSuspected(now)
-      return {
-        openAt: now => (isShut(now) ? Math.max(pauseUntil, lease.freeAt()) : Number.NEGATIVE_INFINITY),
-        onTrial: isShut,
-        why: () => why,
-        fail: now => fail(origin, now),
-        reach: () => reach(origin),
-        take: now => (isShut(now) ? take(now) : undefined),
-      }
-    },
-  }
+function reach(memory: Memory, origin: Origin): void {
+  origin.failingSince = undefined
+  if (!origin.isSuspect) return
+  for (const each of memory.origins.values()) each.isSuspect = false
+  memory.suspectUntil = never
+  memory.onEnd()
+}
+
+function take(lease: Lease, now: number): Trial | undefined {
+  const id = lease.take(now)
+  return id === undefined ? undefined : { end: () => lease.giveBack(id) }
 }
 
 /** A server on this machine is reached without a network: whether it runs says nothing about the network. */

@@ -23,7 +23,8 @@ export type Permit = {
 export type PermitListener = {
   onFirstChunk(afterMs: number): void
   onLate(): void
-  onAnswered(): void
+  /** `hasBegun`: its first content came before. */
+  onAnswered(hasBegun: boolean): void
   onAbandoned(): void
   onFailure(failure: Failure, charged: Charged): void
 }
@@ -46,7 +47,7 @@ export function createPermit(listener: PermitListener): Permit {
     end(outcome) {
       if (hasEnded) return
       hasEnded = true
-      if (outcome === 'answered') listener.onAnswered()
+      if (outcome === 'answered') listener.onAnswered(hasBegun)
       else if (outcome === 'abandoned') listener.onAbandoned()
       else listener.onFailure(outcome.failure, outcome.charged)
     },

@@ -35,7 +35,10 @@ export function standingOf(guards: readonly Guard[], limiter: Limiter, now: numb
       shutBy = guard
     } else if (guard.onTrial(now)) isTrial = true
   }
-  if (shutBy !== undefined) return { state: 'shut', ...shutBy.why(), openAt }
+  if (shutBy !== undefined) {
+    const { reason, message } = shutBy.why()
+    return { state: 'shut', reason, message, openAt }
+  }
   // A probe is one at a time anyhow; a limit that the outage has lowered must not keep it away.
   if (isTrial) return probation
   return limiter.hasRoom(now) ? ready : full(limiter)

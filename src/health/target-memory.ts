@@ -1,17 +1,16 @@
-import type { Clock, Failure } from '../contract.ts'
+import type { Clock } from '../contract.ts'
+import { createAttempt } from './attempt.ts'
 import type { BreakerPermit } from './breaker.ts'
-import { charge } from './charge.ts'
 import { createFleetProbe } from './fleet-probe.ts'
-import type { Refusal } from './gate.ts'
 import type { Guard, Trial } from './guard.ts'
 import { createHerald } from './herald.ts'
-import type { FleetNames, HealthEvent } from './herald.ts'
+import type { FleetNames, Herald, HealthEvent } from './herald.ts'
 import type { KeyMember, KeyMemory } from './key-memory.ts'
 import type { Quantiles } from './latency.ts'
 import { createLease } from './lease.ts'
+import type { Lease } from './lease.ts'
 import type { OriginWatch } from './local-fault.ts'
-import { createPermit } from './permit.ts'
-import type { Charged, Permit } from './permit.ts'
+import type { Permit } from './permit.ts'
 import { createRooms } from './rooms.ts'
 import type { Rooms } from './rooms.ts'
 import type { HealthSettings } from './settings.ts'
@@ -19,7 +18,7 @@ import { standingOf } from './standing.ts'
 import type { Standing } from './standing.ts'
 import type { HealthFact } from './store.ts'
 import { createWaiters } from './waiters.ts'
-import type { Outlook } from './waiters.ts'
+import type { Outlook, Waiters } from './waiters.ts'
 
 /** What a walk asks and tells about one target. */
 export type TargetHealth = {
@@ -64,180 +63,143 @@ export type TargetMemoryOptions = {
   readonly emit: (event: HealthEvent) => void
 }
 
-/** How long a last resort keeps others away, in milliseconds. */
+type Memory = {
+  readonly clock: Clock
+  readonly rooms: Rooms
+  readonly guards: readonly Guard[]
+  readonly herald: Herald
+  readonly waiters: Waiters
+  readonly lastResort: Lease
+  readonly member: KeyMember
+  readonly onSuccess: (now: number) => void
+  readonly onChange: () => void
+}
+
+/** How long a last resort keeps others away, in milliseconds, and how long it rests. */
 const lastResortLeaseMs = 10_000
 const lastResortRestMs = 1_000
 
 export function createTargetMemory(options: TargetMemoryOptions): TargetMemory {
-  const { clock, random, settings, key, watch } = options
-  const herald = createHerald(options)
-  const rooms = createRooms({ settings, random, key, watch, onBreakerChange: herald.breakerChanged })
-  const { gate, model, breaker, limiter } = rooms
-  const guards = guardsOf(rooms, options, pump)
-  const lastResort = createLease(lastResortLeaseMs)
-  let answeredAt = Number.NEGATIVE_INFINITY
-
-  const member: KeyMember = {
-    answeredAt: () => answeredAt,
-    onGated: ({ reason }, until, now) => herald.gated(reason, until, now),
-    onLifted: pump,
-  }
-  key.join(member)
-
-  const look = (now: number) => standingOf(guards, limiter, now)
-  const waiters = createWaiters({
-    clock,
-    random,
-    settings: settings.waiting,
-    outlook: now => outlookOf(look(now), limiter.limit(now) - limiter.inFlight()),
-    perSecond: rooms.rate.perSecond,
-  })
-
-  function pump(): void {
-    if (waiters.size() > 0) waiters.pump()
-  }
-
-  function check(): Standing {
-    const standing = look(clock.now())
-    return standing.state === 'shut' && !waiters.hasRoom() ? { ...standing, crowded: true } : standing
-  }
-
-  function enter(kind: 'call' | 'probe' | 'hedge'): Permit | undefined {
-    const now = clock.now()
-    const standing = look(now)
-    if (standing.state === 'shut' || (standing.state === 'probation' && kind === 'hedge')) return undefined
-    const pass = breaker.enter(now)
-    if (pass === undefined) return undefined
-    herald.passable(now)
-    return admit(pass, standing.state === 'probation' ? trialsOf(now) : [], now)
-  }
-
-  function enterLast(): Permit | undefined {
-    const now = clock.now()
-    const standing = look(now)
-    if (standing.state !== 'shut') return enter('call')
-    const isNamed = Math.max(gate.openAt(now), model.namedUntil(), key.suspension.namedUntil(), watch.openAt(now)) > now
-    if (isNamed || standing.openAt === Infinity) return undefined
-    const id = lastResort.take(now)
-    if (id === undefined) return undefined
-    const rest: Trial = { end: (_verdict, at) => lastResort.giveBack(id, at + lastResortRestMs) }
-    return admit(breaker.enterOpen(now), [rest, ...trialsOf(now)], now)
-  }
-
-  function trialsOf(now: number): Trial[] {
-    return [key.suspension.take(now), model.take(now), watch.take(now)].filter(trial => trial !== undefined)
-  }
-
-  function admit(pass: BreakerPermit, trials: readonly Trial[], startedAt: number): Permit {
-    let isCounted = false
-    limiter.enter()
-    rooms.rate.mark(startedAt)
-    waiters.entered()
-
-    function succeed(now: number): void {
-      answeredAt = now
-      watch.reach()
-      if (!isCounted) breaker.succeed(pass, now)
-      const wasRefused = trials.length > 0 && key.suspension.onTrial(now)
-      for (const trial of trials) trial.end('good', now)
-      if (wasRefused) key.lift()
-    }
-
-    function leave(answeredMs: number | undefined, now: number): void {
-      limiter.leave(answeredMs)
-      for (const trial of trials) trial.end('none', now)
-      pump()
-    }
-
-    return createPermit({
-      onFirstChunk(afterMs) {
-        rooms.latency.add(afterMs)
-        rooms.budget.deposit()
-        limiter.succeed()
-        succeed(clock.now())
-        pump()
-      },
-      onLate() {
-        const now = clock.now()
-        isCounted = true
-        breaker.fail(pass, { reason: 'timeout', message: 'It keeps requests in its queue.' }, now)
-        limiter.refuse(now)
-      },
-      onAnswered() {
-        const now = clock.now()
-        if (pass.success === undefined) succeed(now)
-        leave(now - startedAt, now)
-      },
-      onAbandoned() {
-        breaker.abandon(pass)
-        leave(undefined, clock.now())
-      },
-      onFailure(failure, charged) {
-        const now = clock.now()
-        settle(failure, charged, { pass, isCounted, now })
-        leave(undefined, now)
-      },
-    })
-  }
-
-  function settle(failure: Failure, charged: Charged, at: { pass: BreakerPermit; isCounted: boolean; now: number }): void {
-    const { pass: permit, isCounted, now } = at
-    const shut = charge(rooms, { failure, charged, permit, isCounted, member, now })
-    if (failure.concurrencyLimit !== undefined) {
-      herald.publish({ kind: 'limit', reason: failure.reason, forMs: 0, limit: failure.concurrencyLimit })
-    }
-    if (shut === undefined) return
-    if (shut.what !== 'key') herald.gated(failure.reason, shut.until, now)
-    const kind = shut.what === 'gate' ? 'gate' : 'refused'
-    herald.publish({ kind, reason: failure.reason, forMs: shut.until - now }, shut.what === 'key' ? 'credential' : 'target')
-  }
-
-  function learn(fact: HealthFact): void {
-    const now = clock.now()
-    const until = now + fact.forMs
-    const refusal: Refusal = { reason: fact.reason, message: 'Learned by another process.', retryAfterMs: fact.forMs }
-    herald.quietly(() => {
-      if (fact.kind === 'open') breaker.openUntil(until, refusal, now)
-      else if (fact.kind === 'closed') breaker.close(now)
-      else if (fact.kind === 'limit') limiter.share(fact.limit ?? Infinity, now)
-      else
-        herald.gated(fact.reason, fact.kind === 'gate' ? gate.shutUntil(until, refusal) : model.suspendUntil(until, refusal), now)
-    })
-    pump()
-  }
-
+  const memory = furnish(options)
+  const { rooms, waiters, onChange } = memory
   return {
     rooms,
-    check,
-    enter,
-    enterLast,
+    check: () => check(memory),
+    enter: kind => enter(memory, kind),
+    enterLast: () => enterLast(memory),
     onOpening: waiters.add,
     takeRetry: rooms.budget.take,
     firstChunk: rooms.latency.quantiles,
     waiting: waiters.size,
-    pump,
-    learn,
+    pump: onChange,
+    learn: fact => learn(memory, fact),
     pardon(since, now) {
-      breaker.pardon(since, now)
-      pump()
+      rooms.breaker.pardon(since, now)
+      onChange()
     },
     close: waiters.clear,
   }
 }
 
+function furnish(options: TargetMemoryOptions): Memory {
+  const { clock, random, settings, key, watch } = options
+  const herald = createHerald(options)
+  const rooms = createRooms({ settings, random, key, watch, onBreakerChange: herald.breakerChanged })
+  const onChange = () => {
+    if (waiters.size() > 0) waiters.pump()
+  }
+  const guards = guardsOf(rooms, options, onChange)
+  const waiters = createWaiters({
+    clock,
+    random,
+    settings: settings.waiting,
+    outlook: now => outlookOf(standingOf(guards, rooms.limiter, now), rooms, now),
+    perSecond: rooms.rate.perSecond,
+  })
+  let answeredAt = Number.NEGATIVE_INFINITY
+  const member: KeyMember = {
+    answeredAt: () => answeredAt,
+    onGated: ({ reason }, until, now) => herald.gated(reason, until, now),
+    onLifted: onChange,
+  }
+  key.join(member)
+  const onSuccess = (now: number) => void (answeredAt = now)
+  return { clock, rooms, guards, herald, waiters, lastResort: createLease(lastResortLeaseMs), member, onSuccess, onChange }
+}
+
 /** In the order in which a call is asked: what the server said, the key, the model, our own network, then the breaker. */
-function guardsOf({ gate, key, model, watch, breaker }: Rooms, options: TargetMemoryOptions, pump: () => void): Guard[] {
-  const { clock, settings, fleet } = options
+function guardsOf(rooms: Rooms, { clock, settings, fleet }: TargetMemoryOptions, onAnswer: () => void): readonly Guard[] {
+  const { gate, key, model, watch, breaker } = rooms
   const guards: Guard[] = [gate, key.suspension, model, watch, breaker]
   if (fleet === undefined || settings.breaker === false) return guards
   const mayProbe = (now: number) => breaker.onTrial(now) && breaker.openAt(now) <= now
   const leaseMs = settings.breaker.probeLeaseMs
-  guards.push(createFleetProbe({ clock, store: fleet.store, key: fleet.target, leaseMs, mayProbe, onAnswer: pump }))
-  return guards
+  return [...guards, createFleetProbe({ clock, store: fleet.store, key: fleet.target, leaseMs, mayProbe, onAnswer })]
 }
 
-function outlookOf(standing: Standing, room: number): Outlook {
+function outlookOf(standing: Standing, { limiter }: Rooms, now: number): Outlook {
   if (standing.state === 'shut') return { room: 0, openAt: standing.openAt, isTrial: false }
-  if (standing.state === 'probation') return { room: 1, openAt: 0, isTrial: true }
-  return { room, openAt: 0, isTrial: false }
+  if (standing.state === 'probation') return { room: 1, openAt: now, isTrial: true }
+  return { room: limiter.limit(now) - limiter.inFlight(), openAt: now, isTrial: false }
+}
+
+function check({ clock, rooms, guards, waiters }: Memory): Standing {
+  const standing = standingOf(guards, rooms.limiter, clock.now())
+  return standing.state === 'shut' && !waiters.hasRoom() ? { ...standing, crowded: true } : standing
+}
+
+function enter(memory: Memory, kind: 'call' | 'probe' | 'hedge'): Permit | undefined {
+  const { clock, rooms, guards, herald } = memory
+  const now = clock.now()
+  const { state } = standingOf(guards, rooms.limiter, now)
+  if (state === 'shut' || (state === 'probation' && kind === 'hedge')) return undefined
+  const pass = rooms.breaker.enter(now)
+  if (pass === undefined) return undefined
+  herald.passable(now)
+  return admit(memory, { pass, trials: state === 'probation' ? trialsOf(rooms, now) : [], startedAt: now })
+}
+
+function enterLast(memory: Memory): Permit | undefined {
+  const { clock, rooms, guards, lastResort } = memory
+  const now = clock.now()
+  const standing = standingOf(guards, rooms.limiter, now)
+  if (standing.state !== 'shut') return enter(memory, 'call')
+  if (standing.openAt === Infinity || isNamed(rooms, now)) return undefined
+  const id = lastResort.take(now)
+  if (id === undefined) return undefined
+  const rest: Trial = { end: (_verdict, at) => lastResort.giveBack(id, at + lastResortRestMs) }
+  return admit(memory, { pass: rooms.breaker.enterOpen(now), trials: [rest, ...trialsOf(rooms, now)], startedAt: now })
+}
+
+/** Whether it was the server that told when to come back, or our own network that is down: no guesses of ours. */
+function isNamed({ gate, key, model, watch }: Rooms, now: number): boolean {
+  return Math.max(gate.openAt(now), key.suspension.namedUntil(), model.namedUntil(), watch.openAt(now)) > now
+}
+
+function trialsOf({ key, model, watch }: Rooms, now: number): readonly Trial[] {
+  return [key.suspension.take(now), model.take(now), watch.take(now)].filter(trial => trial !== undefined)
+}
+
+type Admission = { readonly pass: BreakerPermit; readonly trials: readonly Trial[]; readonly startedAt: number }
+
+function admit({ clock, rooms, herald, member, waiters, onSuccess, onChange }: Memory, admission: Admission): Permit {
+  rooms.limiter.enter()
+  rooms.rate.mark(admission.startedAt)
+  waiters.entered()
+  return createAttempt({ clock, rooms, herald, member, onSuccess, onChange, ...admission })
+}
+
+function learn({ clock, rooms, herald, onChange }: Memory, fact: HealthFact): void {
+  const { gate, model, breaker, limiter } = rooms
+  const { reason, kind } = fact
+  const now = clock.now()
+  const until = now + fact.forMs
+  const refusal = { reason, message: 'Another process learned it.', retryAfterMs: undefined }
+  herald.quietly(() => {
+    if (kind === 'open') breaker.openUntil(until, refusal, now)
+    else if (kind === 'closed') breaker.close(now)
+    else if (kind === 'limit') limiter.share(fact.limit ?? Infinity, now)
+    else herald.gated(reason, kind === 'gate' ? gate.shutUntil(until, refusal) : model.suspendUntil(until, refusal), now)
+  })
+  onChange()
 }

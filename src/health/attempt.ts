@@ -1,0 +1,94 @@
+import type { Clock, Failure } from '../contract.ts'
+import type { BreakerPermit } from './breaker.ts'
+import { charge } from './charge.ts'
+import type { Trial } from './guard.ts'
+import type { Herald } from './herald.ts'
+import type { KeyMember } from './key-memory.ts'
+import { createPermit } from './permit.ts'
+import type { Charged, Permit } from './permit.ts'
+import type { Rooms } from './rooms.ts'
+
+export type AttemptOptions = {
+  readonly clock: Clock
+  readonly rooms: Rooms
+  readonly herald: Herald
+  readonly member: KeyMember
+  readonly pass: BreakerPermit
+  /** What it tries out for all, on top of the breaker's probe. */
+  readonly trials: readonly Trial[]
+  readonly startedAt: number
+  /** A first content, or an answer without any. */
+  readonly onSuccess: (now: number) => void
+  /** A place is free, or the target has opened or shut. */
+  readonly onChange: () => void
+}
+
+type Attempt = AttemptOptions & {
+  /** Its failure was counted when it was late. */
+  isCounted: boolean
+}
+
+/** Turns what happens to one attempt into what is remembered of its target. */
+export function createAttempt(options: AttemptOptions): Permit {
+  const attempt: Attempt = { ...options, isCounted: false }
+  const { rooms, clock, pass, startedAt } = options
+  return createPermit({
+    onFirstChunk(afterMs) {
+      rooms.latency.add(afterMs)
+      rooms.budget.deposit()
+      rooms.limiter.succeed()
+      succeed(attempt, clock.now())
+      attempt.onChange()
+    },
+    onLate: () => beLate(attempt, clock.now()),
+    onAnswered(hasBegun) {
+      const now = clock.now()
+      if (!hasBegun) succeed(attempt, now)
+      leave(attempt, now, now - startedAt)
+    },
+    onAbandoned() {
+      rooms.breaker.abandon(pass)
+      leave(attempt, clock.now())
+    },
+    onFailure(failure, charged) {
+      const now = clock.now()
+      fail(attempt, { failure, charged, now })
+      leave(attempt, now)
+    },
+  })
+}
+
+function succeed({ rooms, pass, trials, isCounted, onSuccess }: Attempt, now: number): void {
+  onSuccess(now)
+  rooms.watch.reach()
+  if (!isCounted) rooms.breaker.succeed(pass, now)
+  if (trials.length === 0) return
+  const wasRefused = rooms.key.suspension.onTrial(now)
+  for (const trial of trials) trial.end('good', now)
+  if (wasRefused) rooms.key.lift()
+}
+
+function beLate(attempt: Attempt, now: number): void {
+  const { breaker, limiter } = attempt.rooms
+  attempt.isCounted = true
+  breaker.fail(attempt.pass, { reason: 'timeout', message: 'It keeps requests in its queue.' }, now)
+  limiter.refuse(now)
+  attempt.onChange()
+}
+
+function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; charged: Charged; now: number }): void {
+  const { rooms, herald, member, pass: permit, isCounted } = attempt
+  const shut = charge(rooms, { failure, charged, permit, isCounted, member, now })
+  const { reason, concurrencyLimit } = failure
+  if (concurrencyLimit !== undefined) herald.publish({ kind: 'limit', reason, forMs: 0, limit: concurrencyLimit })
+  if (shut === undefined) return
+  if (shut.what !== 'key') herald.gated(reason, shut.until, now)
+  const kind = shut.what === 'gate' ? 'gate' : 'refused'
+  herald.publish({ kind, reason, forMs: shut.until - now }, shut.what === 'key' ? 'credential' : 'target')
+}
+
+function leave({ rooms, trials, onChange }: Attempt, now: number, answeredMs?: number): void {
+  rooms.limiter.leave(answeredMs)
+  for (const trial of trials) trial.end('none', now)
+  onChange()
+}
