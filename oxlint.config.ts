@@ -18,8 +18,11 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'embedded/': ['contract.ts', 'errors.ts', 'embedded/'],
   'options*.ts': ['contract.ts', 'errors.ts', 'chain/', 'health/', 'output/', 'telemetry/', 'options*.ts'],
   'check-*.ts': ['contract.ts', 'errors.ts', 'health/', 'output/', 'providers/', 'options*.ts', 'check-*.ts'],
-  'result.ts': ['contract.ts', 'errors.ts', 'output/'],
-  'stream.ts': ['contract.ts', 'errors.ts', 'output/', 'result.ts'],
+  'answer.ts': ['contract.ts'],
+  'result.ts': ['contract.ts', 'errors.ts', 'output/', 'answer.ts'],
+  'event-queue.ts': [],
+  'answer-stream.ts': ['contract.ts', 'answer.ts', 'event-queue.ts'],
+  'stream.ts': ['contract.ts', 'errors.ts', 'output/', 'answer.ts', 'answer-stream.ts', 'event-queue.ts', 'result.ts'],
   'cli/': ['contract.ts', 'errors.ts', 'index.ts', 'testing/', 'telemetry/', 'cli/'],
 }
 

@@ -1,6 +1,22 @@
 import type { ClientOptions, GenerateInput } from './options.ts'
-import { amount, callback, type Check, checkOptions, type Checks, count, either, flag, group, isRecord } from './providers/check-options.ts'
-import { kindOf, list, milliseconds, oneOf, record, text } from './providers/check-options.ts'
+import {
+  amount,
+  callback,
+  type Check,
+  checkOptions,
+  type Checks,
+  count,
+  either,
+  flag,
+  group,
+  isRecord,
+  kindOf,
+  list,
+  milliseconds,
+  oneOf,
+  record,
+  text,
+} from './providers/check-options.ts'
 import { targetChecks } from './providers/target.ts'
 
 /** Says no to options of a client, before anything is sent, with what to write instead. */
@@ -25,7 +41,8 @@ export function checkInput(input: string | GenerateInput): void {
 
 /** A share: from 0 to 1. */
 const share: Check = (value, name) => {
-  if (typeof value !== 'number' || !(value >= 0 && value <= 1)) throw new TypeError(`${name} must be a number from 0 to 1, not ${kindOf(value)}.`)
+  if (typeof value !== 'number' || !(value >= 0 && value <= 1))
+    throw new TypeError(`${name} must be a number from 0 to 1, not ${kindOf(value)}.`)
 }
 
 const off: Check = (value, name) => {
@@ -33,7 +50,8 @@ const off: Check = (value, name) => {
 }
 
 const signal: Check = (value, name) => {
-  if (!(value instanceof AbortSignal)) throw new TypeError(`${name} must be an AbortSignal, for example AbortSignal.timeout(5_000), not ${kindOf(value)}.`)
+  if (!(value instanceof AbortSignal))
+    throw new TypeError(`${name} must be an AbortSignal, for example AbortSignal.timeout(5_000), not ${kindOf(value)}.`)
 }
 
 const clock: Check = (value, name) => {
@@ -60,7 +78,9 @@ const chain: Check = (value, name) => {
 function checkStep(step: unknown, name: string): void {
   if (typeof step === 'function') throw new TypeError(`${name} is a function. Call it: deepseek() instead of deepseek.`)
   if (!isRecord(step) || !isRecord(step['provider']) || typeof step['provider']['stream'] !== 'function') {
-    throw new TypeError(`${name} must be a target like deepseek(), or { provider, model } with a provider that has stream(), not ${kindOf(step)}.`)
+    throw new TypeError(
+      `${name} must be a target like deepseek(), or { provider, model } with a provider that has stream(), not ${kindOf(step)}.`,
+    )
   }
   const { provider, model, ...options } = step
   text(provider['name'], `${name}.provider.name`)

@@ -201,7 +201,9 @@ export type Provider = {
   readonly name: string
   readonly capabilities?: Capabilities | undefined
   /** Whom the health of its targets belongs to. Without it, every target of the chain has a health of its own. */
-  readonly identity?: { readonly origin: string; /** A digest of the key, never the key. */ readonly credential: string } | undefined
+  readonly identity?:
+    | { readonly origin: string; /** A digest of the key, never the key. */ readonly credential: string }
+    | undefined
   /** Clocks that this service needs, where the defaults do not fit it. What a user sets wins over them. */
   readonly timeout?: Partial<TimeoutSettings> | undefined
   /** Says, before an attempt and without a request, that this call cannot be taken: a missing key, an image for a model without eyes. */
@@ -301,7 +303,11 @@ export type ClientEvent = { readonly at: number } & (
   | (OfAttempt & { readonly type: 'attempt-queued' })
   | (OfAttempt & { readonly type: 'attempt-end'; readonly record: AttemptRecord })
   /** A target that was not asked, and why. */
-  | (Omit<OfAttempt, 'attempt'> & { readonly type: 'target-skip'; readonly reason: FailureReason | undefined; readonly message: string })
+  | (Omit<OfAttempt, 'attempt'> & {
+      readonly type: 'target-skip'
+      readonly reason: FailureReason | undefined
+      readonly message: string
+    })
   /** Told before the wait begins. */
   | (OfAttempt & { readonly type: 'wait'; readonly waitMs: number; readonly reason: FailureReason })
   /** From now on what is received belongs to the caller. */
@@ -343,7 +349,12 @@ export type EventListener = (event: ClientEvent) => void
 export type Sink<Answer> = {
   /** When what was received becomes the caller's. */
   readonly commitsAt: 'first-content' | 'whole'
-  begin(target: { readonly provider: Provider; readonly model: string; readonly targetIndex: number; readonly attempt: number }): Fold<Answer>
+  begin(target: {
+    readonly provider: Provider
+    readonly model: string
+    readonly targetIndex: number
+    readonly attempt: number
+  }): Fold<Answer>
   /** May another attempt be made after this failure? No, when the caller already holds a part that cannot be taken back. */
   mayGoOn(failure: Failure): boolean
 }

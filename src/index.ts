@@ -1,7 +1,29 @@
 export { type Client, createClient } from './client.ts'
 export type { ClientOptions, DefaultResponse, GenerateInput } from './options.ts'
-export type { GenerateResult } from './result.ts'
-export type { AnswerStream, StreamEvent } from './stream.ts'
+export type { Answer, GenerateResult } from './answer.ts'
+export type { AnswerStream, StreamEvent } from './answer-stream.ts'
+
+export { deepseek, type DeepSeekModel, type DeepSeekOptions } from './providers/deepseek.ts'
+export { openai, type OpenAIModel, type OpenAIOptions } from './providers/openai.ts'
+export { llama, type LlamaOptions } from './providers/llama.ts'
+export { ollama, type OllamaOptions } from './providers/ollama.ts'
+export { vllm, type VllmOptions } from './providers/vllm.ts'
+export { sglang, type SglangOptions } from './providers/sglang.ts'
+export { tensorrtLlm, type TensorrtLlmOptions } from './providers/tensorrt-llm.ts'
+export { host, type HostOptions } from './providers/host.ts'
+export type { HostName } from './providers/hosts.ts'
+export { openaiCompatible, type OpenAICompatibleOptions } from './providers/openai-compatible.ts'
+export { textGeneration, type TextGenerationOptions } from './providers/text-generation.ts'
+export type { ServiceOptions, TargetOptions } from './providers/target.ts'
+
+export {
+  type DeepSeekAccountOptions,
+  deepseekBalance,
+  type DeepSeekBalance,
+  type DeepSeekModelInfo,
+  deepseekModels,
+} from './providers/deepseek-account.ts'
+export { deepseekFim, type DeepSeekFimOptions, type DeepSeekFimResult } from './providers/deepseek-fim.ts'
 
 export { ChainExhaustedError, ProviderError, type ProviderErrorOptions, StreamInterruptedError, UnbusyError } from './errors.ts'
 export type {

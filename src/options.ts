@@ -1,5 +1,17 @@
-import type { Call, Clock, Decision, EventListener, Failure, Message, Reasoning, RetrySettings, Target } from './contract.ts'
-import type { TimeoutSettings, Tool, ToolChoice } from './contract.ts'
+import type {
+  Call,
+  Clock,
+  Decision,
+  EventListener,
+  Failure,
+  Message,
+  Reasoning,
+  RetrySettings,
+  Target,
+  TimeoutSettings,
+  Tool,
+  ToolChoice,
+} from './contract.ts'
 import type { HedgeSettings } from './chain/state.ts'
 import { type BreakerSettings, costFirst, type HealthSettings, loadFirst } from './health/settings.ts'
 import type { Logger } from './telemetry/log.ts'
@@ -79,22 +91,13 @@ export const defaults = {
 } satisfies { timeout: TimeoutSettings; retry: RetrySettings; hedge: HedgeSettings }
 
 /** The call that every target is asked, before each gets its own model. */
-export function resolveCall(input: string | GenerateInput): Call {
-  if (typeof input === 'string') return { model: '', messages: [{ role: 'user', content: input }], metadata: nothing }
+export function resolveCall(input: GenerateInput): Call {
   const { prompt, messages = [{ role: 'user', content: prompt ?? '' }], system, metadata = nothing } = input
+  const { tools, toolChoice, temperature, topP, maxOutputTokens, stopSequences, seed, reasoning, extraBody } = input
   return {
     model: '',
     messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages],
-    tools: input.tools,
-    toolChoice: input.toolChoice,
-    temperature: input.temperature,
-    topP: input.topP,
-    maxOutputTokens: input.maxOutputTokens,
-    stopSequences: input.stopSequences,
-    seed: input.seed,
-    reasoning: input.reasoning,
-    metadata,
-    extraBody: input.extraBody,
+    ...{ tools, toolChoice, temperature, topP, maxOutputTokens, stopSequences, seed, reasoning, metadata, extraBody },
   }
 }
 

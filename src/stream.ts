@@ -1,27 +1,8 @@
-import type { Fold, Prefix, ProviderEvent, Sink, Usage } from './contract.ts'
-import { collect, type Answer, type Collector, type GenerateResult, type ReadOutput } from './result.ts'
-
-/** What the reader of a stream gets, in order: content first, `finish` last and exactly once. */
-export type StreamEvent = Extract<
-  ProviderEvent,
-  { type: 'response-metadata' | 'warning' | 'reasoning-delta' | 'text-delta' | 'tool-call-delta' | 'tool-call' | 'finish' }
->
-
-/**
- * An answer as it is made. Read it once: by `for await`, or by one of the methods. Leaving the loop closes the request at once, and
- * where the provider bills by token the bill stops too. A slow reader pauses the connection.
- */
-export type AnswerStream<Output = unknown> = AsyncIterable<StreamEvent> & {
-  /** The whole text. */
-  text(): Promise<string>
-  /** The whole answer, as `generate()` would give it. May be called while or after the stream is read. */
-  result(): Promise<GenerateResult<Output>>
-  /** The events as a web stream. */
-  toReadableStream(): ReadableStream<StreamEvent>
-}
-
-/** Events that wait for a slow reader before the connection is paused. What one read of the socket holds may come on top. */
-const highWaterMark = 64
+import { type AnswerStream, type StreamEvent, toAnswerStream } from './answer-stream.ts'
+import type { Answer, GenerateResult } from './answer.ts'
+import type { Fold, Prefix, Sink, Usage } from './contract.ts'
+import { createEventQueue, type EventQueue } from './event-queue.ts'
+import { collect, type Collector, type ReadOutput } from './result.ts'
 
 /** Between the walk, which pushes, and the reader, who pulls. */
 export type Outlet = {
@@ -41,7 +22,7 @@ export type Outlet = {
 
 /** The commit of `stream()`: from its first content on, what an attempt emits is the reader's. */
 export function open(readOutput?: ReadOutput): Outlet {
-  const queue = createQueue()
+  const queue = createEventQueue<StreamEvent>()
   const { promise: opened, resolve: markOpened } = Promise.withResolvers<void>()
   let released: Collector | undefined
   return {
@@ -70,7 +51,7 @@ export function open(readOutput?: ReadOutput): Outlet {
 }
 
 /** Folds an attempt's events and hands them on; what comes before the first content is kept back, because another may still win. */
-function streamFold(answer: Collector, queue: Queue, release: () => void): Fold<Answer> {
+function streamFold(answer: Collector, queue: EventQueue<StreamEvent>, release: () => void): Fold<Answer> {
   let early: StreamEvent[] | undefined = []
   let finish: StreamEvent | undefined
   return {
@@ -103,122 +84,6 @@ function streamFold(answer: Collector, queue: Queue, release: () => void): Fold<
       // `finish` says that the answer is whole and valid, so it waits for that
       if (finish !== undefined) queue.push(finish)
       return whole
-    },
-  }
-}
-
-type Queue = {
-  /** Answers `false` while the reader is behind. */
-  push(event: StreamEvent): boolean
-  onDrain(listener: () => void): void
-  close(error?: unknown): void
-  next(): Promise<IteratorResult<StreamEvent, undefined>>
-  /** From now on never ask the source to wait: somebody wants the whole answer, read or not. */
-  unbound(): void
-  /** The reader has left: nothing is kept any more. */
-  drop(): void
-}
-
-const end: IteratorResult<StreamEvent, undefined> = { value: undefined, done: true }
-
-function createQueue(): Queue {
-  let events: StreamEvent[] = []
-  let head = 0
-  let limit = highWaterMark
-  let closed: { readonly error: unknown } | undefined
-  let onDrain: (() => void) | undefined
-  let reader: PromiseWithResolvers<IteratorResult<StreamEvent, undefined>> | undefined
-
-  const drained = () => {
-    const listener = onDrain
-    onDrain = undefined
-    listener?.()
-  }
-  const take = (): StreamEvent | undefined => {
-    const event = events[head++]
-    if (head >= events.length) {
-      events = []
-      head = 0
-      drained()
-    }
-    return event
-  }
-  return {
-    push(event) {
-      if (reader !== undefined) {
-        reader.resolve({ value: event, done: false })
-        reader = undefined
-      } else if (limit > 0) events.push(event)
-      return limit === 0 || events.length - head < limit
-    },
-    onDrain(listener) {
-      onDrain = listener
-      if (events.length === 0) drained()
-    },
-    close(error) {
-      closed ??= { error }
-      if (error === undefined) reader?.resolve(end)
-      else reader?.reject(error)
-      reader = undefined
-    },
-    next() {
-      const event = head < events.length ? take() : undefined
-      if (event !== undefined) return Promise.resolve({ value: event, done: false })
-      if (closed === undefined) return (reader = Promise.withResolvers()).promise
-      const { error } = closed
-      closed = { error: undefined }
-      return error === undefined ? Promise.resolve(end) : Promise.reject(error)
-    },
-    unbound() {
-      limit = Infinity
-      drained()
-    },
-    drop() {
-      limit = 0
-      events = []
-      head = 0
-      closed = { error: undefined }
-      reader?.resolve(end)
-      drained()
-    },
-  }
-}
-
-function toAnswerStream(queue: Queue, result: Promise<GenerateResult>, leave: () => void): AnswerStream {
-  let taken = false
-  const iterator: AsyncIterator<StreamEvent, undefined> = {
-    next: queue.next,
-    async return() {
-      queue.drop()
-      leave()
-      return end as IteratorReturnResult<undefined>
-    },
-  }
-  const read = () => {
-    if (taken) throw new TypeError('This stream is being read already. Read it once; call result() for the whole answer.')
-    taken = true
-    return iterator
-  }
-  const whole = () => {
-    queue.unbound()
-    return result
-  }
-  return {
-    [Symbol.asyncIterator]: read,
-    text: async () => (await whole()).text,
-    result: whole,
-    toReadableStream() {
-      const { next } = read()
-      return new ReadableStream<StreamEvent>({
-        async pull(controller) {
-          const { value, done } = await next()
-          if (done === true) controller.close()
-          else controller.enqueue(value)
-        },
-        async cancel() {
-          await iterator.return?.()
-        },
-      })
     },
   }
 }

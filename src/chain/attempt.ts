@@ -1,5 +1,5 @@
 import type { AttemptRecord, Attempt, Call, ClientEvent, Clock, ClockName, Fold, ProviderEvent, Usage } from '../contract.ts'
-import { ProviderError } from '../errors.ts'
+import { ProviderError, UnbusyError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
 import { type Clocks, startClocks } from './clocks.ts'
 import { chargeOf } from './decide.ts'
@@ -25,13 +25,14 @@ export type AttemptOptions<Answer> = {
 }
 
 /** Why an attempt rejects that lost its race or whose caller left: neither an answer nor a failure. */
-export const abandoned = Symbol('abandoned')
+export const abandoned = new UnbusyError('This attempt was abandoned.')
 
 type Ending = AttemptRecord['outcome'] & ('answered' | 'failed' | 'abandoned')
 type AttemptEvent =
   | { readonly type: 'attempt-start'; readonly kind: AttemptKind }
   | { readonly type: 'attempt-queued' }
   | { readonly type: 'attempt-end'; readonly record: AttemptRecord }
+type Transport = ProviderEvent & { type: 'connecting' | 'sent' | 'headers' | 'queued' }
 type Content = ProviderEvent & { type: 'text-delta' | 'reasoning-delta' | 'tool-call-delta' | 'tool-call' }
 
 /** Everything that changes while an attempt runs. Made anew for each, so that nothing of one reaches another (maximhq/bifrost#4911). */
@@ -91,7 +92,7 @@ export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAt
   }
   const settle = (answer: Answer) => {
     if (run.over) return
-    end(run, 'answered', undefined)
+    end(run, 'answered')
     resolve(answer)
   }
   start(() => target.provider.stream(options.call, context))
@@ -109,23 +110,12 @@ export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAt
 function emit<Answer>(run: Run<Answer>, event: ProviderEvent): boolean {
   if (run.over || run.finished) return true
   switch (event.type) {
-    case 'text-delta':
-    case 'reasoning-delta':
-    case 'tool-call-delta':
-    case 'tool-call':
-      return content(run, event)
     case 'connecting':
-      run.clocks.connecting()
-      return true
     case 'sent':
-      run.clocks.sent()
-      return true
     case 'headers':
-      run.status = event.status
-      run.clocks.headers()
-      return true
     case 'queued':
-      return queued(run)
+      transport(run, event)
+      return true
     case 'finish':
       // what is whole wins a tie against any timer (hugalafutro/model-hotel#60)
       run.finished = true
@@ -133,11 +123,18 @@ function emit<Answer>(run: Run<Answer>, event: ProviderEvent): boolean {
       run.usage = event.usage
       return run.fold.emit(event)
     case 'response-metadata':
-      run.requestId = event.requestId ?? run.requestId
+    case 'warning':
+      if (event.type === 'response-metadata') run.requestId = event.requestId ?? run.requestId
       return run.fold.emit(event)
     default:
-      return run.fold.emit(event)
+      return content(run, event)
   }
+}
+
+function transport<Answer>(run: Run<Answer>, event: Transport): void {
+  if (event.type === 'queued') return queued(run)
+  if (event.type === 'headers') run.status = event.status
+  run.clocks[event.type]()
 }
 
 function content<Answer>(run: Run<Answer>, event: Content): boolean {
@@ -161,11 +158,10 @@ function firstContent<Answer>(run: Run<Answer>, now: number): boolean {
   return false
 }
 
-function queued<Answer>(run: Run<Answer>): boolean {
+function queued<Answer>(run: Run<Answer>): void {
   run.clocks.queued()
   if (!run.wasQueued && run.chunks === 0) tell(run, { type: 'attempt-queued' })
   run.wasQueued = true
-  return true
 }
 
 async function whole<Answer>(run: Run<Answer>): Promise<Answer> {
@@ -177,31 +173,32 @@ async function whole<Answer>(run: Run<Answer>): Promise<Answer> {
 function rejected<Answer>(run: Run<Answer>, error: unknown): void {
   if (run.over) return
   if (ProviderError.isInstance(error)) return fail(run, error)
-  end(run, 'failed', undefined, error)
+  end(run, 'failed')
   run.reject(error)
 }
 
 function fail<Answer>(run: Run<Answer>, error: ProviderError): void {
   if (run.over) return
   sign(error, run.target)
-  end(run, 'failed', error, error)
+  end(run, 'failed', error)
+  run.controller.abort(error)
   run.reject(error)
 }
 
 function abandon<Answer>(run: Run<Answer>, reason: unknown): void {
   if (run.over) return
-  end(run, 'abandoned', undefined, reason)
+  end(run, 'abandoned')
+  run.controller.abort(reason)
   run.reject(abandoned)
 }
 
-function end<Answer>(run: Run<Answer>, outcome: Ending, error: ProviderError | undefined, abortReason?: unknown): void {
+function end<Answer>(run: Run<Answer>, outcome: Ending, error?: ProviderError): void {
   run.over = true
   run.clocks.stop()
   if (error !== undefined) run.permit.end({ failure: error, charged: chargeOf(error) })
   else run.permit.end(outcome === 'answered' ? 'answered' : 'abandoned')
   run.record = recordOf(run, outcome, error)
   tell(run, { type: 'attempt-end', record: run.record })
-  if (outcome !== 'answered') run.controller.abort(abortReason)
 }
 
 function recordOf<Answer>(run: Run<Answer>, outcome: Ending, error: ProviderError | undefined): AttemptRecord {

@@ -1,7 +1,7 @@
 import type { AttemptRecord, Call, Failure, FailureReason } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import { longestTimerMs } from './clocks.ts'
-import type { Permit } from '../health/health.ts'
+import type { Permit, Standing } from '../health/health.ts'
 import type { ChainTarget, Walk } from './state.ts'
 
 /** Whom to ask next, with the permit to do so, and who is asked beside it only to learn whether it is back. */
@@ -22,30 +22,37 @@ const leastMs = 3_000
  */
 export function choose<Answer>(walk: Walk<Answer>, besides: boolean): Choice | undefined {
   const onProbation: ChainTarget[] = []
-  const hurried = isHurried(walk)
   for (const target of walk.targets) {
-    const refusal = refusalOf(walk, target)
-    if (refusal !== undefined) skip(walk, target, refusal)
-    if (!isCandidate(walk, target) || (hurried && othersLeft(walk, target))) continue
-    const standing = target.health.check()
-    if (standing.state === 'shut') {
-      skip(walk, target, { reason: standing.reason, message: standing.message, retryAfterMs: standing.openAt - walk.clock.now() })
-      continue
-    }
-    if (standing.state === 'probation') {
-      onProbation.push(target)
-      continue
-    }
-    if (tooSlow(walk, target)) continue
+    const standing = look(walk, target)
+    if (standing?.state === 'probation') onProbation.push(target)
+    if (standing?.state !== 'ready' || tooSlow(walk, target)) continue
     const permit = target.health.enter(besides ? 'hedge' : 'call')
-    if (permit !== undefined) return { target, permit, probes: besides ? [] : probe(onProbation) }
+    if (permit !== undefined) return { target, permit, probes: besides ? [] : probes(onProbation) }
   }
-  if (besides) return undefined
-  for (const target of onProbation) {
+  // a hedge is only for those who are surely up
+  return besides ? undefined : tryOut(onProbation)
+}
+
+/** Nobody else can be asked: the call itself is the probe. */
+function tryOut(targets: readonly ChainTarget[]): Choice | undefined {
+  for (const target of targets) {
     const permit = target.health.enter('probe')
     if (permit !== undefined) return { target, permit, probes: [] }
   }
   return undefined
+}
+
+/** How a target stands that may have this call; undefined when it may not, or when too little time is left to begin with it. */
+function look<Answer>(walk: Walk<Answer>, target: ChainTarget): Standing | undefined {
+  const refusal = refusalOf(walk, target)
+  if (refusal !== undefined) skip(walk, target, refusal)
+  if (!isCandidate(walk, target) || (isHurried(walk) && othersLeft(walk, target))) return undefined
+  const standing = target.health.check()
+  if (standing.state === 'shut') {
+    const { reason, message, openAt } = standing
+    skip(walk, target, { reason, message, retryAfterMs: openAt === Infinity ? undefined : openAt - walk.clock.now() })
+  }
+  return standing
 }
 
 /**
@@ -109,7 +116,7 @@ function findRefusal(call: Call, target: ChainTarget): Partial<Failure> | undefi
   return target.provider.refuse?.(call)
 }
 
-function probe(targets: readonly ChainTarget[]): Choice['probes'] {
+function probes(targets: readonly ChainTarget[]): Choice['probes'] {
   return targets.flatMap(target => {
     const permit = target.health.enter('probe')
     return permit === undefined ? [] : [{ target, permit }]

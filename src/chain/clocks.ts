@@ -14,7 +14,7 @@ export type ClocksOptions = {
 export type Clocks = {
   connecting(): void
   sent(): void
-  headers(): void
+  headers(): unknown
   /** A keep-alive: the request waits in a queue, which has a clock of its own. */
   queued(): void
   firstChunk(): void
@@ -22,12 +22,25 @@ export type Clocks = {
   /** A tool call's input is being written; servers buffer it, so silence may last longer. */
   toolCall(now: number): void
   /** The reader is behind and we read no further: that silence is ours. */
-  pause(): void
+  pause(): unknown
   resume(): void
   stop(): void
 }
 
-type Phase = { name: ClockName; since: number; limitMs: number } | undefined
+type Phase = { name: ClockName; since: number; limitMs: number }
+
+type State = ClocksOptions & {
+  readonly startedAt: number
+  /** Connecting, or waiting for headers. */
+  transport: Phase | undefined
+  /** Waiting for the first chunk or for the next one; undefined while the reader holds us up. */
+  content: Phase | undefined
+  queuedUntil: number
+  patience: number
+  stopped: boolean
+  handle: unknown
+  firesAt: number
+}
 
 /** Tool arguments may be held back by the server until they are whole (lidge-jun/opencodex#2156). */
 const toolCallPatience = 2
@@ -40,95 +53,90 @@ export const longestTimerMs = 2_147_483_647
  * that a chunk costs one assignment and no timer.
  */
 export function startClocks(options: ClocksOptions): Clocks {
-  const { clock, timeout, deadline } = options
-  const startedAt = clock.now()
-  let transport: Phase
-  let content: Phase = { name: 'firstChunk', since: startedAt, limitMs: Math.min(timeout.firstChunkMs, options.shareMs) }
-  let queuedUntil = Infinity
-  let patience = 1
-  let stopped = false
-  let handle: unknown
-  let firesAt = Infinity
-
-  // the earliest of what runs now; a tie goes to the more telling clock
-  const due = (): [at: number, name: ClockName, since: number] => {
-    let at = deadline
-    let name: ClockName = 'total'
-    let since = startedAt
-    for (const phase of [content, transport]) {
-      if (phase === undefined || phase.since + phase.limitMs * patience > at) continue
-      at = phase.since + phase.limitMs * patience
-      name = phase.name
-      since = phase.since
-    }
-    return queuedUntil < at ? [queuedUntil, 'queued', startedAt] : [at, name, since]
+  const { clock, timeout, shareMs } = options
+  const now = clock.now()
+  const state: State = {
+    ...options,
+    startedAt: now,
+    transport: undefined,
+    content: { name: 'firstChunk', since: now, limitMs: Math.min(timeout.firstChunkMs, shareMs) },
+    queuedUntil: Infinity,
+    patience: 1,
+    stopped: false,
+    handle: undefined,
+    firesAt: Infinity,
   }
-
-  const arm = () => {
-    if (stopped) return
-    const [at] = due()
-    if (at >= firesAt) return
-    clock.clearTimeout(handle)
-    firesAt = at
-    handle = clock.setTimeout(fire, Math.min(longestTimerMs, Math.max(0, at - clock.now())))
+  const waitForTransport = (name: ClockName, limitMs: number) => {
+    state.transport = { name, since: clock.now(), limitMs }
+    arm(state)
   }
-
-  const fire = () => {
-    firesAt = Infinity
-    const [at, name, since] = due()
-    const now = clock.now()
-    // a timer may fire a fraction of a millisecond early
-    if (now + 1 < at) return arm()
-    stop()
-    options.onTimeout(name, now - since)
+  const waitForChunk = () => {
+    state.content = { name: 'chunk', since: clock.now(), limitMs: timeout.chunkMs }
+    arm(state)
   }
-
-  const stop = () => {
-    stopped = true
-    clock.clearTimeout(handle)
+  const chunk = (at: number, patience: number) => {
+    state.patience = patience
+    if (state.content !== undefined) state.content.since = at
   }
-
-  arm()
+  arm(state)
   return {
-    connecting() {
-      transport = { name: 'connect', since: clock.now(), limitMs: timeout.connectMs }
-      arm()
-    },
-    sent() {
-      transport = { name: 'headers', since: clock.now(), limitMs: timeout.headersMs }
-      arm()
-    },
-    headers() {
-      transport = undefined
-    },
+    connecting: () => waitForTransport('connect', timeout.connectMs),
+    sent: () => waitForTransport('headers', timeout.headersMs),
+    headers: () => (state.transport = undefined),
     queued() {
-      if (content?.name !== 'firstChunk') return
+      if (state.content?.name !== 'firstChunk') return
       // While the server says that it holds the request, waiting is the queued clock's; the first chunk's starts anew with each sign.
-      content.since = clock.now()
-      queuedUntil = startedAt + Math.min(timeout.queuedMs, options.shareMs)
-      arm()
+      state.content.since = clock.now()
+      state.queuedUntil = state.startedAt + Math.min(timeout.queuedMs, shareMs)
+      arm(state)
     },
     firstChunk() {
-      transport = undefined
-      queuedUntil = Infinity
-      content = { name: 'chunk', since: clock.now(), limitMs: timeout.chunkMs }
-      arm()
+      state.transport = undefined
+      state.queuedUntil = Infinity
+      waitForChunk()
     },
-    chunk(now) {
-      patience = 1
-      if (content !== undefined) content.since = now
-    },
-    toolCall(now) {
-      patience = toolCallPatience
-      if (content !== undefined) content.since = now
-    },
-    pause() {
-      content = undefined
-    },
-    resume() {
-      content = { name: 'chunk', since: clock.now(), limitMs: timeout.chunkMs }
-      arm()
-    },
-    stop,
+    chunk: at => chunk(at, 1),
+    toolCall: at => chunk(at, toolCallPatience),
+    pause: () => (state.content = undefined),
+    resume: waitForChunk,
+    stop: () => stop(state),
   }
+}
+
+function arm(state: State): void {
+  if (state.stopped) return
+  const { at } = due(state)
+  if (at >= state.firesAt) return
+  const { clock } = state
+  clock.clearTimeout(state.handle)
+  state.firesAt = at
+  state.handle = clock.setTimeout(() => fire(state), Math.min(longestTimerMs, Math.max(0, at - clock.now())))
+}
+
+function fire(state: State): void {
+  state.firesAt = Infinity
+  const { at, name, since } = due(state)
+  const now = state.clock.now()
+  // a timer may fire a fraction of a millisecond early
+  if (now + 1 < at) return arm(state)
+  stop(state)
+  state.onTimeout(name, now - since)
+}
+
+function stop(state: State): void {
+  state.stopped = true
+  state.clock.clearTimeout(state.handle)
+}
+
+/** Which clock ends the attempt next, and when. Of two at the same time, the more telling one. */
+function due(state: State): { readonly at: number; readonly name: ClockName; readonly since: number } {
+  const { startedAt, content, transport, patience } = state
+  let next = { at: state.deadline, name: 'total' as ClockName, since: startedAt }
+  if (state.queuedUntil <= next.at) next = { at: state.queuedUntil, name: 'queued', since: startedAt }
+  for (const phase of [content, transport]) {
+    if (phase === undefined) continue
+    const at = phase.since + phase.limitMs * patience
+    if (at <= next.at) next = { at, name: phase.name, since: phase.since }
+  }
+  return next
 }

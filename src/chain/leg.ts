@@ -5,7 +5,7 @@ import { ProviderError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
 import { abandoned, startAttempt } from './attempt.ts'
 import { decide } from './decide.ts'
-import { backoffMs, untilOpening, wait } from './delay.ts'
+import { backoffMs, untilOpening, wait, type Wait } from './delay.ts'
 import type { AttemptKind, ChainTarget, Leg, LegEnd, Walk } from './state.ts'
 
 /** A target on probation must show its first token within this time. */
@@ -61,7 +61,7 @@ async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd
       // the wait is ours, inside shouldRetry: it differs by error, takes an abort and obeys the injected clock
       minTimeout: 0,
       onFailedAttempt: ({ error }) => noteFailure(walk, leg, error),
-      shouldRetry: ({ error, retriesConsumed }) => mayRetry(walk, leg, { error, retriesConsumed }),
+      shouldRetry: ({ retriesConsumed }) => mayRetry(walk, leg, retriesConsumed),
     })
     return { type: 'answered', answer }
   } catch {
@@ -107,28 +107,35 @@ function noteFailure<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, error: unknow
 }
 
 /** Waits as long as the failure asks for. False: this target is not asked again now. */
-async function mayRetry<Answer>(
-  walk: Walk<Answer>,
-  leg: Leg<Answer>,
-  failed: { readonly error: unknown; readonly retriesConsumed: number },
-): Promise<boolean> {
-  const { target } = leg
-  const { error } = failed
-  if (leg.end !== undefined || leg.decision !== 'retry' || !ProviderError.isInstance(error)) return false
-  const remaining = walk.deadline - walk.clock.now()
-  const standing = target.health.check()
-  const named = error.retryAfterMs !== undefined && standing.state === 'shut'
-  const delay = named ? standing.openAt - walk.clock.now() : backoffMs(target.retry, failed.retriesConsumed, walk.random)
-  if (!(delay < remaining) || (standing.state === 'shut' && !named) || !target.health.takeRetry()) return false
-  tellWait(walk, target, { waitMs: delay, reason: error.reason })
-  const before = walk.clock.now()
-  leg.waiting = named ? untilOpening(walk.clock, [target.health], remaining) : wait(walk.clock, delay)
-  const over = await leg.waiting.done
+async function mayRetry<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, retry: number): Promise<boolean> {
+  const { target, failure } = leg
+  if (leg.end !== undefined || leg.decision !== 'retry' || failure === undefined) return false
+  const planned = planWait(walk, leg, retry)
+  if (planned === undefined || !target.health.takeRetry()) return false
+  const startedAt = walk.clock.now()
+  tellWait(walk, target, { waitMs: planned.waitMs, reason: failure.reason })
+  leg.waiting = planned.start()
+  const isOver = await leg.waiting.done
   leg.waiting = undefined
-  leg.waitMs = walk.clock.now() - before
-  if (!over || leg.end !== undefined) return false
+  leg.waitMs = walk.clock.now() - startedAt
+  if (!isOver || leg.end !== undefined) return false
   leg.permit = target.health.enter('call')
   return leg.permit !== undefined
+}
+
+/** Until the server's own time is over, or a backoff; undefined when the target is shut for another reason or no time is left for it. */
+function planWait<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, retry: number): { waitMs: number; start(): Wait } | undefined {
+  const { clock } = walk
+  const { health, retry: settings } = leg.target
+  const remaining = walk.deadline - clock.now()
+  const standing = health.check()
+  if (standing.state !== 'shut') {
+    const waitMs = backoffMs(settings, retry, walk.random)
+    return waitMs < remaining ? { waitMs, start: () => wait(clock, waitMs) } : undefined
+  }
+  const waitMs = standing.openAt - clock.now()
+  if (leg.failure?.retryAfterMs === undefined || waitMs >= remaining) return undefined
+  return { waitMs, start: () => untilOpening(clock, [health], remaining) }
 }
 
 /** Told before every wait, with how long and why (earendil-works/pi#7647). */

@@ -1,5 +1,16 @@
-import type { AttemptRecord, Call, ClientEvent, Clock, Decision, Failure, Price, Provider } from '../contract.ts'
-import type { RetrySettings, Sink, TimeoutSettings } from '../contract.ts'
+import type {
+  AttemptRecord,
+  Call,
+  ClientEvent,
+  Clock,
+  Decision,
+  Failure,
+  Price,
+  Provider,
+  RetrySettings,
+  Sink,
+  TimeoutSettings,
+} from '../contract.ts'
 import type { ProviderError } from '../errors.ts'
 import type { Permit, TargetHealth } from '../health/health.ts'
 import type { Wait } from './delay.ts'
@@ -26,7 +37,7 @@ export type WalkOptions<Answer> = {
   readonly startedAt: number
   /** When the whole call must be over, on the clock. */
   readonly deadline: number
-  readonly signal: AbortSignal | undefined
+  readonly signal: AbortSignal
   readonly decide: ((failure: Failure) => Decision | undefined) | undefined
   readonly hedge: Hedge | undefined
   /** Probes that go on to their verdict after their call is over. */

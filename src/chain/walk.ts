@@ -1,5 +1,6 @@
 import type { AttemptRecord, Call } from '../contract.ts'
 import { ChainExhaustedError } from '../errors.ts'
+import { type Bell, createBell } from './bell.ts'
 import { choose, chooseLast, openings, othersLeft, type Choice } from './choose.ts'
 import { untilOpening } from './delay.ts'
 import { startLateTimer, stopLateTimer } from './hedge.ts'
@@ -12,17 +13,17 @@ import type { AttemptKind, Leg, Walk, WalkOptions, Walked } from './state.ts'
  */
 export async function walk<Answer>(options: WalkOptions<Answer>): Promise<Walked<Answer>> {
   const { signal } = options
-  signal?.throwIfAborted()
+  signal.throwIfAborted()
   const bell = createBell()
   const state = createState(options, bell.ring)
   const onAbort = () => {
-    for (const leg of state.legs) abandonLeg(leg, signal?.reason)
+    for (const leg of state.legs) abandonLeg(leg, signal.reason)
     bell.ring()
   }
-  signal?.addEventListener('abort', onAbort, { once: true })
+  signal.addEventListener('abort', onAbort, { once: true })
   try {
     for (;;) {
-      signal?.throwIfAborted()
+      signal.throwIfAborted()
       const walked = reap(state)
       if (walked !== undefined) return walked
       if (advance(state)) await bell.rung()
@@ -30,81 +31,83 @@ export async function walk<Answer>(options: WalkOptions<Answer>): Promise<Walked
     }
   } finally {
     state.over = true
-    signal?.removeEventListener('abort', onAbort)
-    for (const leg of state.legs) {
-      stopLateTimer(state, leg)
-      // a probe goes on to its verdict, whoever has answered
-      if (leg.kind === 'probe' && signal?.aborted !== true) state.background.add(leg)
-      else abandonLeg(leg, signal?.reason)
-    }
+    signal.removeEventListener('abort', onAbort)
+    for (const leg of state.legs) leave(state, leg)
   }
 }
 
+/** The call is over. A probe goes on to its verdict, whoever has answered; everything else ends. */
+function leave<Answer>(state: Walk<Answer>, leg: Leg<Answer>): void {
+  stopLateTimer(state, leg)
+  if (leg.kind === 'probe' && leg.end === undefined && !state.signal.aborted) state.background.add(leg)
+  else abandonLeg(leg, state.signal.reason)
+}
+
 /** Looks at the legs that have ended: the answer, if one has it. */
-function reap<Answer>(walk: Walk<Answer>): Walked<Answer> | undefined {
-  for (const leg of walk.legs) {
+function reap<Answer>(state: Walk<Answer>): Walked<Answer> | undefined {
+  for (const leg of state.legs) {
     if (leg.end === undefined) continue
-    walk.legs.delete(leg)
-    stopLateTimer(walk, leg)
-    if (walk.winner === leg) walk.winner = undefined
+    state.legs.delete(leg)
+    stopLateTimer(state, leg)
+    if (state.winner === leg) state.winner = undefined
     if (leg.end.type === 'answered') {
-      if (walk.sink.commitsAt === 'whole') tellCommit(walk, leg)
-      return { answer: leg.end.answer, target: leg.target, attempts: records(walk) }
+      if (state.sink.commitsAt === 'whole') tellCommit(state, leg)
+      return { answer: leg.end.answer, target: leg.target, attempts: records(state) }
     }
     if (leg.end.type === 'bug') throw leg.end.error
     if (leg.end.type === 'failed') {
-      if (leg.end.decision === 'stop') throw exhausted(walk)
-      if (leg.kind !== 'probe') walk.spent[leg.target.targetIndex] = !mayAskAgain(walk, leg)
+      if (leg.end.decision === 'stop') throw exhausted(state)
+      if (leg.kind !== 'probe') state.spent[leg.target.targetIndex] = !mayAskAgain(state, leg)
     }
   }
   return undefined
 }
 
 /** A target that named a time may be asked again after it, if nobody else has answered by then and retries are left. */
-function mayAskAgain<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): boolean {
-  const asked = walk.asked[leg.target.targetIndex] ?? 0
+function mayAskAgain<Answer>(state: Walk<Answer>, leg: Leg<Answer>): boolean {
+  const asked = state.asked[leg.target.targetIndex] ?? 0
   return leg.failure?.retryAfterMs !== undefined && asked <= leg.target.retry.maxRetries
 }
 
 /** Sees to it that somebody is being asked. False: nobody is, and nobody may be now. */
-function advance<Answer>(walk: Walk<Answer>): boolean {
-  const live = walk.winner !== undefined || [...walk.legs].some(leg => leg.kind !== 'probe')
-  const { late } = walk
-  walk.late = undefined
+function advance<Answer>(state: Walk<Answer>): boolean {
+  const live = state.winner !== undefined || [...state.legs].some(leg => leg.kind !== 'probe')
+  const { late } = state
+  state.late = undefined
   if (live && late === undefined) return true
-  const choice = choose(walk, live)
+  const choice = choose(state, live)
   if (choice === undefined) return live
-  if (!live || walk.hedge?.take(walk, choice.target, late) === true) begin(walk, choice, live ? 'hedge' : 'first')
+  if (!live || state.hedge?.take(state, choice.target, late) === true) begin(state, choice, live ? 'hedge' : 'first')
   else choice.permit.end('abandoned')
   return true
 }
 
-function begin<Answer>(walk: Walk<Answer>, choice: Choice, kind: AttemptKind): void {
-  for (const { target, permit } of choice.probes) walk.legs.add(startLeg(walk, target, { kind: 'probe', permit }))
-  const leg = startLeg(walk, choice.target, { kind, permit: choice.permit })
-  walk.legs.add(leg)
-  startLateTimer(walk, leg)
+function begin<Answer>(state: Walk<Answer>, choice: Choice, kind: AttemptKind): void {
+  for (const { target, permit } of choice.probes) state.legs.add(startLeg(state, target, { kind: 'probe', permit }))
+  const leg = startLeg(state, choice.target, { kind, permit: choice.permit })
+  state.legs.add(leg)
+  startLateTimer(state, leg)
 }
 
 /** Nobody may be asked now: waits for the first opening that fits the deadline. False: none does. */
-async function waitForOpening<Answer>(walk: Walk<Answer>, bell: Bell): Promise<boolean> {
-  const { candidates, soonest } = openings(walk)
+async function waitForOpening<Answer>(state: Walk<Answer>, bell: Bell): Promise<boolean> {
+  const { candidates, soonest } = openings(state)
   if (soonest === undefined) {
-    const choice = chooseLast(walk)
-    if (choice !== undefined) begin(walk, choice, 'first')
+    const choice = chooseLast(state)
+    if (choice !== undefined) begin(state, choice, 'first')
     return choice !== undefined
   }
   const { reason, waitMs, target } = soonest
-  tellWait(walk, target, { waitMs, reason })
+  tellWait(state, target, { waitMs, reason })
   const waiting = untilOpening(
-    walk.clock,
+    state.clock,
     candidates.map(candidate => candidate.health),
-    walk.deadline - walk.clock.now(),
+    state.deadline - state.clock.now(),
   )
   const unhook = bell.onRing(() => waiting.cancel())
   const opened = await waiting.done
   unhook()
-  return opened || walk.signal?.aborted === true || walk.winner !== undefined
+  return opened || state.signal.aborted || state.winner !== undefined
 }
 
 function createState<Answer>(options: WalkOptions<Answer>, nudge: () => void): Walk<Answer> {
@@ -130,44 +133,17 @@ function createState<Answer>(options: WalkOptions<Answer>, nudge: () => void): W
   return state
 }
 
-function exhausted<Answer>(walk: Walk<Answer>): ChainExhaustedError {
-  return new ChainExhaustedError(records(walk), walk.failures)
+function exhausted<Answer>(state: Walk<Answer>): ChainExhaustedError {
+  return new ChainExhaustedError(records(state), state.failures)
 }
 
-function records<Answer>(walk: Walk<Answer>): AttemptRecord[] {
-  return walk.trail.flatMap(entry => entry.record() ?? [])
+function records<Answer>(state: Walk<Answer>): AttemptRecord[] {
+  return state.trail.flatMap(entry => entry.record() ?? [])
 }
 
-function tellCommit<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): void {
+function tellCommit<Answer>(state: Walk<Answer>, leg: Leg<Answer>): void {
   const { provider, model, targetIndex } = leg.target
-  const at = walk.clock.now()
-  const of = { callId: walk.callId, provider: provider.name, model, targetIndex, attempt: walk.asked[targetIndex] ?? 0 }
-  walk.tell({ type: 'commit', at, ...of, durationMs: at - walk.startedAt })
-}
-
-type Bell = { ring(): void; rung(): Promise<void>; onRing(listener: () => void): () => void }
-
-/** Something happened that the walk must look at. A ring is never lost, also one before anybody listens. */
-function createBell(): Bell {
-  let ringing = false
-  let listener: (() => void) | undefined
-  return {
-    ring() {
-      ringing = true
-      listener?.()
-    },
-    async rung() {
-      if (!ringing) await new Promise<void>(resolve => (listener = resolve))
-      listener = undefined
-      ringing = false
-    },
-    onRing(given) {
-      listener = given
-      if (ringing) given()
-      return () => {
-        listener = undefined
-        ringing = false
-      }
-    },
-  }
+  const at = state.clock.now()
+  const of = { callId: state.callId, provider: provider.name, model, targetIndex, attempt: state.asked[targetIndex] ?? 0 }
+  state.tell({ type: 'commit', at, ...of, durationMs: at - state.startedAt })
 }

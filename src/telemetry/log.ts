@@ -15,7 +15,9 @@ export function logEvents(logger: Logger): EventListener {
   return event => {
     switch (event.type) {
       case 'attempt-end':
-        return event.record.outcome === 'failed' ? logger.warn(attemptFields(event.callId, event.record), 'attempt failed') : undefined
+        return event.record.outcome === 'failed'
+          ? logger.warn(attemptFields(event.callId, event.record), 'attempt failed')
+          : undefined
       case 'call-end':
         return logCall(logger, event)
       case 'health-change': {
@@ -26,18 +28,39 @@ export function logEvents(logger: Logger): EventListener {
         return logger.warn({ providers: event.providers }, 'several services cannot be reached: is it our own network?')
       case 'health-store':
         return logger.warn({ state: event.state, detail: event.message }, 'shared health store')
+      default:
+        return undefined
     }
   }
 }
 
 function attemptFields(callId: number, record: AttemptRecord): object {
   const { provider, model, attempt, reason, status, clock, requestId, durationMs, message } = record
-  return { callId, provider, model, attempt, reason, status, clock, requestId, durationMs: Math.round(durationMs), detail: message }
+  return {
+    callId,
+    provider,
+    model,
+    attempt,
+    reason,
+    status,
+    clock,
+    requestId,
+    durationMs: Math.round(durationMs),
+    detail: message,
+  }
 }
 
 function logCall(logger: Logger, event: ClientEvent & { type: 'call-end' }): void {
   const { callId, outcome, provider, model, usage } = event
-  const fields = { callId, outcome, provider, model, usage, attempts: event.attempts.length, durationMs: Math.round(event.durationMs) }
+  const fields = {
+    callId,
+    outcome,
+    provider,
+    model,
+    usage,
+    attempts: event.attempts.length,
+    durationMs: Math.round(event.durationMs),
+  }
   if (outcome === 'failed' || outcome === 'degraded') logger.warn(fields, 'call not answered by any target')
   else logger.info(fields, outcome === 'aborted' ? 'call aborted' : 'call answered')
 }

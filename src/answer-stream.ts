@@ -1,0 +1,62 @@
+import type { GenerateResult } from './answer.ts'
+import type { ProviderEvent } from './contract.ts'
+import type { EventQueue } from './event-queue.ts'
+
+/** What the reader of a stream gets, in order: content first, `finish` last and exactly once. */
+export type StreamEvent = Extract<
+  ProviderEvent,
+  { type: 'response-metadata' | 'warning' | 'reasoning-delta' | 'text-delta' | 'tool-call-delta' | 'tool-call' | 'finish' }
+>
+
+/**
+ * An answer as it is made. Read it once: by `for await`, or by one of the methods. Leaving the loop closes the request at once, and
+ * where the provider bills by token the bill stops too. A slow reader pauses the connection.
+ */
+export type AnswerStream<Output = unknown> = AsyncIterable<StreamEvent> & {
+  /** The whole text. */
+  text(): Promise<string>
+  /** The whole answer, as `generate()` would give it. May be called while or after the stream is read. */
+  result(): Promise<GenerateResult<Output>>
+  /** The events as a web stream. */
+  toReadableStream(): ReadableStream<StreamEvent>
+}
+
+/** The reader's side of a stream. `leave` is called when the reader goes before the end. */
+export function toAnswerStream(queue: EventQueue<StreamEvent>, result: Promise<GenerateResult>, leave: () => void): AnswerStream {
+  let taken = false
+  const iterator: AsyncIterator<StreamEvent, undefined> = {
+    next: queue.next,
+    async return() {
+      queue.drop()
+      leave()
+      return { value: undefined, done: true }
+    },
+  }
+  const read = () => {
+    if (taken) throw new TypeError('This stream is being read already. Read it once; call result() for the whole answer.')
+    taken = true
+    return iterator
+  }
+  const whole = () => {
+    queue.unbound()
+    return result
+  }
+  return {
+    [Symbol.asyncIterator]: read,
+    text: async () => (await whole()).text,
+    result: whole,
+    toReadableStream() {
+      read()
+      return new ReadableStream<StreamEvent>({
+        async pull(controller) {
+          const { value, done } = await queue.next()
+          if (done === true) controller.close()
+          else controller.enqueue(value)
+        },
+        async cancel() {
+          await iterator.return?.()
+        },
+      })
+    },
+  }
+}

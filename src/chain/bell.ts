@@ -1,0 +1,26 @@
+export type Bell = { ring(): void; rung(): Promise<void>; onRing(listener: () => void): () => void }
+
+/** Something happened that the walk must look at. A ring is never lost, also one before anybody listens. */
+export function createBell(): Bell {
+  let ringing = false
+  let listener: (() => void) | undefined
+  return {
+    ring() {
+      ringing = true
+      listener?.()
+    },
+    async rung() {
+      if (!ringing) await new Promise<void>(resolve => (listener = resolve))
+      listener = undefined
+      ringing = false
+    },
+    onRing(given) {
+      listener = given
+      if (ringing) given()
+      return () => {
+        listener = undefined
+        ringing = false
+      }
+    },
+  }
+}
