@@ -1,0 +1,106 @@
+import { Agent, EnvHttpProxyAgent, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
+import { singleConnection } from './single-connection.ts'
+import type { SingleConnectionOptions } from './single-connection.ts'
+
+/** The connections of one client: a pool for every origin, opened when the first request needs it. */
+export type Connections = {
+  /** Where to send a request. `fresh`: over a connection of its own, never one that was used before. */
+  dispatcher(kind: 'pooled' | 'fresh'): Dispatcher
+  /**
+   * Closes idle connections. Requests in flight are not waited for: they finish, and their connections close with them. The next
+   * request opens new ones.
+   */
+  close(): Promise<void>
+}
+
+export type ConnectionsOptions = {
+  /**
+   * An undici dispatcher of your own, for example an `Agent` with certificates. It is never closed here, and HTTPS_PROXY, HTTP_PROXY
+   * and NO_PROXY mean nothing to it unless it is an `EnvHttpProxyAgent`.
+   */
+  readonly dispatcher?: Dispatcher | undefined
+}
+
+/** Does nothing until the first request: no socket, no timer, no look at the environment. */
+export function createConnections(options: ConnectionsOptions = {}): Connections {
+  const { dispatcher } = options
+  if (dispatcher !== undefined) return { dispatcher: () => dispatcher, close: async () => {} }
+
+  const open = new Map<'pooled' | 'fresh', Dispatcher>()
+  return {
+    dispatcher(kind) {
+      const known = open.get(kind)
+      if (known !== undefined) return known
+      const created = createAgent({ keepAlive: kind === 'pooled' })
+      open.set(kind, created)
+      return created
+    },
+    async close() {
+      const closing = [...open.values()]
+      open.clear()
+      for (const agent of closing) void agent.close()
+      // undici closes what is idle in microtasks; its promises would also wait for every request in flight
+      await new Promise(resolve => setImmediate(resolve))
+    },
+  }
+}
+
+/**
+ * How long an idle connection is kept where the server does not say (where it does, 2 s less). A new one to a far away service costs
+ * two to three round trips, longer than many first tokens. Load balancers keep theirs for 60 s and more, and a server that closes
+ * sooner is seen to do so, or costs a resend that nobody notices.
+ */
+const keepAliveTimeoutMs = 30_000
+
+/** The connect clock of the attempt ends a connection attempt. This only ends what a misbehaving proxy would hold for ever. */
+const connectTimeoutMs = 600_000
+
+function createAgent({ keepAlive }: { readonly keepAlive: boolean }): Dispatcher {
+  const options = {
+    factory: createPool,
+    // one request at a time: an answer of minutes must not stand before another, and a connection lost must not take others with it
+    pipelining: keepAlive ? 1 : 0,
+    allowH2: false,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectTimeout: connectTimeoutMs,
+  }
+  const { httpProxy, httpsProxy } = proxies()
+  if (httpProxy === undefined && httpsProxy === undefined) return new Agent(options)
+  // only through a proxy that is set: undici would send https through HTTP_PROXY too, which is what it says it wants
+  return new EnvHttpProxyAgent({ ...options, clientFactory: createPool, noProxy: directHosts() })
+}
+
+function createPool(origin: string | URL, options: object): Pool {
+  return new Pool(origin, {
+    ...options,
+    factory(url, inner) {
+      if (!hasConnector(inner))
+        throw new TypeError('undici made a connection without a connector: this version of it is not known.')
+      return singleConnection(url, inner)
+    },
+  })
+}
+
+/** A pool gives its connector to each of its connections, whatever it was made from. */
+function hasConnector(options: object): options is SingleConnectionOptions {
+  return 'connect' in options && typeof options.connect === 'function'
+}
+
+function proxies(): { httpProxy: string | undefined; httpsProxy: string | undefined } {
+  return { httpProxy: proxyOf('http_proxy'), httpsProxy: proxyOf('https_proxy') }
+}
+
+function proxyOf(name: 'http_proxy' | 'https_proxy'): string | undefined {
+  const value = process.env[name] ?? process.env[name.toUpperCase()]
+  if (value === undefined || value === '') return undefined
+  // its value is not shown: it may hold a password
+  if (!URL.canParse(value)) throw new TypeError(`${name.toUpperCase()} is not a URL. Write one like http://proxy.internal:3128.`)
+  return value
+}
+
+/** A model on this machine is never behind a proxy: to the proxy, 127.0.0.1 is the proxy. Go's standard library decides the same. */
+function directHosts(): string {
+  const asked = process.env['no_proxy'] ?? process.env['NO_PROXY'] ?? ''
+  return `${asked},localhost,127.0.0.1,::1`
+}

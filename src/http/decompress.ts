@@ -1,0 +1,89 @@
+import { constants, createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib'
+import type { Transform } from 'node:stream'
+import type { ResponseHeaders } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
+import type { Body } from './plain-body.ts'
+
+export type Encoding = 'identity' | 'gzip' | 'deflate' | 'br'
+
+const encodings: Readonly<Record<string, Encoding>> = {
+  '': 'identity',
+  identity: 'identity',
+  gzip: 'gzip',
+  'x-gzip': 'gzip',
+  deflate: 'deflate',
+  br: 'br',
+}
+
+/** How a body is compressed. Every request asks for `identity`; some gateways compress in spite of it. */
+export function encodingOf(headers: ResponseHeaders): Encoding {
+  const value = String(headers['content-encoding'] ?? '')
+    .trim()
+    .toLowerCase()
+  const encoding = Object.hasOwn(encodings, value) ? encodings[value] : undefined
+  if (encoding !== undefined) return encoding
+  throw new ProviderError(`The answer is compressed as "${value.slice(0, 40)}", though it was asked for uncompressed.`, {
+    reason: 'malformed-response',
+  })
+}
+
+export type DecompressOptions = {
+  readonly encoding: Exclude<Encoding, 'identity'>
+  /** Makes the body that takes the decompressed bytes. */
+  readonly into: (resume: () => void) => Body
+  readonly resume: () => void
+  readonly fail: (error: unknown) => void
+}
+
+/** A body whose bytes pass through zlib. What it takes in memory is bounded, because zlib stops when its reader does. */
+export function decompress({ encoding, into, resume, fail }: DecompressOptions): Body {
+  let stream: Transform | undefined
+  const inner = into(() => stream?.resume())
+
+  const open = (first: Buffer): Transform => {
+    const opened = createStream(encoding, first)
+    opened.on('data', (chunk: Buffer) => attempted(() => inner.write(chunk) || opened.pause()))
+    opened.on('end', () => attempted(() => inner.end()))
+    opened.on('error', error => fail(unreadable(error)))
+    opened.on('drain', resume)
+    return opened
+  }
+  const attempted = (step: () => unknown) => {
+    try {
+      step()
+    } catch (error) {
+      fail(error)
+    }
+  }
+
+  return {
+    write(chunk) {
+      stream ??= open(chunk)
+      return stream.write(chunk)
+    },
+    end() {
+      // an empty body has no compressed form: zlib would call it cut
+      if (stream === undefined) inner.end()
+      else stream.end()
+    },
+    close() {
+      stream?.destroy()
+    },
+  }
+}
+
+/** Each hands out what it can as soon as it can: a token must not wait for the block to be full. */
+function createStream(encoding: DecompressOptions['encoding'], first: Buffer): Transform {
+  if (encoding === 'br') return createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH })
+  const options = { flush: constants.Z_SYNC_FLUSH }
+  if (encoding === 'gzip') return createGunzip(options)
+  // "deflate" means the zlib format, whose first byte ends in 8; some servers send the bare one
+  return ((first[0] ?? 8) & 0x0f) === 8 ? createInflate(options) : createInflateRaw(options)
+}
+
+function unreadable(error: Error & { code?: string }): ProviderError {
+  const cut = error.code === 'Z_BUF_ERROR' || error.code === 'ERR_STREAM_PREMATURE_CLOSE'
+  return cut
+    ? new ProviderError('The compressed answer broke off before its end.', { reason: 'truncated', cause: error })
+    : new ProviderError('The compressed answer cannot be decompressed.', { reason: 'malformed-response', cause: error })
+}

@@ -1,0 +1,73 @@
+import { Socket } from 'node:net'
+import { Client } from 'undici'
+import type { Dispatcher, buildConnector } from 'undici'
+
+/** What becomes known of the way a request takes. */
+export type Route = {
+  /** Did other requests use the connection before it? Undefined = not known. */
+  reused?: boolean
+  /** What the connection was lost with. undici takes a reset for the proper end of a body that has no length. */
+  lost?: Error
+}
+
+/** What a request carries for its connection, beside what undici reads of it. Proxies hand it on, as they copy the whole object. */
+export type RoutedRequest = Dispatcher.DispatchOptions & {
+  /** Fires when nobody waits for the answer any more. */
+  readonly signal?: AbortSignal | undefined
+  /** Filled in while the request is on its way. */
+  readonly route?: Route | undefined
+}
+
+export type SingleConnectionOptions = Client.Options & { readonly connect: buildConnector.connector }
+
+/**
+ * undici's client of one connection that does two things more. It ends a connection attempt when the request that it was begun for
+ * is aborted: undici would go on connecting, to a black hole until its own timeout, with an open socket for a call that is long
+ * over. And it tells a request what undici does not: whether its connection is fresh, because only a request that died on a used
+ * one may be sent again, and whether the connection was lost.
+ *
+ * Both rest on one fact: without pipelining a client has one request at a time, so a connection that is opened while a request
+ * waits is opened for that request.
+ */
+export function singleConnection(origin: URL, options: SingleConnectionOptions): Client {
+  let waiting: Pick<RoutedRequest, 'signal' | 'route'> | undefined
+
+  const connect: buildConnector.connector = (target, done) => {
+    const { signal, route } = waiting ?? {}
+    if (signal?.aborted === true) {
+      queueMicrotask(() => done(unwanted(), null))
+      return
+    }
+    const giveUp = () => {
+      if (attempt instanceof Socket) attempt.destroy(unwanted())
+    }
+    signal?.addEventListener('abort', giveUp, { once: true })
+    // the signal ends the CONNECT request of a tunnel through a proxy; a direct connection is the socket that is returned
+    const attempt: unknown = options.connect({ ...target, signal } as buildConnector.Options, (...outcome) => {
+      signal?.removeEventListener('abort', giveUp)
+      if (route !== undefined && outcome[0] === null) route.reused = false
+      outcome[1]?.on('error', error => {
+        if (waiting?.route !== undefined) waiting.route.lost = error
+      })
+      done(...outcome)
+    })
+  }
+
+  const client = new Client(origin, { ...options, connect })
+  const dispatch = client.dispatch.bind(client)
+  client.dispatch = (request: RoutedRequest, handler) => {
+    const { signal, route } = request
+    waiting = { signal, route }
+    if (route !== undefined) route.reused = true
+    return dispatch(request, handler)
+  }
+  // so that an idle connection does not hold on to what its last request was part of
+  client.on('drain', () => {
+    waiting = undefined
+  })
+  return client
+}
+
+function unwanted(): Error {
+  return new Error('Nobody waits for this connection any more.')
+}

@@ -1,0 +1,143 @@
+import { gzipSync } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { httpServer, postAndCollect, rejection, tcpServer, testAttempt, testConnections, until } from './helpers.ts'
+import type { TestAttempt } from './helpers.ts'
+
+/** A reader that is behind after each piece. */
+function slowReader(attempt: TestAttempt) {
+  const state = { bytes: 0, pieces: 0, ended: false, attempt }
+  const respond = () => ({
+    write(text: string) {
+      state.pieces += 1
+      state.bytes += text.length
+      return false
+    },
+    end() {
+      state.ended = true
+    },
+  })
+  return { state, respond }
+}
+
+const size = 32 * 1024 * 1024
+
+test('a reader that is behind stops the server, and gets everything when it catches up', async () => {
+  const piece = Buffer.alloc(64 * 1024, 'x')
+  let sent = 0
+  const server = await httpServer((_, response) => {
+    const write = () => {
+      for (let more = true; more && sent < size; sent += piece.length) more = response.write(piece)
+      if (sent === size) response.end()
+    }
+    response.on('drain', write)
+    write()
+  })
+  const attempt = testAttempt()
+  const { state, respond } = slowReader(attempt)
+  const { promise } = postAndCollect({ url: server.url, attempt, respond, connections: testConnections() })
+  await until(() => attempt.waiting() === 1)
+  await settled(() => sent)
+  // what fits into the buffers of two sockets, and nothing more
+  expect(sent).toBeLessThan(size / 2)
+  expect(state.pieces).toBe(1)
+
+  const draining = setInterval(() => attempt.drain(), 0)
+  await promise
+  clearInterval(draining)
+  expect(state).toMatchObject({ bytes: size, ended: true })
+})
+
+test('who waits for the reader is registered once at a time', async () => {
+  const server = await httpServer((_, response) => response.end('x'.repeat(500_000)))
+  const attempt = testAttempt()
+  const { state, respond } = slowReader(attempt)
+  const { promise } = postAndCollect({ url: server.url, attempt, respond, connections: testConnections() })
+  for (let pieces = 1; !state.ended; pieces++) {
+    await until(() => state.pieces >= pieces || state.ended)
+    expect(attempt.waiting()).toBeLessThanOrEqual(1)
+    attempt.drain()
+  }
+  await promise
+  expect(state.bytes).toBe(500_000)
+})
+
+test('a reader that has caught up before it is asked to wait goes on', async () => {
+  const server = await httpServer((_, response) => response.end('x'.repeat(500_000)))
+  const attempt = testAttempt()
+  const { state, respond } = slowReader(attempt)
+  const promise = postAndCollect({
+    url: server.url,
+    attempt: { ...attempt, onDrain: listener => listener() },
+    respond,
+    connections: testConnections(),
+  }).promise
+  await promise
+  expect(state.bytes).toBe(500_000)
+})
+
+test('two answers may be paused and resumed from within each other', async () => {
+  const server = await httpServer((_, response) => response.end('x'.repeat(300_000)))
+  const connections = testConnections()
+  const attempts = [testAttempt(), testAttempt()]
+  const readers = attempts.map(attempt => slowReader(attempt))
+  const promises = attempts.map((attempt, index) => {
+    const reader = readers[index]?.respond()
+    const respond = () => ({
+      write(text: string) {
+        reader?.write(text)
+        // synchronously, while undici parses this answer
+        attempts[1 - index]?.drain()
+        return false
+      },
+      end: () => reader?.end(),
+    })
+    return postAndCollect({ url: server.url, attempt, respond, connections }).promise
+  })
+  const draining = setInterval(() => attempts.forEach(attempt => attempt.drain()), 1)
+  await Promise.all(promises)
+  clearInterval(draining)
+  expect(readers.map(reader => reader.state.bytes)).toEqual([300_000, 300_000])
+})
+
+test('a server that closes while the reader is behind: what came is read, and the end is told', async () => {
+  const server = await tcpServer(socket => {
+    socket.once('data', () => socket.end(`HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n${'x'.repeat(1000)}`))
+  })
+  const attempt = testAttempt()
+  const { state, respond } = slowReader(attempt)
+  const { promise } = postAndCollect({ url: server.url, attempt, respond, connections: testConnections() })
+  await until(() => state.pieces > 0)
+  attempt.drain()
+  await promise
+  expect(state).toMatchObject({ bytes: 1000, ended: true })
+})
+
+test('a reader that is behind stops a decompressed answer too', async () => {
+  const body = gzipSync(Buffer.alloc(size, 'x'))
+  const server = await httpServer((_, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(body))
+  const attempt = testAttempt()
+  const { state, respond } = slowReader(attempt)
+  const { promise } = postAndCollect({ url: server.url, attempt, respond, connections: testConnections() })
+  await until(() => attempt.waiting() === 1)
+  await new Promise(resolve => setTimeout(resolve, 20))
+  expect(state.bytes).toBeLessThan(1024 * 1024)
+
+  const draining = setInterval(() => attempt.drain(), 0)
+  await promise
+  clearInterval(draining)
+  expect(state).toMatchObject({ bytes: size, ended: true })
+})
+
+test('an answer that unpacks to more than the bound is ended at the bound', async () => {
+  const body = gzipSync(Buffer.alloc(size, 'x'))
+  const server = await httpServer((_, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(body))
+  const { received, promise } = postAndCollect({ url: server.url, maxBodyBytes: 1_000_000, connections: testConnections() })
+  expect(await rejection(promise)).toMatchObject({ reason: 'malformed-response' })
+  expect(received.text.length).toBeLessThanOrEqual(1_000_000)
+  await server.idle()
+})
+
+/** Resolves when a number has not changed for some turns. */
+async function settled(value: () => number): Promise<void> {
+  for (let last = -1; last !== value(); await new Promise(resolve => setTimeout(resolve, 30))) last = value()
+}

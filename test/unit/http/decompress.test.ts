@@ -1,0 +1,84 @@
+import { brotliCompressSync, createGzip, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { httpServer, postAndCollect, rejection, testAttempt, testConnections, until } from './helpers.ts'
+
+const text = 'data: {"text":"grüße 😀"}\n\n'.repeat(1000)
+
+/** Answers with these bytes under this content-encoding, though `identity` is asked for. */
+async function answerOf(encoding: string, bytes: Buffer) {
+  const server = await httpServer((_, response) => response.writeHead(200, { 'content-encoding': encoding }).end(bytes))
+  return postAndCollect({ url: server.url, connections: testConnections() })
+}
+
+test.each([
+  ['gzip', gzipSync(text)],
+  ['x-gzip', gzipSync(text)],
+  ['GZIP', gzipSync(text)],
+  ['br', brotliCompressSync(text)],
+  ['deflate', deflateSync(text)],
+  ['deflate', deflateRawSync(text)],
+  ['identity', Buffer.from(text)],
+])('an answer that comes as %s, unasked, is read', async (encoding, bytes) => {
+  const { received, promise } = await answerOf(encoding, bytes)
+  await promise
+  expect(received).toMatchObject({ text, ended: true })
+})
+
+test.each(['gzip', 'br', 'deflate'])('an empty answer that claims to be %s is empty', async encoding => {
+  const { received, promise } = await answerOf(encoding, Buffer.alloc(0))
+  await promise
+  expect(received).toMatchObject({ text: '', ended: true })
+})
+
+test.each([
+  ['gzip', gzipSync(text)],
+  ['br', brotliCompressSync(text)],
+  ['deflate', deflateSync(text)],
+])('a cut %s answer is reason truncated', async (encoding, bytes) => {
+  const { received, promise } = await answerOf(encoding, bytes.subarray(0, bytes.length - 5))
+  expect(await rejection(promise)).toMatchObject({ reason: 'truncated' })
+  expect(received.ended).toBe(false)
+})
+
+test('bytes that are not what they claim to be are reason malformed-response', async () => {
+  const { promise } = await answerOf('gzip', Buffer.from('plain text'))
+  expect(await rejection(promise)).toMatchObject({ reason: 'malformed-response', cause: expect.any(Error) })
+})
+
+test('an encoding that is not known is reason malformed-response and named', async () => {
+  const { promise } = await answerOf('zstd, gzip', Buffer.from('x'))
+  expect(await rejection(promise)).toMatchObject({
+    reason: 'malformed-response',
+    message: expect.stringContaining('"zstd, gzip"'),
+  })
+})
+
+test('a token is handed on when it comes, not when its block is full', async () => {
+  const gzip = createGzip({ flush: constants.Z_SYNC_FLUSH })
+  const server = await httpServer((_, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip' })
+    gzip.pipe(response)
+    gzip.write('one')
+  })
+  const attempt = testAttempt()
+  const { received, promise } = postAndCollect({ url: server.url, attempt, connections: testConnections() })
+  await until(() => received.text === 'one')
+  gzip.end('two')
+  await promise
+  expect(received).toMatchObject({ text: 'onetwo', ended: true })
+})
+
+test('what the reader throws ends a decompressed answer like any other', async () => {
+  const server = await httpServer((_, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip' }).write(gzipSync('x'))
+  })
+  const error = new Error('in band')
+  const respond = () => ({
+    write() {
+      throw error
+    },
+    end() {},
+  })
+  expect(await rejection(postAndCollect({ url: server.url, respond, connections: testConnections() }).promise)).toBe(error)
+  await server.idle()
+})

@@ -1,0 +1,141 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { retryAfterMs } from '../../../src/http/retry-after.ts'
+
+const now = Date.UTC(2026, 10, 23, 12, 0, 0)
+const date = (ms: number) => new Date(ms).toUTCString()
+
+test.each([
+  [{ 'retry-after': '7' }, 7_000],
+  [{ 'retry-after': '0' }, 0],
+  [{ 'retry-after': '1.1' }, 1_100],
+  [{ 'retry-after': ' 7 ' }, 7_000],
+  [{ 'retry-after': '86400' }, 86_400_000],
+  [{ 'retry-after-ms': '250' }, 250],
+  [{ 'retry-after-ms': '0' }, 0],
+  [{ 'retry-after-ms': '12.4' }, 13],
+  [{ 'retry-after': 'Mon, 23 Nov 2026 12:01:00 GMT' }, 60_000],
+  [{ 'retry-after': 'Mon, 23 Nov 2026 12:00:00 GMT' }, 0],
+  [{}, undefined],
+])('%o says %s ms', (headers, expected) => {
+  expect(retryAfterMs(headers, now)).toBe(expected)
+})
+
+test('the date is measured on the clock that wrote it, so that it does not matter how wrong that is', () => {
+  const wrong = now - 3_600_000
+  expect(retryAfterMs({ date: date(wrong), 'retry-after': date(wrong + 30_000) }, now)).toBe(30_000)
+})
+
+test.each([
+  [{ 'retry-after': ['1', '9', '4'] }, 9_000],
+  [{ 'retry-after': '1, 9' }, 9_000],
+  [{ 'retry-after': `2, ${date(now + 60_000)}` }, 60_000],
+  [{ 'retry-after': ['soon', '9'] }, 9_000],
+  [{ 'retry-after-ms': '1500', 'retry-after': '1' }, 1_500],
+  [{ 'retry-after-ms': '1500', 'retry-after': '2' }, 2_000],
+])('of several times the latest counts: %o', (headers, expected) => {
+  expect(retryAfterMs(headers, now)).toBe(expected)
+})
+
+test.each([
+  '-1',
+  '',
+  'soon',
+  '1e3',
+  '0x10',
+  '+5',
+  '5s',
+  'NaN',
+  'Infinity',
+  '5;',
+  '9'.repeat(400),
+  '2026-11-23T13:00:00Z',
+  'Mon, 23 Nov 2026 13:00:00 +0100',
+  'Tue, 23 Nov 2026 13:00:00 GMT',
+  'Mon, 31 Nov 2026 13:00:00 GMT',
+  'Monday, 23-Nov-26 13:00:00 GMT',
+  'Mon Nov 23 13:00:00 2026',
+  'Mon, 23 Nov 2026 11:59:59 GMT',
+])('what is negative, past or unreadable is as good as absent: %s', value => {
+  expect(retryAfterMs({ 'retry-after': value }, now)).toBeUndefined()
+})
+
+test.each([
+  [{ 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '6m0s' }, 360_000],
+  [{ 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '20ms' }, 20],
+  [{ 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '1h2m3.5s' }, 3_723_500],
+  [{ 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '500us' }, 1],
+  [{ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '30' }, 30_000],
+  [
+    {
+      'x-ratelimit-remaining-requests': '0',
+      'x-ratelimit-reset-requests': '1s',
+      'x-ratelimit-remaining-tokens': '0',
+      'x-ratelimit-reset-tokens': '2s',
+    },
+    2_000,
+  ],
+])('a limit of which nothing remains says when it is reset: %o', (headers, expected) => {
+  expect(retryAfterMs(headers, now)).toBe(expected)
+})
+
+test.each([
+  ['something remains', { 'x-ratelimit-remaining-requests': '1', 'x-ratelimit-reset-requests': '6m0s' }, undefined],
+  ['what remains is not said', { 'x-ratelimit-reset-requests': '6m0s' }, undefined],
+  ['another limit is used up', { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-requests': '6m0s' }, undefined],
+  ['it is unreadable', { 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '6 minutes' }, undefined],
+  ['it is a point in time of unknown unit', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1795435200000' }, undefined],
+  [
+    'retry-after says something',
+    { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '6m0s', 'retry-after': '1' },
+    1_000,
+  ],
+])('the reset of a limit is no reason to stay away where %s', (_, headers, expected) => {
+  expect(retryAfterMs(headers, now)).toBe(expected)
+})
+
+test('whatever the headers hold, it is a whole number of milliseconds that is not negative, or nothing', () => {
+  const value = fc.oneof(
+    fc.string(),
+    fc.double().map(String),
+    fc.integer().map(String),
+    fc.date({ noInvalidDate: true }).map(each => each.toUTCString()),
+  )
+  const name = fc.constantFrom(
+    'retry-after',
+    'retry-after-ms',
+    'date',
+    'x-ratelimit-reset-tokens',
+    'x-ratelimit-remaining-tokens',
+  )
+  fc.assert(
+    fc.property(fc.dictionary(name, fc.oneof(value, fc.array(value))), headers => {
+      const result = retryAfterMs(headers, now)
+      if (result !== undefined) expect(Number.isInteger(result) && result >= 0).toBe(true)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('no time is shortened, whatever form it has and however long it is', () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 86_400_000 }), fc.integer({ min: -86_400_000, max: 86_400_000 }), (ms, skew) => {
+      const whole = Math.ceil(ms / 1000) * 1000
+      const server = now + Math.round(skew / 1000) * 1000
+      expect(retryAfterMs({ 'retry-after-ms': `${ms}` }, now)).toBe(ms)
+      expect(retryAfterMs({ 'retry-after': `${ms / 1000}` }, now)).toBe(ms)
+      expect(retryAfterMs({ 'retry-after': date(server + whole), date: date(server) }, now)).toBe(whole)
+      expect(retryAfterMs({ 'retry-after': date(now + whole) }, now)).toBe(whole)
+    }),
+  )
+})
+
+test('garbage beside a time changes nothing', () => {
+  const garbage = fc.string().filter(text => !/\d/.test(text))
+  fc.assert(
+    fc.property(fc.nat({ max: 100_000 }), garbage, fc.boolean(), (seconds, text, first) => {
+      const values = first ? [text, `${seconds}`] : [`${seconds}`, text]
+      expect(retryAfterMs({ 'retry-after': values }, now)).toBe(seconds * 1000)
+    }),
+  )
+})
