@@ -81,6 +81,7 @@ function dialectOf(model: string): Dialect {
     },
     reasoning: reasoningSwitches.deepseek,
     reasoningHistory: 'required-with-tools',
+    thinkTags: false,
     prefix: { message: { prefix: true }, body: {} },
     adapt,
     reroute: (baseURL, call) => (needsBeta(call) ? betaOf(baseURL) : baseURL),

@@ -1,6 +1,5 @@
 import type { Capabilities } from '../contract.ts'
 import type { Dialect } from './chat-completions/dialect.ts'
-import { plainDialect } from './chat-completions/dialect.ts'
 import type { FailureRule } from './chat-completions/failure.ts'
 import type { ReasoningStyle } from './chat-completions/reasoning.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
@@ -22,7 +21,7 @@ export type DialectOptions = {
   readonly instructionRole?: Dialect['instructionRole'] | undefined
   /**
    * `<think>` at the beginning of the content is reasoning. `opened`: the model's chat template opens the tag itself, as R1's does, so
-   * the content begins with a thought and only `</think>` comes. @default false
+   * the content begins with a thought and only `</think>` comes. @default true
    */
   readonly thinkTags?: boolean | 'opened' | undefined
   /** Ask for the usage of a stream with `stream_options`. @default true */
@@ -61,21 +60,29 @@ export const dialectChecks = {
   jsonInstruction: callback,
 }
 
-export function dialectOf(options: DialectOptions & { readonly name: string }): Dialect {
-  const { capabilities, reasoningStyle, prefix, name } = options
+/** A dialect with what a person, or the table of hosts, says of it. What is `undefined` stays as it was. */
+export function withDialectOptions(dialect: Dialect, options: DialectOptions): Dialect {
+  const { capabilities, reasoningStyle, prefix } = options
+  const said = Object.fromEntries(
+    fields.flatMap(name => (options[name] === undefined ? [] : [[name, options[name]]])),
+  ) as Partial<Dialect>
   return {
-    ...plainDialect,
-    service: name,
-    capabilities: { ...capabilities, ...(prefix === undefined ? undefined : { prefix: true }) },
-    reasoning: reasoningStyle === undefined ? undefined : reasoningSwitches[reasoningStyle],
-    reasoningHistory: options.reasoningHistory ?? plainDialect.reasoningHistory,
-    reasoningField: options.reasoningField ?? plainDialect.reasoningField,
-    tokenLimit: options.tokenLimit ?? plainDialect.tokenLimit,
-    instructionRole: options.instructionRole ?? plainDialect.instructionRole,
-    streamUsage: options.streamUsage ?? plainDialect.streamUsage,
-    jsonInstruction: options.jsonInstruction ?? plainDialect.jsonInstruction,
-    thinkTags: options.thinkTags,
-    failureRules: options.failureRules,
-    prefix: prefix === undefined ? undefined : { message: prefix.message ?? {}, body: prefix.body ?? {} },
+    ...dialect,
+    ...said,
+    capabilities: { ...dialect.capabilities, ...(prefix === undefined ? undefined : { prefix: true }), ...capabilities },
+    reasoning: reasoningStyle === undefined ? dialect.reasoning : reasoningSwitches[reasoningStyle],
+    prefix: prefix === undefined ? dialect.prefix : { message: prefix.message ?? {}, body: prefix.body ?? {} },
   }
 }
+
+/** Those that a dialect has under the same name. */
+const fields = [
+  'reasoningHistory',
+  'reasoningField',
+  'tokenLimit',
+  'instructionRole',
+  'thinkTags',
+  'streamUsage',
+  'failureRules',
+  'jsonInstruction',
+] as const satisfies readonly (keyof Dialect & keyof DialectOptions)[]

@@ -1,8 +1,9 @@
 import type { Target } from '../contract.ts'
+import { plainDialect } from './chat-completions/dialect.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
 import { suggestion } from './check-options.ts'
 import type { DialectOptions } from './dialect-options.ts'
-import { dialectChecks, dialectOf } from './dialect-options.ts'
+import { dialectChecks, withDialectOptions } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'
 import type { Host, HostName } from './hosts.ts'
 import { hosts } from './hosts.ts'
@@ -22,16 +23,13 @@ export type HostOptions = ServiceOptions & DialectOptions
 export function host(name: HostName, model: string, options: HostOptions = {}): Target {
   const row = rowOf(name)
   checkTarget(model, options, { service: name, checks: { ...serviceChecks, ...dialectChecks } })
-  const capabilities = { ...row.capabilities, ...options.capabilities }
-  const dialect = { ...dialectOf({ ...row, ...given(options), capabilities, name }), timeout: row.timeout }
-  const endpoint = createEndpoint(options, { ...row, service: name })
-  const provider = chatCompletions(dialect, { endpoint, stream: options.stream ?? true, extraBody: options.extraBody })
+  const ofHost = withDialectOptions({ ...plainDialect, service: name, timeout: row.timeout }, row)
+  const provider = chatCompletions(withDialectOptions(ofHost, options), {
+    endpoint: createEndpoint(options, { ...row, service: name }),
+    stream: options.stream ?? true,
+    extraBody: options.extraBody,
+  })
   return createTarget(provider, model, options)
-}
-
-/** An option that is `undefined` does not replace what the table says. */
-function given(options: HostOptions): HostOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }
 
 function rowOf(name: string): Host {

@@ -83,8 +83,6 @@ export const hosts = {
   together: {
     baseURL: 'https://api.together.ai/v1',
     keyVariables: ['TOGETHER_API_KEY'],
-    // R1 may put its thoughts into the content there
-    thinkTags: true,
     // a conversation that is too long is a 403 there
     failureRules: [{ status: 403, message: /token|context|length/i, reason: 'context-length' }],
   },
@@ -98,8 +96,6 @@ export const hosts = {
   azure: {
     keyVariables: ['AZURE_API_KEY'],
     keyHeader: 'api-key',
-    // R1 puts its thoughts into the content on the older API
-    thinkTags: true,
   },
   nvidia: {
     ...deepseekHost,
@@ -120,16 +116,16 @@ export const hosts = {
     keyVariables: ['DEEPINFRA_API_KEY'],
     reasoningStyle: 'effort',
   },
-  huggingface: { baseURL: 'https://router.huggingface.co/v1', keyVariables: ['HF_TOKEN'], thinkTags: true },
+  huggingface: { baseURL: 'https://router.huggingface.co/v1', keyVariables: ['HF_TOKEN'] },
   baseten: { baseURL: 'https://inference.baseten.co/v1', keyVariables: ['BASETEN_API_KEY'] },
-  'github-models': { baseURL: 'https://models.github.ai/inference', keyVariables: ['GITHUB_TOKEN'], thinkTags: true },
+  'github-models': { baseURL: 'https://models.github.ai/inference', keyVariables: ['GITHUB_TOKEN'] },
   vercel: {
     baseURL: 'https://ai-gateway.vercel.sh/v1',
     keyVariables: ['AI_GATEWAY_API_KEY', 'VERCEL_OIDC_TOKEN'],
     reasoningField: 'reasoning',
   },
   modelscope: { ...deepseekHost, baseURL: 'https://api-inference.modelscope.cn/v1', keyVariables: ['MODELSCOPE_API_KEY'] },
-  'lm-studio': { baseURL: 'http://127.0.0.1:1234/v1', keyVariables: [], thinkTags: true, timeout: localTimeout },
+  'lm-studio': { baseURL: 'http://127.0.0.1:1234/v1', keyVariables: [], timeout: localTimeout },
   'ollama-cloud': { baseURL: 'https://ollama.com/v1', keyVariables: ['OLLAMA_API_KEY'], reasoningStyle: 'effort' },
 } as const satisfies Readonly<Record<string, Host>>
 

@@ -2,13 +2,14 @@ import type { Target } from '../contract.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { LocalServer } from './local-server.ts'
-import { localTarget } from './local-server.ts'
+import { localChecks, localTarget } from './local-server.ts'
 import type { Load } from './server-load.ts'
 import { askServer, loadOf } from './server-load.ts'
+import type { DialectOptions } from './dialect-options.ts'
 import type { ServiceOptions } from './target.ts'
-import { modelAndOptions, serviceChecks } from './target.ts'
+import { modelAndOptions } from './target.ts'
 
-export type LlamaOptions = ServiceOptions
+export type LlamaOptions = ServiceOptions & DialectOptions
 
 /** A server that was started with one model answers to any name; one in router mode (without `-m`) takes the name for its choice. */
 const defaultModel = 'default'
@@ -26,7 +27,7 @@ export function llama(first?: string | LlamaOptions, second?: LlamaOptions): Tar
   const { model, options } = modelAndOptions<LlamaOptions>(first, second, {
     model: defaultModel,
     service: 'llama',
-    checks: serviceChecks,
+    checks: localChecks,
   })
   return localTarget(server, model, options)
 }
@@ -41,7 +42,7 @@ const server: LocalServer = {
     reasoning: reasoningSwitches.llama,
     // The server goes on from a last assistant message by itself, and refuses to while the template thinks (ggml-org/llama.cpp#20861).
     // Asked for JSON it repeats the prefix in its answer, in a stream it does not (seen at b11669).
-    prefix: { message: {}, body: { chat_template_kwargs: { enable_thinking: false } }, jsonRepeats: true },
+    prefix: { message: {}, body: {}, stopsThinking: true, jsonRepeats: true },
   },
 }
 

@@ -1,8 +1,9 @@
 import type { Target } from '../contract.ts'
+import { plainDialect } from './chat-completions/dialect.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
 import { text } from './check-options.ts'
 import type { DialectOptions } from './dialect-options.ts'
-import { dialectChecks, dialectOf } from './dialect-options.ts'
+import { dialectChecks, withDialectOptions } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'
 import type { ServiceOptions } from './target.ts'
 import { checkTarget, createTarget, serviceChecks } from './target.ts'
@@ -27,7 +28,7 @@ export function openaiCompatible(model: string, options: OpenAICompatibleOptions
   const checks = { ...serviceChecks, ...dialectChecks, name: text, keyVariable: text }
   checkTarget(model, options, { service, checks })
   const { name = 'openai-compatible', keyVariable } = options
-  const provider = chatCompletions(dialectOf({ ...options, name }), {
+  const provider = chatCompletions(withDialectOptions({ ...plainDialect, service: name }, options), {
     endpoint: createEndpoint(options, { service: name, keyVariables: keyVariable === undefined ? [] : [keyVariable] }),
     stream: options.stream ?? true,
     extraBody: options.extraBody,

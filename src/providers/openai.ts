@@ -50,6 +50,7 @@ const dialect: Dialect = {
   tokenLimit: 'max_completion_tokens',
   reasoning: reasoningSwitches.effort,
   reasoningHistory: 'strip',
+  thinkTags: false,
   adapt,
 }
 

@@ -1,12 +1,13 @@
 import type { Target } from '../contract.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
 import type { LocalServer } from './local-server.ts'
-import { localTarget } from './local-server.ts'
+import { localChecks, localTarget } from './local-server.ts'
 import { metricsLoad } from './server-load.ts'
+import type { DialectOptions } from './dialect-options.ts'
 import type { ServiceOptions } from './target.ts'
-import { modelAndOptions, serviceChecks } from './target.ts'
+import { modelAndOptions } from './target.ts'
 
-export type SglangOptions = ServiceOptions
+export type SglangOptions = ServiceOptions & DialectOptions
 
 /**
  * An SGLang server. It runs one model and does not look at the name. No key is needed; `apiKey` or SGLANG_API_KEY is sent when there
@@ -21,7 +22,7 @@ export function sglang(first?: string | SglangOptions, second?: SglangOptions): 
   const { model, options } = modelAndOptions<SglangOptions>(first, second, {
     model: 'default',
     service: 'sglang',
-    checks: serviceChecks,
+    checks: localChecks,
   })
   return localTarget(server, model, options)
 }
@@ -34,8 +35,7 @@ const server: LocalServer = {
     service: 'sglang',
     capabilities: { output: 'json-schema', prefix: true },
     reasoning: reasoningSwitches.template,
-    prefix: { message: {}, body: { continue_final_message: true } },
-    // started without --reasoning-parser the thoughts stay in the content
-    thinkTags: true,
+    // the text is put behind the generation prompt, where a thinking template has just opened a thought
+    prefix: { message: {}, body: { continue_final_message: true }, stopsThinking: true },
   },
 }

@@ -1,11 +1,12 @@
 import type { Target } from '../contract.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
 import type { LocalServer } from './local-server.ts'
-import { localTarget } from './local-server.ts'
+import { localChecks, localTarget } from './local-server.ts'
+import type { DialectOptions } from './dialect-options.ts'
 import type { ServiceOptions } from './target.ts'
-import { checkTarget, serviceChecks } from './target.ts'
+import { checkTarget } from './target.ts'
 
-export type TensorrtLlmOptions = ServiceOptions
+export type TensorrtLlmOptions = ServiceOptions & DialectOptions
 
 /**
  * NVIDIA's `trtllm-serve`. It has no way to go on from a given beginning in chat completions, so it never gets a prefix. No key is
@@ -15,7 +16,7 @@ export type TensorrtLlmOptions = ServiceOptions
  * tensorrtLlm('r1', { baseURL: 'http://gpu-3:8000/v1' })
  */
 export function tensorrtLlm(model: string, options: TensorrtLlmOptions = {}): Target {
-  checkTarget(model, options, { service: 'tensorrtLlm', checks: serviceChecks })
+  checkTarget(model, options, { service: 'tensorrtLlm', checks: localChecks })
   return localTarget(server, model, options)
 }
 
@@ -26,6 +27,5 @@ const server: LocalServer = {
     service: 'tensorrt-llm',
     capabilities: { output: 'json-schema', prefix: false },
     reasoning: reasoningSwitches.template,
-    thinkTags: true,
   },
 }

@@ -1,12 +1,13 @@
 import type { Target } from '../contract.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
 import type { LocalServer } from './local-server.ts'
-import { localTarget } from './local-server.ts'
+import { localChecks, localTarget } from './local-server.ts'
 import { metricsLoad } from './server-load.ts'
+import type { DialectOptions } from './dialect-options.ts'
 import type { ServiceOptions } from './target.ts'
-import { checkTarget, serviceChecks } from './target.ts'
+import { checkTarget } from './target.ts'
 
-export type VllmOptions = ServiceOptions
+export type VllmOptions = ServiceOptions & DialectOptions
 
 /**
  * A vLLM server. The model is the name it is served under; another name is a 404. No key is needed; `apiKey` or VLLM_API_KEY is sent
@@ -16,7 +17,7 @@ export type VllmOptions = ServiceOptions
  * vllm('r1', { baseURL: 'http://gpu-1:8000/v1' })
  */
 export function vllm(model: string, options: VllmOptions = {}): Target {
-  checkTarget(model, options, { service: 'vllm', checks: serviceChecks })
+  checkTarget(model, options, { service: 'vllm', checks: localChecks })
   return localTarget(server, model, options)
 }
 
@@ -30,7 +31,5 @@ const server: LocalServer = {
     reasoning: reasoningSwitches.template,
     // both true is a 400; without either the template closes the turn and opens another
     prefix: { message: {}, body: { continue_final_message: true, add_generation_prompt: false } },
-    // started without --reasoning-parser the thoughts stay in the content
-    thinkTags: true,
   },
 }

@@ -48,6 +48,8 @@ export type PrefixForm = {
   readonly message: Readonly<Record<string, unknown>>
   /** Fields of the body. */
   readonly body: Readonly<Record<string, unknown>>
+  /** It cannot go on from a text while it thinks: reasoning is switched off. */
+  readonly stopsThinking?: boolean | undefined
   /** The answer as JSON, not as a stream, is known to begin with the prefix again. */
   readonly jsonRepeats?: boolean | undefined
 }
@@ -63,6 +65,8 @@ export const plainDialect: Dialect = {
   reasoningHistory: 'strip',
   reasoningField: 'reasoning_content',
   streamUsage: true,
+  // models that think aloud are everywhere, and nobody knows how their server was started
+  thinkTags: true,
   jsonInstruction: schema =>
     schema === undefined ? 'Answer in JSON.' : `Answer in JSON that conforms to this JSON Schema: ${schema}`,
 }

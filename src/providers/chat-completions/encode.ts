@@ -22,7 +22,9 @@ export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): 
   const warnings: { setting: string; message: string }[] = []
   const warn = (setting: string, message: string) => void warnings.push({ setting, message })
   const extraBody = { ...settings.extraBody, ...call.extraBody }
-  const asked = withJsonInstruction({ ...call, extraBody }, dialect)
+  const prefix = prefixOf(call)
+  const thinking = prefix !== undefined && dialect.prefix?.stopsThinking === true ? ('off' as const) : call.reasoning
+  const asked = withJsonInstruction({ ...call, extraBody, reasoning: thinking }, dialect)
   const adapted = dialect.adapt?.(asked, warn) ?? asked
   if (adapted.reasoning !== undefined && dialect.reasoning === undefined) {
     warn(
@@ -38,7 +40,7 @@ export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): 
     ...sampling(adapted, dialect),
     ...(adapted.reasoning === undefined ? undefined : dialect.reasoning?.(adapted.reasoning)),
     ...streaming(settings.stream, dialect),
-    ...(prefixOf(adapted) === undefined ? undefined : dialect.prefix?.body),
+    ...(prefix === undefined ? undefined : dialect.prefix?.body),
     ...extraBody,
   }
   return { body, warnings, call: adapted }

@@ -13,7 +13,7 @@ import { repair } from './repair.ts'
 
 export type ChatCompletionsSettings = EncodeSettings & {
   readonly endpoint: Endpoint
-  readonly load?: Provider['load']
+  readonly load?: Provider['load'] | undefined
 }
 
 /** A provider for any server that speaks chat completions; the dialect says what is special about this one. */
