@@ -1,33 +1,20 @@
 import { test as base } from 'vitest'
 import { fakeClock, recordEvents, startServer } from '../../src/testing/index.ts'
-import type { EventRecorder, FakeClock, TestServer } from '../../src/testing/index.ts'
+import type { TestServer } from '../../src/testing/index.ts'
 
-type Fixtures = {
-  /** Starts a misbehaving server; all of them are closed when the test is over, and what their reply functions threw fails it. */
-  server: typeof startServer
+/** `test` with what most tests need. Whatever it opened is closed when the test is over. */
+export const test = base
+  /** Starts a misbehaving server. What a reply function throws fails the test. */
+  .extend('server', ({ onTestFinished }): typeof startServer => async (replies, options): Promise<TestServer> => {
+    const server = await startServer(replies, options)
+    onTestFinished(() => server.close())
+    return server
+  })
   /** Collects events. When the test is over, every start must have had its end. */
-  events: EventRecorder
-  /** Virtual time. */
-  clock: FakeClock
-}
-
-/** `test` with what most tests need; whatever it opened is closed after the test. */
-export const test = base.extend<Fixtures>({
-  server: async ({}, use) => {
-    const servers: TestServer[] = []
-    await use(async (replies, options) => {
-      const server = await startServer(replies, options)
-      servers.push(server)
-      return server
-    })
-    await Promise.all(servers.map(server => server.close()))
-  },
-  events: async ({}, use) => {
+  .extend('events', ({ onTestFinished }) => {
     const events = recordEvents()
-    await use(events)
-    events.assertPaired()
-  },
-  clock: async ({}, use) => {
-    await use(fakeClock())
-  },
-})
+    onTestFinished(() => events.assertPaired())
+    return events
+  })
+  /** Virtual time. */
+  .extend('clock', () => fakeClock())

@@ -106,7 +106,9 @@ test('a function is given the call and the attempt', async () => {
 test('an empty script is refused with what to write instead', async () => {
   const attempt = run(fakeTarget([]))
   await attempt.over
-  expect(attempt.ended()).toMatchObject({ error: expect.any(TypeError) })
+  expect(attempt.ended()).toEqual({
+    error: new TypeError('fakeTarget: the script is empty. Give at least one reply; the last one is repeated.'),
+  })
 })
 
 test('nothing is emitted before stream() has returned', () => {

@@ -9,21 +9,50 @@ const said = answer(['Hello ', 'there.'], {
   usage: { inputTokens: 17, cachedInputTokens: 5, outputTokens: 9, reasoningTokens: 2, totalTokens: 26 },
 })
 
-type Json = Record<string, any>
+type Delta = {
+  role?: string | null
+  content?: string | null
+  reasoning_content?: string | null
+  reasoning?: string
+  tool_calls?: { id?: string; function: { arguments: string } }[] | null
+}
+
+/** What any of these services sends: a chunk, a whole answer, a line of Ollama, or the end. */
+type Sent = {
+  id?: string
+  model?: string
+  object?: string
+  choices?: { delta: Delta; message: Delta; finish_reason: string | null }[]
+  usage?: object | null
+  done?: boolean
+  message?: { content: string; thinking?: string; tool_calls?: object[] }
+}
 
 async function ask({ baseURL }: TestServer, body: object, path = '/chat/completions'): Promise<Response> {
   return fetch(baseURL + path, { method: 'POST', body: JSON.stringify({ model: 'asked-for', ...body }) })
 }
 
+function choicesOf(events: readonly Sent[]): NonNullable<Sent['choices']> {
+  return events.flatMap(event => event.choices ?? [])
+}
+
+function deltasOf(events: readonly Sent[]): readonly Delta[] {
+  return choicesOf(events).map(choice => choice.delta)
+}
+
+async function wholeOf(response: Response): Promise<Sent> {
+  return (await response.json()) as Sent
+}
+
 /** The data of every event, `[DONE]` as text. */
-async function eventsOf(response: Response): Promise<readonly Json[]> {
+async function eventsOf(response: Response): Promise<readonly Sent[]> {
   const text = await response.text()
   expect(text.endsWith('\n\n')).toBe(true)
   return text
     .trimEnd()
     .split('\n\n')
     .map(event => event.replace(/^data: /, ''))
-    .map(data => (data === '[DONE]' ? { done: true } : JSON.parse(data)))
+    .map(data => (data === '[DONE]' ? { done: true } : (JSON.parse(data) as Sent)))
 }
 
 const chatFormats = ['deepseek', 'openai', 'llama', 'vllm', 'sglang'] as const satisfies readonly WireFormatName[]
@@ -34,40 +63,40 @@ describe.for(chatFormats)('%s', format => {
     expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
     const events = await eventsOf(response)
     expect(events.at(-1)).toEqual({ done: true })
-    const deltas = events.flatMap(event => event['choices'] ?? []).map((choice: Json) => choice['delta'])
+    const deltas = deltasOf(events)
     expect(deltas[0]).toMatchObject({ role: 'assistant' })
-    expect(deltas.slice(1).some((delta: Json) => delta['role'] === 'assistant')).toBe(false)
-    expect(deltas.map((delta: Json) => delta['content'] ?? '').join('')).toBe('Hello there.')
-    const reasons = events.flatMap(event => event['choices'] ?? []).map((choice: Json) => choice['finish_reason'])
+    expect(deltas.slice(1).some(delta => delta.role === 'assistant')).toBe(false)
+    expect(deltas.map(delta => delta.content ?? '').join('')).toBe('Hello there.')
+    const reasons = choicesOf(events).map(choice => choice.finish_reason)
     expect(reasons.filter(reason => reason !== null)).toEqual(['tool_calls'])
-    expect(new Set(events.slice(0, -1).map(event => [event['id'], event['model'], event['object']].join())).size).toBe(1)
+    expect(new Set(events.slice(0, -1).map(event => [event.id, event.model, event.object].join())).size).toBe(1)
     expect(events[0]).toMatchObject({ model: 'asked-for', object: 'chat.completion.chunk' })
   })
 
   test('streams a tool call as name and then pieces of its arguments', async ({ server }) => {
     const events = await eventsOf(await ask(await server(said, { format }), { stream: true }))
-    const calls = events.flatMap(event => event['choices'] ?? []).flatMap((choice: Json) => choice['delta']['tool_calls'] ?? [])
+    const calls = deltasOf(events).flatMap(delta => delta.tool_calls ?? [])
     expect(calls[0]).toMatchObject({
       index: 0,
-      id: expect.stringMatching(/.{8,}/),
+      id: expect.stringMatching(/.{8,}/) as string,
       type: 'function',
       function: { name: 'weather', arguments: '' },
     })
     expect(calls.length).toBeGreaterThan(2)
-    expect(calls.map((call: Json) => call['function']['arguments']).join('')).toBe('{"city":"Köln"}')
-    expect(calls.filter((call: Json) => 'id' in call)).toHaveLength(1)
+    expect(calls.map(call => call.function['arguments']).join('')).toBe('{"city":"Köln"}')
+    expect(calls.filter(call => 'id' in call)).toHaveLength(1)
   })
 
   test('answers a request without stream with one JSON of the same content', async ({ server }) => {
     const response = await ask(await server(said, { format }), {})
     expect(response.headers.get('content-type')).toMatch(/^application\/json/)
-    const whole = (await response.json()) as Json
+    const whole = (await response.json()) as Sent
     expect(whole).toMatchObject({
       object: 'chat.completion',
       model: 'asked-for',
       usage: { prompt_tokens: 17, completion_tokens: 9, total_tokens: 26 },
     })
-    expect(whole['choices']).toMatchObject([
+    expect(whole.choices).toMatchObject([
       {
         index: 0,
         finish_reason: 'tool_calls',
@@ -83,15 +112,15 @@ describe.for(chatFormats)('%s', format => {
   test('reports no usage where the answer has none', async ({ server }) => {
     const running = await server(answer('Hi', { usage: null }), { format })
     const events = await eventsOf(await ask(running, { stream: true, stream_options: { include_usage: true } }))
-    expect(events.some(event => event['usage'] !== undefined && event['usage'] !== null)).toBe(false)
+    expect(events.some(event => event.usage !== undefined && event.usage !== null)).toBe(false)
     expect(await (await ask(running, {})).json()).not.toHaveProperty('usage')
   })
 
   test('gives every request ids of its own, and every run the same', async ({ server }) => {
     const ids = async (): Promise<unknown[]> => {
       const running = await server(answer('Hi'), { format })
-      const both = [await (await ask(running, {})).json(), await (await ask(running, {})).json()] as Json[]
-      return both.map(whole => whole['id'])
+      const both = [await (await ask(running, {})).json(), await (await ask(running, {})).json()] as Sent[]
+      return both.map(whole => whole.id)
     }
     const [first, second] = [await ids(), await ids()]
     expect(first[0]).not.toBe(first[1])
@@ -107,9 +136,9 @@ test.for([
 ] as const)('%s thinks in %s', async ([format, field], { server }) => {
   const running = await server(said, { format })
   const events = await eventsOf(await ask(running, { stream: true }))
-  const deltas = events.flatMap(event => event['choices'] ?? []).map((choice: Json) => choice['delta'])
-  expect(deltas.map((delta: Json) => delta[field] ?? '').join('')).toBe('Hm.')
-  expect(((await (await ask(running, {})).json()) as Json)['choices'][0]['message'][field]).toBe('Hm.')
+  const deltas = deltasOf(events)
+  expect(deltas.map(delta => delta[field] ?? '').join('')).toBe('Hm.')
+  expect(choicesOf([await wholeOf(await ask(running, {}))])[0]?.message[field]).toBe('Hm.')
 })
 
 test('openai shows no reasoning, only its count', async ({ server }) => {
@@ -123,23 +152,23 @@ test('openai shows no reasoning, only its count', async ({ server }) => {
 test('deepseek opens thinking with content null and an empty reasoning_content', async ({ server }) => {
   const running = await server([said, answer('Hi')])
   const thinking = await eventsOf(await ask(running, { stream: true }))
-  expect(thinking[0]?.['choices'][0]['delta']).toEqual({ role: 'assistant', content: null, reasoning_content: '' })
+  expect(deltasOf(thinking)[0]).toEqual({ role: 'assistant', content: null, reasoning_content: '' })
   const plain = await eventsOf(await ask(running, { stream: true }))
-  expect(plain[0]?.['choices'][0]['delta']).toEqual({ role: 'assistant', content: '' })
-  expect(plain[1]?.['choices'][0]['delta']).toEqual({ content: 'Hi' })
+  expect(deltasOf(plain)[0]).toEqual({ role: 'assistant', content: '' })
+  expect(deltasOf(plain)[1]).toEqual({ content: 'Hi' })
 })
 
 test('deepseek has its usage on the finish frame, asked for or not, with hits and misses of the cache', async ({ server }) => {
   const events = await eventsOf(await ask(await server(said), { stream: true }))
   const [finish] = events.slice(-2)
-  expect(finish?.['choices']).toHaveLength(1)
-  expect(finish?.['usage']).toMatchObject({
+  expect(finish?.choices).toHaveLength(1)
+  expect(finish?.usage).toMatchObject({
     prompt_tokens: 17,
     prompt_cache_hit_tokens: 5,
     prompt_cache_miss_tokens: 12,
     completion_tokens_details: { reasoning_tokens: 2 },
   })
-  expect(events.slice(0, -2).every(event => event['usage'] === null)).toBe(true)
+  expect(events.slice(0, -2).every(event => event.usage === null)).toBe(true)
 })
 
 test.for(['openai', 'llama', 'vllm', 'sglang'] as const)(
@@ -149,14 +178,14 @@ test.for(['openai', 'llama', 'vllm', 'sglang'] as const)(
     const [usage] = (await eventsOf(await ask(running, { stream: true, stream_options: { include_usage: true } }))).slice(-2)
     expect(usage).toMatchObject({ choices: [], usage: { prompt_tokens: 17, completion_tokens: 9 } })
     const [finish] = (await eventsOf(await ask(running, { stream: true }))).slice(-2)
-    expect(finish?.['choices']).toHaveLength(1)
-    expect(finish?.['usage'] ?? null).toBeNull()
+    expect(finish?.choices).toHaveLength(1)
+    expect(finish?.usage ?? null).toBeNull()
   },
 )
 
 test('sglang counts reasoning tokens at the top level of usage', async ({ server }) => {
-  const whole = (await (await ask(await server(said, { format: 'sglang' }), {})).json()) as Json
-  expect(whole['usage']).toMatchObject({ reasoning_tokens: 2, prompt_tokens_details: null })
+  const whole = await wholeOf(await ask(await server(said, { format: 'sglang' }), {}))
+  expect(whole.usage).toMatchObject({ reasoning_tokens: 2, prompt_tokens_details: null })
 })
 
 test('the request id is in the header that the service uses', async ({ server }) => {
@@ -192,18 +221,18 @@ describe('ollama', () => {
     const lines = (await response.text())
       .trimEnd()
       .split('\n')
-      .map(line => JSON.parse(line) as Json)
-    expect(lines.map(line => line['message']['thinking'] ?? '').join('')).toBe('Hm.')
-    expect(lines.map(line => line['message']['content']).join('')).toBe('Hello there.')
-    expect(lines.flatMap(line => line['message']['tool_calls'] ?? [])).toEqual([
+      .map(line => JSON.parse(line) as Sent)
+    expect(lines.map(line => line.message?.thinking ?? '').join('')).toBe('Hm.')
+    expect(lines.map(line => line.message?.content).join('')).toBe('Hello there.')
+    expect(lines.flatMap(line => line.message?.tool_calls ?? [])).toEqual([
       { function: { index: 0, name: 'weather', arguments: { city: 'Köln' } } },
     ])
-    expect(lines.map(line => line['done'])).toEqual([false, false, false, false, false, true])
+    expect(lines.map(line => line.done)).toEqual([false, false, false, false, false, true])
     expect(lines.at(-1)).toMatchObject({ done_reason: 'stop', prompt_eval_count: 17, eval_count: 9 })
   })
 
   test('answers /api/chat with stream: false in one JSON', async ({ server }) => {
-    const whole = (await (await ask(await server(said, options), { stream: false }, '/api/chat')).json()) as Json
+    const whole = await wholeOf(await ask(await server(said, options), { stream: false }, '/api/chat'))
     expect(whole).toMatchObject({
       done: true,
       message: { role: 'assistant', content: 'Hello there.', thinking: 'Hm.' },
@@ -212,21 +241,21 @@ describe('ollama', () => {
   })
 
   test('has the text of /api/generate under response', async ({ server }) => {
-    const whole = (await (await ask(await server(said, options), { stream: false }, '/api/generate')).json()) as Json
+    const whole = await wholeOf(await ask(await server(said, options), { stream: false }, '/api/generate'))
     expect(whole).toMatchObject({ done: true, response: 'Hello there.', thinking: 'Hm.' })
   })
 
   test('speaks chat completions under /v1, with the role in every delta and reasoning in its own field', async ({ server }) => {
     const events = await eventsOf(await ask(await server(said, options), { stream: true }, '/v1/chat/completions'))
-    const deltas = events.flatMap(event => event['choices'] ?? []).map((choice: Json) => choice['delta'])
-    expect(deltas.every((delta: Json) => delta['role'] === 'assistant')).toBe(true)
-    expect(deltas.map((delta: Json) => delta['reasoning'] ?? '').join('')).toBe('Hm.')
+    const deltas = deltasOf(events)
+    expect(deltas.every(delta => delta.role === 'assistant')).toBe(true)
+    expect(deltas.map(delta => delta.reasoning ?? '').join('')).toBe('Hm.')
   })
 
   test('fails in the middle with one more line, and with a text natively', async ({ server }) => {
     const running = await server([answer(['a', 'b'], { errorAfterChunks: 1 }), status(503)], options)
     const lines = (await (await ask(running, {}, '/api/chat')).text()).trimEnd().split('\n')
-    expect(JSON.parse(lines.at(-1) ?? '')).toEqual({ error: expect.any(String) })
+    expect(JSON.parse(lines.at(-1) ?? '')).toEqual({ error: expect.any(String) as string })
     expect(await (await ask(running, {}, '/api/chat')).json()).toEqual({
       error: 'server busy, please try again.  maximum pending requests exceeded',
     })
@@ -250,7 +279,7 @@ test.for([
     429,
     {
       error: {
-        message: expect.stringContaining('concurrency limit of 25'),
+        message: expect.stringContaining('concurrency limit of 25') as string,
         type: 'rate_limit_error',
         code: 'invalid_request_error',
       },
@@ -280,8 +309,8 @@ test('an error of llama-server closes the connection', async ({ server }) => {
 })
 
 test('usage counts chunks as tokens unless the answer says otherwise', async ({ server }) => {
-  const whole = (await (await ask(await server(answer('One two three.', { reasoning: 'Hm hm.' })), {})).json()) as Json
-  expect(whole['usage']).toMatchObject({
+  const whole = await wholeOf(await ask(await server(answer('One two three.', { reasoning: 'Hm hm.' })), {}))
+  expect(whole.usage).toMatchObject({
     prompt_tokens: 12,
     completion_tokens: 5,
     total_tokens: 17,
@@ -296,21 +325,19 @@ test.for([
   ['', ''],
   [null, null],
 ] as const)('finish reason %j is %j on the wire', async ([finishReason, onTheWire], { server }) => {
-  const whole = (await (await ask(await server(answer('Hi', { finishReason })), {})).json()) as Json
-  expect(whole['choices'][0]['finish_reason']).toBe(onTheWire)
+  const whole = await wholeOf(await ask(await server(answer('Hi', { finishReason })), {}))
+  expect(choicesOf([whole])[0]?.finish_reason).toBe(onTheWire)
 })
 
 test('arguments that are no JSON go out as they are', async ({ server }) => {
-  const whole = (await (
-    await ask(await server(answer('', { toolCalls: [{ toolName: 'f', input: '{"a":' }] })), {})
-  ).json()) as Json
-  expect(whole['choices'][0]['message']['tool_calls'][0]['function']['arguments']).toBe('{"a":')
+  const whole = await wholeOf(await ask(await server(answer('', { toolCalls: [{ toolName: 'f', input: '{"a":' }] })), {}))
+  expect(choicesOf([whole])[0]?.message.tool_calls?.[0]?.function.arguments).toBe('{"a":')
 })
 
 test('a text is one chunk for each word, and nothing of it is lost', async ({ server }) => {
   const text = '  Why not?\n\nBecause 你好 😀  '
   const events = await eventsOf(await ask(await server(answer(text)), { stream: true }))
-  const pieces = events.flatMap(event => event['choices'] ?? []).map((choice: Json) => choice['delta']['content'] as string)
+  const pieces = deltasOf(events).map(delta => delta.content)
   expect(pieces.join('')).toBe(text)
   expect(pieces.filter(piece => piece !== '')).toHaveLength(6)
 })
