@@ -108,6 +108,15 @@ export default defineConfig({
       rules: {
         // a wrong guess about a value that a test made itself fails that test, at that line
         'typescript/no-non-null-assertion': 'off',
+        // a promise that nobody awaits and that rejects fails the run
+        'typescript/no-misused-promises': ['error', { checksVoidReturn: false }],
+        // matchers such as `expect.any()` are `any`
+        'typescript/no-unsafe-assignment': 'off',
+        // `fc.string()` is how fast-check is read
+        'import/no-named-as-default-member': 'off',
+        'vitest/expect-expect': ['error', { assertFunctionNames: ['expect', 'expect*', 'fc.assert'] }],
+        // it does not know tests made by `test.extend()`, nor helpers that expect something
+        'vitest/no-standalone-expect': 'off',
         'vitest/valid-expect': ['error', { maxArgs: 2 }],
       },
     },
