@@ -72,7 +72,12 @@ export function warningsOf(events: readonly ProviderEvent[]): string[] {
 export function chatStream(text: string, fields: Record<string, unknown> = {}): Answer {
   const chunks = [
     { id: 'a', model: 'm', choices: [{ index: 0, delta: { role: 'assistant', content: text, ...fields }, finish_reason: null }] },
-    { id: 'a', model: 'm', choices: [{ index: 0, delta: {}, finish_reason: 'stop' }], usage: { prompt_tokens: 3, completion_tokens: 1 } },
+    {
+      id: 'a',
+      model: 'm',
+      choices: [{ index: 0, delta: {}, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 3, completion_tokens: 1 },
+    },
   ]
   const body = [...chunks.map(chunk => JSON.stringify(chunk)), '[DONE]'].map(data => `data: ${data}\n\n`).join('')
   return { headers: { 'content-type': 'text/event-stream' }, body }

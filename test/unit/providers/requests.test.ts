@@ -25,7 +25,9 @@ const everything: Omit<Call, 'model' | 'metadata'> = {
     { role: 'developer', content: 'Answer in French.' },
     { role: 'user', content: 'And tomorrow?' },
   ],
-  tools: { weather: { description: 'Tells the weather.', inputSchema: { type: 'object', properties: { city: { type: 'string' } } } } },
+  tools: {
+    weather: { description: 'Tells the weather.', inputSchema: { type: 'object', properties: { city: { type: 'string' } } } },
+  },
   toolChoice: 'required',
   temperature: 0.2,
   topP: 0.9,
@@ -456,11 +458,14 @@ test('every service asks plainly for a plain question', async () => {
   `)
 })
 
-test.each(Object.keys(services) as (keyof typeof services)[])('%s: the same call gives the same bytes at every retry', async name => {
-  const server = await startRecorder(() => chatStream('Hello'))
-  const target = services[name](server.origin)
-  await ask(target, everything)
-  await ask(target, everything)
-  const [first, second] = server.requests
-  expect(second?.text).toBe(first?.text)
-})
+test.each(Object.keys(services) as (keyof typeof services)[])(
+  '%s: the same call gives the same bytes at every retry',
+  async name => {
+    const server = await startRecorder(() => chatStream('Hello'))
+    const target = services[name](server.origin)
+    await ask(target, everything)
+    await ask(target, everything)
+    const [first, second] = server.requests
+    expect(second?.text).toBe(first?.text)
+  },
+)
