@@ -9,6 +9,6 @@ const ours = {
 
 /** Minified and compressed with brotli. A limit is what was measured, plus a tenth. */
 export default [
-  { ...ours, name: 'createClient', import: '{ createClient }', limit: '12 kB' },
+  { ...ours, name: 'createClient', import: '{ createClient }', limit: '21 kB' },
   { ...ours, name: 'ProviderError', import: '{ ProviderError }', limit: '1 kB' },
 ]

@@ -15,6 +15,8 @@ export default defineConfig({
   // code that entries share becomes shared chunks: an error made by one of them is an instance of the same class in another
   splitting: true,
   sourcemap: true,
+  // the package holds `src`, so the maps only point there
+  esbuildOptions: options => void (options.sourcesContent = false),
   removeNodeProtocol: false,
   clean: true,
 })
