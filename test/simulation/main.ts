@@ -22,6 +22,7 @@ const help = `node test/simulation/main.ts [options]
   --seconds            a line for every second of the day
   --health             what the clients tell of their targets
   --trace 17,18        everything that happens to these calls
+  --between 183.8,184  everything that happens to all calls between these seconds
   --unusual 5          the numbers of so many failed and slow calls, to be traced; and what happened that never may`
 
 const { values } = parseArgs({
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     seconds: { type: 'boolean', default: false },
     health: { type: 'boolean', default: false },
     trace: { type: 'string', default: '' },
+    between: { type: 'string' },
     unusual: { type: 'string', default: '0' },
     help: { type: 'boolean', default: false },
   },
@@ -100,6 +102,8 @@ async function oneDay(
 
 function wantedTrace(): Trace | undefined {
   const calls = new Set(values.trace === '' ? [] : values.trace.split(',').map(Number))
-  if (calls.size === 0 && !values.seconds && !values.health) return undefined
-  return createTrace({ calls, seconds: values.seconds, health: values.health, print: line => console.error(line) })
+  const [fromMs, toMs] = (values.between ?? '').split(',').map(second => Number(second) * 1000)
+  const between = fromMs === undefined || toMs === undefined ? undefined : { fromMs, toMs }
+  if (calls.size === 0 && between === undefined && !values.seconds && !values.health) return undefined
+  return createTrace({ calls, between, seconds: values.seconds, health: values.health, print: line => console.error(line) })
 }

@@ -21,8 +21,6 @@ export type Measures = {
   readonly returnMs: number
   /** Most requests at P in one second of the minute after the bad time, as a multiple of the base rate. */
   readonly peak: number
-  /** How many seconds of that minute see more than 1.3 times the base rate. */
-  readonly peakSeconds: number
   readonly faults: number
 }
 
@@ -54,7 +52,6 @@ export function measure(ledger: Ledger, scenario: Scenario): Measures {
     recoveryMs: firstGoodSecond(after, 10, share => share >= 0.99, succeeded(ledger)),
     returnMs: firstGoodSecond(after, 5, share => share >= 0.9, servedByPrimary(ledger)),
     peak: Math.max(0, ...peaks) / baseRps,
-    peakSeconds: peaks.filter(requests => requests > 1.3 * baseRps).length,
     faults: faultCount(ledger.faults),
   }
 }

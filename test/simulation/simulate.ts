@@ -105,7 +105,7 @@ function callsOpen(
         settle(number, text)
       },
       (error: unknown) => {
-        trace?.note(number, `failed ${String(error)}`)
+        trace?.note(number, `failed ${String(error).split('\n')[0]}`)
         if (!policy.isFailure(error)) faults.wrongErrors++
         settle(number, undefined)
       },

@@ -23,7 +23,7 @@ const columns: readonly (readonly [title: string, show: (measures: Measures) => 
   ['$/1k', ({ dollarsPer1k }) => dollarsPer1k.toFixed(2)],
   ['recovery s', ({ recoveryMs }) => seconds(recoveryMs)],
   ['return s', ({ returnMs }) => seconds(returnMs)],
-  ['peak', one => `${one.peak.toFixed(2)} (${one.peakSeconds.toFixed(0)} s)`],
+  ['peak', ({ peak }) => peak.toFixed(2)],
   ['faults', ({ faults }) => String(faults)],
 ]
 

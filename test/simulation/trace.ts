@@ -21,6 +21,8 @@ type Watched = {
 export type TraceOptions = {
   /** Tell everything about these calls. */
   readonly calls: ReadonlySet<number>
+  /** Tell everything about every call between these times. */
+  readonly between: { readonly fromMs: number; readonly toMs: number } | undefined
   /** One line for every second: requests, load and settled calls. */
   readonly seconds: boolean
   /** What clients tell of their targets. */
@@ -28,8 +30,13 @@ export type TraceOptions = {
   readonly print: (line: string) => void
 }
 
-export function createTrace({ calls, seconds, health, print }: TraceOptions): Trace {
+export function createTrace({ calls, between, seconds, health, print }: TraceOptions): Trace {
   let world: Watched | undefined
+  const isWatched = (call: number): boolean => calls.has(call) || (between !== undefined && isNow(between))
+  const isNow = ({ fromMs, toMs }: NonNullable<TraceOptions['between']>): boolean => {
+    const now = world?.time.now() ?? 0
+    return now >= fromMs && now <= toMs
+  }
   const stamp = (): string => ((world?.time.now() ?? 0) / 1000).toFixed(3).padStart(9)
 
   const sample = (watched: Watched, before: Counts): void => {
@@ -51,10 +58,10 @@ export function createTrace({ calls, seconds, health, print }: TraceOptions): Tr
       if (seconds) watched.time.at(1000, () => sample(watched, { arrived: 0, answered: 0, failed: 0 }))
     },
     note(call, text) {
-      if (calls.has(call)) print(`${stamp()}  call ${call}: ${text}`)
+      if (isWatched(call)) print(`${stamp()}  call ${call}: ${text}`)
     },
     tell(process, text, call) {
-      if (call === undefined ? health : calls.has(call))
+      if (call === undefined ? health : isWatched(call))
         print(`${stamp()}  ${call === undefined ? `process ${process}` : `call ${call}`}: client: ${text}`)
     },
   }

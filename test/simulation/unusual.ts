@@ -1,5 +1,5 @@
 import { succeeded } from './measures.ts'
-import type { Scenario } from './scenarios.ts'
+import { deadlineMs, type Scenario } from './scenarios.ts'
 import type { Ledger } from './world/ledger.ts'
 
 /** The numbers of calls worth tracing: the first and last that failed, the slowest, the most often asked; and every fault. */
@@ -15,6 +15,7 @@ export function unusual(ledger: Ledger, scenario: Scenario, count: number): stri
     `${call} (at ${(arrivals.at[call]! / 1000).toFixed(1)} s, ${attempts[call]} attempts, first token ${(firstTokenMs(call) / 1000).toFixed(1)} s)`
   const lines = {
     [`${failed.length} failed`]: [...failed.slice(0, count), ...failed.slice(count).slice(-count)],
+    'settled late': counted.filter(call => ledger.settledAt[call]! - arrivals.at[call]! > deadlineMs + 1).slice(0, count),
     slowest: slow.slice(0, count),
     'asked most often': often.slice(0, count),
   }

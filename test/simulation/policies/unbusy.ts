@@ -2,7 +2,11 @@ import { ChainExhaustedError } from '../../../src/errors.ts'
 import { createClient } from '../../../src/index.ts'
 import type { ClientEvent } from '../../../src/contract.ts'
 import { deadlineMs } from '../scenarios.ts'
+import { inputTokens } from '../world/server.ts'
 import type { CallerOptions, Policy } from '../policy.ts'
+
+/** As long as the model's calls are, because what a hedge may waste is estimated from it. */
+const prompt = 'Tell. '.repeat((inputTokens * 4) / 6)
 
 /** The shipped client with its defaults, through the public door. */
 export const unbusy: Policy = {
@@ -18,7 +22,7 @@ export const unbusy: Policy = {
       onEvent: trace === undefined ? undefined : createListener(trace),
     })
     return {
-      generate: async metadata => (await client.generate({ prompt: 'Hi.', metadata })).text,
+      generate: async metadata => (await client.generate({ prompt, metadata })).text,
       inFlight: () => client.health().reduce((total, { inFlight }) => total + inFlight, 0),
       close: () => client.close(),
     }
