@@ -1,0 +1,157 @@
+import { asObject, parseJson } from './parse-json.ts'
+import { textOfHtml } from './safe-text.ts'
+
+/** What an error answer says, whatever its shape. The words are the server's own: not yet safe to be shown. */
+export type ServerError = {
+  readonly message: string
+  readonly type: string
+  /** Numbers as digits. */
+  readonly code: string
+  readonly param: string
+  /** What an aggregator's upstream said, where it is passed on. */
+  readonly upstream: string
+  readonly requestId: string | undefined
+  /** llama-server names both numbers of an overflow in fields. */
+  readonly contextTokens: number | undefined
+  readonly requestedTokens: number | undefined
+  /** The text was an HTML page: a proxy's or a CDN's, not the service's. */
+  readonly html: boolean
+}
+
+/**
+ * Reads an error body by its content; the content type lies (a DeepSeek 400 came as application/octet-stream, see
+ * SaladDay/cc-switch-cli#170). Seen in the wild: an object in `error`, a string in `error` (vLLM's 401), flat (SGLang, SiliconFlow),
+ * a bare JSON string (SiliconFlow's 401 and 404), `detail` of FastAPI, one server-sent event, HTML, plain text, nothing.
+ */
+export function readErrorBody(body: string): ServerError {
+  const text = body.slice(0, 65_536).trim()
+  if (text === '') return noWords
+  if (text.startsWith('<')) return { ...noWords, message: textOfHtml(text), html: true }
+  const json = text.startsWith('data:') || text.startsWith('event:') ? dataOf(text) : text
+  try {
+    return readErrorValue(parseJson(json))
+  } catch {
+    return { ...noWords, message: json.slice(0, longestMessage) }
+  }
+}
+
+/** The same for a value that is parsed already, for example the `error` of an event in a stream. */
+export function readErrorValue(value: unknown): ServerError {
+  return read(value, 0)
+}
+
+/** An object that stands for an error although nothing in it is called `error`: SGLang's and SiliconFlow's flat form. */
+export function isFlatError(value: { readonly [key: string]: unknown }): boolean {
+  if (value['object'] === 'error' || value['type'] === 'error') return true
+  return typeof value['message'] === 'string' && value['message'] !== '' && hasText(value['code'] ?? value['type'])
+}
+
+/** Whether an `error` field says that there is an error: `null`, `""`, `{}` and `false` stand in good answers too. */
+export function isErrorValue(value: unknown): boolean {
+  if (typeof value === 'string') return value !== ''
+  return typeof value === 'object' && value !== null && Object.keys(value).length > 0
+}
+
+const longestMessage = 4_000
+/** Errors inside errors: a gateway's, around its upstream's. */
+const deepest = 3
+
+const noWords: ServerError = {
+  message: '',
+  type: '',
+  code: '',
+  param: '',
+  upstream: '',
+  requestId: undefined,
+  contextTokens: undefined,
+  requestedTokens: undefined,
+  html: false,
+}
+
+function dataOf(events: string): string {
+  const line = /(?:^|\n)data: ?([^\r\n]*)/.exec(events)
+  return line?.[1] ?? events
+}
+
+function read(value: unknown, depth: number): ServerError {
+  if (typeof value === 'string') return { ...noWords, message: value.slice(0, longestMessage) }
+  if (depth > deepest) return noWords
+  if (Array.isArray(value)) return readList(value, depth)
+  const object = asObject(value)
+  return object === undefined ? noWords : readObject(object, depth)
+}
+
+/** What stands inside `error` goes before what stands beside it. */
+function readObject(object: { readonly [key: string]: unknown }, depth: number): ServerError {
+  const inner = isErrorValue(object['error']) ? read(object['error'], depth + 1) : noWords
+  const metadata = asObject(object['metadata']) ?? {}
+  return {
+    message: firstText(inner.message, messageOf(object, depth)),
+    type: firstText(inner.type, object['type'], object['error_type'], object['status']),
+    code: firstText(inner.code, object['code'], object['error_code'], object['status_code']),
+    param: firstText(inner.param, object['param']),
+    upstream: firstText(inner.upstream, upstreamOf(metadata['raw'])),
+    requestId: inner.requestId ?? requestIdIn(object) ?? requestIdIn(metadata),
+    contextTokens: inner.contextTokens ?? count(object['n_ctx']),
+    requestedTokens: inner.requestedTokens ?? count(object['n_prompt_tokens']),
+    html: false,
+  }
+}
+
+/** A list of validation errors (`loc`, `msg`), else the first of several errors. */
+function readList(list: readonly unknown[], depth: number): ServerError {
+  const lines = list.slice(0, 3).flatMap(entry => {
+    const { loc, msg } = asObject(entry) ?? {}
+    if (typeof msg !== 'string') return []
+    return [Array.isArray(loc) ? `${loc.filter(part => typeof part !== 'object').join('.')}: ${msg}` : msg]
+  })
+  return lines.length === 0 ? read(list[0], depth + 1) : { ...noWords, message: lines.join('; ').slice(0, longestMessage) }
+}
+
+function messageOf(object: { readonly [key: string]: unknown }, depth: number): string {
+  for (const name of ['message', 'msg', 'error_message', 'error_msg', 'errorMessage', 'detail', 'errors']) {
+    const value = object[name]
+    const text = typeof value === 'object' && value !== null ? read(value, depth + 1).message : firstText(value)
+    if (text !== '') return name === 'message' ? fromPython(text) : text
+  }
+  return ''
+}
+
+/** vLLM writes a failed validation as a Python list, with the whole input in it: only place and complaint are taken. */
+function fromPython(text: string): string {
+  if (!text.startsWith("[{'")) return text.slice(0, longestMessage)
+  const place = /'loc': \(([^)]{0,200})\)/.exec(text)?.[1]?.replace(/['\s]/g, '').replaceAll(',', '.')
+  const complaint = /'msg': (?:'([^']{0,200})'|"([^"]{0,200})")/.exec(text)
+  return `${place ?? ''}: ${complaint?.[1] ?? complaint?.[2] ?? 'not valid'}`
+}
+
+/** OpenRouter passes its upstream's answer on as text, which is often JSON again. */
+function upstreamOf(raw: unknown): string {
+  if (typeof raw !== 'string') return read(raw, 3).message
+  try {
+    return read(JSON.parse(raw), 2).message
+  } catch {
+    return raw.slice(0, longestMessage)
+  }
+}
+
+function requestIdIn(object: { readonly [key: string]: unknown }): string | undefined {
+  const id = firstText(object['request_id'], object['requestId'], object['trace_id'])
+  return id === '' ? undefined : id
+}
+
+function firstText(...values: readonly unknown[]): string {
+  for (const value of values) {
+    if (typeof value === 'string' && value !== '') return value.slice(0, longestMessage)
+    if (typeof value === 'number') return String(value)
+  }
+  return ''
+}
+
+function hasText(value: unknown): boolean {
+  return firstText(value) !== ''
+}
+
+function count(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
+}

@@ -1,0 +1,123 @@
+import type { FailureReason, ResponseHeaders } from '../../contract.ts'
+import { ProviderError } from '../../errors.ts'
+import { retryAfterMs } from '../../http/retry-after.ts'
+import type { ServerError } from './error-body.ts'
+import { readErrorBody, readErrorValue } from './error-body.ts'
+import { concurrencyLimitIn, contextNumbers, retryHintMs } from './error-hints.ts'
+import { failureMessage } from './failure-message.ts'
+import type { FailureRule } from './failure-rules.ts'
+import { reasonOf } from './failure-rules.ts'
+import { safeText } from './safe-text.ts'
+
+export type { FailureRule } from './failure-rules.ts'
+
+/** Where an error came from, and what must not stand in it. */
+export type AnswerContext = {
+  readonly status: number
+  readonly headers: ResponseHeaders
+  /** The host's own wordings, looked at before the common rules. */
+  readonly rules?: readonly FailureRule[] | undefined
+  /** Texts that must never stand in an error, exactly as they are: the key above all. */
+  readonly secrets?: readonly string[] | undefined
+}
+
+/** The failure that an answer outside 2xx is. Never throws. */
+export function failureOf(answer: AnswerContext & { readonly body: string }): ProviderError {
+  return failureFrom(readErrorBody(answer.body), answer)
+}
+
+/** The failure that an `error` inside a 200 is: the status had been sent before anything went wrong (R1, R21). Never throws. */
+export function inBandFailure(error: unknown, answer: AnswerContext): ProviderError {
+  return failureFrom(readErrorValue(error), answer)
+}
+
+/** A 200 whose body is no answer: a page of a proxy, plain text, JSON of another kind. Never throws. */
+export function strangeAnswer(body: string, answer: AnswerContext): ProviderError {
+  return failureFrom(readErrorBody(body), answer, 'malformed-response')
+}
+
+/** The id under which the operator of the server finds this request in the logs. */
+export function requestIdOf(headers: ResponseHeaders, body?: string): string | undefined {
+  return (
+    idInHeaders(headers, idHeaders) ??
+    (body === undefined ? undefined : idInError(readErrorBody(body))) ??
+    idInHeaders(headers, edgeHeaders)
+  )
+}
+
+const longestMessage = 300
+const longestBody = 500
+
+function failureFrom(error: ServerError, answer: AnswerContext, otherwise?: FailureReason): ProviderError {
+  const { status, headers, rules, secrets } = answer
+  const reason = reasonOf(error, { status: statusOf(error, status), rules, otherwise })
+  const said = safeText(spoken(error), longestMessage, secrets)
+  const numbers = numbersOf(reason, error)
+  return new ProviderError(failureMessage({ reason, status, said, ...numbers }), {
+    reason,
+    status,
+    ...numbers,
+    retryAfterMs: retryAfterMs(headers, Date.now()) ?? hintOf(reason, error),
+    requestId: idInHeaders(headers, idHeaders) ?? idInError(error) ?? idInHeaders(headers, edgeHeaders),
+    body: excerptOf(error, secrets),
+  })
+}
+
+/** Inside a 200 an error may name a status of its own: SGLang's full queue and OpenRouter's dead upstream do, as `code`. */
+function statusOf({ code, type }: ServerError, status: number): number {
+  if (status < 200 || status > 299) return status
+  const named = [code, type].find(text => /^[45]\d\d$/.test(text))
+  return named === undefined ? 200 : Number(named)
+}
+
+function spoken({ message, upstream }: ServerError): string {
+  if (message === '' || upstream === '') return message === '' ? upstream : message
+  return `${message}: ${upstream}`
+}
+
+function numbersOf(reason: FailureReason, error: ServerError) {
+  if (reason === 'rate-limit') return { concurrencyLimit: concurrencyLimitIn(spoken(error)) }
+  if (reason !== 'context-length') return {}
+  const told = contextNumbers(spoken(error))
+  return {
+    contextTokens: error.contextTokens ?? told.contextTokens,
+    requestedTokens: error.requestedTokens ?? told.requestedTokens,
+  }
+}
+
+/** Words are believed about time only where waiting helps. */
+function hintOf(reason: FailureReason, error: ServerError): number | undefined {
+  return reason === 'rate-limit' || reason === 'overloaded' || reason === 'loading' ? retryHintMs(spoken(error)) : undefined
+}
+
+/**
+ * The beginning of the server's answer, rebuilt from the few fields that we know: what else a server echoes (the request, its input,
+ * headers) never gets in. See `safeText` for what is done to the words.
+ */
+function excerptOf(error: ServerError, secrets: readonly string[] | undefined): string | undefined {
+  const message = safeText(spoken(error), 380, secrets)
+  const fields = Object.entries({ type: error.type, code: error.code, param: error.param })
+    .map(([name, value]) => [name, safeText(value, 40, secrets)] as const)
+    .filter(([, value]) => value !== '')
+  if (fields.length === 0) return message === '' ? undefined : message
+  return JSON.stringify({ message, ...Object.fromEntries(fields) }).slice(0, longestBody)
+}
+
+const idHeaders = ['x-ds-trace-id', 'x-request-id', 'x-deepseek-request-id', 'request-id', 'x-generation-id'] as const
+/** Given by what stands in front of the server: better than nothing. */
+const edgeHeaders = ['eo-log-uuid', 'cf-ray', 'x-amz-cf-id'] as const
+
+function idInHeaders(headers: ResponseHeaders, names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const value = headers[name]
+    const id = typeof value === 'string' ? value : value?.[0]
+    if (id !== undefined && id.trim() !== '') return id.trim().slice(0, 200)
+  }
+  return undefined
+}
+
+/** In a field, or in words: "... (request_id: 0f1e...)", "Request id: 0217...", "include the request ID req_1 in your message". */
+function idInError(error: ServerError): string | undefined {
+  if (error.requestId !== undefined) return error.requestId.slice(0, 200)
+  return /\brequest[ _-]?id:? ?([\w-]{6,128})/i.exec(error.message)?.[1]
+}
