@@ -6,7 +6,6 @@ import {
   checkOptions,
   type Checks,
   count,
-  either,
   flag,
   group,
   isRecord,
@@ -45,8 +44,11 @@ const share: Check = (value, name) => {
     throw new TypeError(`${name} must be a number from 0 to 1, not ${kindOf(value)}.`)
 }
 
-const off: Check = (value, name) => {
-  if (value !== false) throw new TypeError(`${name} must be false or an object.`)
+/** An object of these fields, or `false`. */
+function orOff(checks: Checks): Check {
+  return (value, name) => {
+    if (value !== false) group(checks)(value, name)
+  }
 }
 
 const signal: Check = (value, name) => {
@@ -123,15 +125,12 @@ const clientChecks = {
   chain,
   timeout: targetChecks.timeout,
   retry: targetChecks.retry,
-  hedge: either(off, group({ budget: share, spend: share, queuedMs: milliseconds, leastMs: milliseconds, unpriced: flag })),
-  breaker: either(
-    off,
-    group({
-      ...{ failureRatio: share, minimumCalls: count, windowMs: milliseconds, windowCalls: count, maxAgeMs: milliseconds },
-      ...{ consecutiveFailures: count, openMs: milliseconds, maxOpenMs: milliseconds, probeLeaseMs: milliseconds },
-      ...{ probeFirstChunkMs: milliseconds, successesToClose: count },
-    }),
-  ),
+  hedge: orOff({ budget: share, spend: share, queuedMs: milliseconds, leastMs: milliseconds, unpriced: flag }),
+  breaker: orOff({
+    ...{ failureRatio: share, minimumCalls: count, windowMs: milliseconds, windowCalls: count, maxAgeMs: milliseconds },
+    ...{ consecutiveFailures: count, openMs: milliseconds, maxOpenMs: milliseconds, probeLeaseMs: milliseconds },
+    ...{ probeFirstChunkMs: milliseconds, successesToClose: count },
+  }),
   profile: oneOf('loadFirst', 'costFirst'),
   defaultResponse: anything,
   decide: callback,

@@ -27,6 +27,9 @@ export type AttemptOptions<Answer> = {
 /** Why an attempt rejects that lost its race or whose caller left: neither an answer nor a failure. */
 export const abandoned = new UnbusyError('This attempt was abandoned.')
 
+/** Silence shorter than this says nothing about a target that is not known well. */
+const fairMs = 2_000
+
 type Ending = AttemptRecord['outcome'] & ('answered' | 'failed' | 'abandoned')
 type AttemptEvent =
   | { readonly type: 'attempt-start'; readonly kind: AttemptKind }
@@ -195,10 +198,20 @@ function abandon<Answer>(run: Run<Answer>, reason: unknown): void {
 function end<Answer>(run: Run<Answer>, outcome: Ending, error?: ProviderError): void {
   run.over = true
   run.clocks.stop()
-  if (error !== undefined) run.permit.end({ failure: error, charged: chargeOf(error) })
+  if (error !== undefined && hadFairTime(run, error)) run.permit.end({ failure: error, charged: chargeOf(error) })
   else run.permit.end(outcome === 'answered' ? 'answered' : 'abandoned')
   run.record = recordOf(run, outcome, error)
   tell(run, { type: 'attempt-end', record: run.record })
+}
+
+/**
+ * A call that comes with its last second must not have a target counted as silent. Where many wait for one target, each of them would
+ * close it again for all the others.
+ */
+function hadFairTime<Answer>(run: Run<Answer>, { clock }: ProviderError): boolean {
+  if (run.chunks > 0 || (clock !== 'total' && clock !== 'firstChunk' && clock !== 'queued')) return true
+  const usual = run.target.health.firstChunk()?.p98 ?? 0
+  return run.clock.now() - run.startedAt >= Math.min(run.target.timeout.firstChunkMs, Math.max(fairMs, usual * 1.3))
 }
 
 function recordOf<Answer>(run: Run<Answer>, outcome: Ending, error: ProviderError | undefined): AttemptRecord {

@@ -87,8 +87,8 @@ export function openings<Answer>(walk: Walk<Answer>): {
     const standing = target.health.check()
     const openAt = standing.state === 'shut' ? standing.openAt : now
     // a slot that is taken has no time of its own, but may be free at any moment
-    const waitMs = openAt === Infinity ? Math.min(longestTimerMs, walk.deadline - now - 1) : Math.max(0, openAt - now)
-    if (now + waitMs >= walk.deadline || (standing.state === 'shut' && standing.crowded === true)) continue
+    const waitMs = openAt === Infinity ? Math.min(longestTimerMs, walk.deadline - leastLeft(walk) - now - 1) : Math.max(0, openAt - now)
+    if (now + waitMs >= walk.deadline - leastLeft(walk) || (standing.state === 'shut' && standing.crowded === true)) continue
     candidates.push(target)
     const reason = standing.state === 'shut' ? standing.reason : 'overloaded'
     if (soonest === undefined || waitMs < soonest.waitMs) soonest = { target, waitMs, reason }
@@ -124,8 +124,12 @@ function probes(targets: readonly ChainTarget[]): Choice['probes'] {
 }
 
 function isHurried<Answer>(walk: Walk<Answer>): boolean {
-  const least = Math.min(leastMs, (walk.deadline - walk.startedAt) / 20)
-  return walk.deadline - walk.clock.now() < least
+  return walk.deadline - walk.clock.now() < leastLeft(walk)
+}
+
+/** Less time than this is not worth a wait: whoever is woken with it takes the place of somebody who could still be answered. */
+export function leastLeft<Answer>(walk: Walk<Answer>): number {
+  return Math.min(leastMs, (walk.deadline - walk.startedAt) / 20)
 }
 
 /** Its first token usually comes later than the call's end, and somebody else could be quicker. */

@@ -1,7 +1,7 @@
 import type { AttemptRecord, Call } from '../contract.ts'
 import { ChainExhaustedError } from '../errors.ts'
 import { type Bell, createBell } from './bell.ts'
-import { choose, chooseLast, openings, othersLeft, type Choice } from './choose.ts'
+import { choose, chooseLast, leastLeft, openings, othersLeft, type Choice } from './choose.ts'
 import { untilOpening } from './delay.ts'
 import { startLateTimer, stopLateTimer } from './hedge.ts'
 import { abandonLeg, startLeg, tellWait } from './leg.ts'
@@ -102,7 +102,7 @@ async function waitForOpening<Answer>(state: Walk<Answer>, bell: Bell): Promise<
   const waiting = untilOpening(
     state.clock,
     candidates.map(candidate => candidate.health),
-    state.deadline - state.clock.now(),
+    state.deadline - leastLeft(state) - state.clock.now(),
   )
   const unhook = bell.onRing(() => waiting.cancel())
   const opened = await waiting.done

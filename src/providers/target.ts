@@ -1,19 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { Provider, Target } from '../contract.ts'
 import type { Checks } from './check-options.ts'
-import {
-  amount,
-  callback,
-  checkOptions,
-  count,
-  either,
-  flag,
-  group,
-  isRecord,
-  milliseconds,
-  record,
-  text,
-} from './check-options.ts'
+import { amount, callback, checkOptions, count, flag, group, isRecord, milliseconds, record, text } from './check-options.ts'
 
 /** What every step of a chain can be given, whatever the service. */
 export type TargetOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when'>
@@ -34,11 +22,14 @@ export type ServiceOptions = TargetOptions & {
   readonly stream?: boolean | undefined
 }
 
+const retrySettings = group({ maxRetries: count, baseDelayMs: milliseconds, maxDelayMs: milliseconds, waitForMs: milliseconds })
+
 export const targetChecks = {
-  retry: either(
-    count,
-    group({ maxRetries: count, baseDelayMs: milliseconds, maxDelayMs: milliseconds, waitForMs: milliseconds }),
-  ),
+  retry: (value, name) => {
+    if (isRecord(value)) return retrySettings(value, name)
+    if (!Number.isInteger(value) || Number(value) < 0)
+      throw new TypeError(`${name} must be a whole number, 0 or more, or { maxRetries }.`)
+  },
   timeout: group({
     connectMs: milliseconds,
     headersMs: milliseconds,
