@@ -4,8 +4,9 @@ import { defineConfig } from 'vitest/config'
 const slow = ['test/package/**/*.test.ts', 'test/docs/**/*.test.ts', 'test/real/**/*.test.ts']
 
 export default defineConfig({
-  // `unbusy` and `unbusy/testing` are the sources: no build is needed, and none can be stale
-  ssr: { resolve: { conditions: ['source'] } },
+  // `unbusy` and `unbusy/testing` are the sources: no build is needed, and none can be stale. The condition has a name of its own,
+  // because dependencies have one called `source` and would be taken from their sources too
+  ssr: { resolve: { conditions: ['unbusy-source'] } },
   test: {
     maxWorkers: 2,
     coverage: { include: ['src/**/*.ts'], reporter: ['text-summary', 'html'] },

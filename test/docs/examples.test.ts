@@ -12,7 +12,7 @@ import { codeBlocksOf } from './markdown.ts'
  */
 const repository = join(import.meta.dirname, '../..')
 const examples = globSync('examples/*.ts', { cwd: repository }).toSorted()
-const conditions = process.env['UNBUSY_EXAMPLES'] === 'dist' ? [] : ['--conditions=source']
+const conditions = process.env['UNBUSY_EXAMPLES'] === 'dist' ? [] : ['--conditions=unbusy-source']
 
 test('the README shows examples', () => {
   const blocks = codeBlocksOf(readFileSync(join(repository, 'README.md'), 'utf8'))
