@@ -72,17 +72,6 @@ export function oneOf(...allowed: readonly string[]): Check {
   }
 }
 
-/** Passes what one of the two passes; the message is the second's. */
-export function either(first: Check, second: Check): Check {
-  return (value, name) => {
-    try {
-      first(value, name)
-    } catch {
-      second(value, name)
-    }
-  }
-}
-
 /** ` Did you mean 'apiKey'?`, or all names where nothing is near. */
 export function suggestion(name: string, known: readonly string[]): string {
   const [nearest] = known

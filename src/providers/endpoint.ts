@@ -40,14 +40,16 @@ export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaul
     ...(key === undefined ? undefined : { [keyHeader]: keyHeader === 'authorization' ? `Bearer ${key}` : key }),
     ...checkedHeaders(options.headers ?? {}, service),
   }
+  // Azure takes either: a key of its own header, or a token
+  const credential = headers[keyHeader] ?? headers['authorization']
   return {
     service,
     baseURL,
     headers,
-    identity: { origin: new URL(baseURL).origin, credential: digest(key ?? headers['authorization'] ?? '') },
+    identity: { origin: new URL(baseURL).origin, credential: digest(key ?? credential ?? '') },
     connections: createConnections(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
-    secrets: key === undefined ? [] : [key],
-    missingKey: Object.hasOwn(headers, keyHeader) ? undefined : missingKey(defaults),
+    secrets: [key, credential].filter(secret => secret !== undefined),
+    missingKey: credential === undefined ? missingKey(defaults) : undefined,
   }
 }
 

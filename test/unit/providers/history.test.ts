@@ -65,7 +65,7 @@ const tools: Call['tools'] = {
 const call: fc.Arbitrary<Omit<Call, 'model' | 'metadata'>> = fc.record({
   messages: fc.array(message, { maxLength: 6 }).map((turns): Message[] => [...turns, { role: 'user', content: 'Well?' }]),
   tools: fc.constantFrom(undefined, tools, {}),
-  toolChoice: fc.constantFrom(undefined, 'auto', 'required', { toolName: 'weather' }),
+  toolChoice: fc.constantFrom<Call['toolChoice']>(undefined, 'auto', 'required', { toolName: 'weather' }),
   reasoning: fc.constantFrom(undefined, 'off', 'low', 'high', 'max'),
   temperature: fc.constantFrom(undefined, 0, 0.7),
   maxOutputTokens: fc.constantFrom(undefined, 100),

@@ -1,0 +1,156 @@
+import { expect, test } from 'vitest'
+import type { Call } from '../../../src/contract.ts'
+import { deepseek } from '../../../src/providers/deepseek.ts'
+import { openaiCompatible } from '../../../src/providers/openai-compatible.ts'
+import { openai } from '../../../src/providers/openai.ts'
+import { vllm } from '../../../src/providers/vllm.ts'
+import type { Answer } from './recording-server.ts'
+import { answerOf, ask, chatStream, startRecorder } from './recording-server.ts'
+
+const apiKey = 'sk-test'
+const messages: Call['messages'] = [{ role: 'user', content: 'Hello?' }]
+
+function refusal(message: string, fields: Record<string, unknown> = {}): Answer {
+  return { status: 400, body: JSON.stringify({ error: { message, type: 'invalid_request_error', param: null, ...fields } }) }
+}
+
+/** Gives the answers one after the other, the last one for ever. */
+function inTurn(...answers: readonly Answer[]) {
+  return startRecorder((_, index) => answers[index] ?? answers.at(-1) ?? { body: '' })
+}
+
+const contextLength = {
+  deepseek:
+    "This model's maximum context length is 1048576 tokens. However, you requested 1058576 tokens (1000000 in the messages, 58576 in the completion). Please reduce the length of the messages or completion.",
+  vllm: "'max_tokens' or 'max_completion_tokens' is too large: 58576. This model's maximum context length is 1048576 tokens and your request has 1000000 input tokens (58576 > 1048576 - 1000000).",
+}
+
+test.each(Object.entries(contextLength))(
+  '%s: an answer that does not fit is asked for once more, as long as there is room',
+  async (_, message) => {
+    const server = await inTurn(refusal(message), chatStream('Hello'))
+    const events = await ask(vllm('x', { baseURL: server.origin }), { messages, maxOutputTokens: 58_576 })
+    expect(server.requests.map(({ body }) => body['max_tokens'])).toEqual([58_576, 48_576])
+    expect(answerOf(events)).toMatchObject([
+      { type: 'warning', setting: 'maxOutputTokens', message: expect.stringContaining('48576 of the 58576') as string },
+      { type: 'text-delta', text: 'Hello' },
+      { type: 'finish' },
+    ])
+  },
+)
+
+test('a conversation that does not fit itself is not sent again', async () => {
+  const message =
+    "This model's maximum context length is 4096 tokens. However, you requested 5100 tokens (5000 in the messages, 100 in the completion)."
+  const server = await inTurn(refusal(message))
+  const failed = ask(vllm('x', { baseURL: server.origin }), { messages, maxOutputTokens: 100 })
+  await expect(failed).rejects.toMatchObject({ reason: 'context-length', contextTokens: 4096 })
+  expect(server.requests).toHaveLength(1)
+})
+
+test('without maxOutputTokens there is nothing to make smaller', async () => {
+  const server = await inTurn(refusal(contextLength.deepseek))
+  await expect(ask(vllm('x', { baseURL: server.origin }), { messages })).rejects.toMatchObject({ reason: 'context-length' })
+  expect(server.requests).toHaveLength(1)
+})
+
+test('a host that turns out to want the reasoning of every turn gets it (R127, R128)', async () => {
+  const server = await inTurn(
+    refusal('The `reasoning_content` in the thinking mode must be passed back to the API.'),
+    chatStream('Hello'),
+  )
+  const turns: Call['messages'] = [...messages, { role: 'assistant', content: 'Hi.' }, { role: 'user', content: 'Well?' }]
+  await ask(openaiCompatible('x', { baseURL: server.origin }), { messages: turns })
+  const sent = server.requests.map(({ body }) => (body['messages'] as { reasoning_content?: string }[])[1]?.reasoning_content)
+  expect(sent).toEqual([undefined, ''])
+})
+
+test('a server that wants the other name for the token limit gets it', async () => {
+  const message = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+  const server = await inTurn(refusal(message, { param: 'max_tokens', code: 'unsupported_parameter' }), chatStream('Hello'))
+  await ask(openaiCompatible('x', { baseURL: server.origin }), { messages, maxOutputTokens: 9 })
+  expect(server.requests.map(({ body }) => [body['max_tokens'], body['max_completion_tokens']])).toEqual([
+    [9, undefined],
+    [undefined, 9],
+  ])
+})
+
+test('settings that a model does not take are left out, with a warning for each', async () => {
+  const server = await inTurn(
+    refusal("Unsupported parameter: 'temperature' is not supported with this model.", { param: 'temperature' }),
+    refusal("Unsupported value: 'top_p' does not support 0.5 with this model. Only the default (1) value is supported.", {
+      param: 'top_p',
+    }),
+    chatStream('Hello'),
+  )
+  const events = await ask(openai('gpt-5.2', { baseURL: server.origin, apiKey }), { messages, temperature: 0.1, topP: 0.5 })
+  expect(server.requests.map(({ body }) => [body['temperature'], body['top_p']])).toEqual([
+    [0.1, 0.5],
+    [undefined, 0.5],
+    [undefined, undefined],
+  ])
+  expect(answerOf(events).flatMap(event => (event.type === 'warning' ? event.setting : []))).toEqual(['temperature', 'topP'])
+})
+
+test('a model that calls tools only without reasoning is asked so', async () => {
+  const message =
+    "Function tools with reasoning_effort are not supported for gpt-7 in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'."
+  const server = await inTurn(refusal(message, { param: 'reasoning_effort' }), chatStream('Hello'))
+  await ask(openai('gpt-7', { baseURL: server.origin, apiKey }), {
+    messages,
+    tools: { now: { inputSchema: { type: 'object' } } },
+  })
+  expect(server.requests.map(({ body }) => body['reasoning_effort'])).toEqual([undefined, 'none'])
+})
+
+/** It thought, and stopped. */
+const onlyThought: Answer = {
+  body: [{ delta: { reasoning_content: 'Hm.' } }, { delta: { content: '' }, finish_reason: 'stop' }]
+    .map(choice => `data: ${JSON.stringify({ choices: [{ index: 0, ...choice }] })}\n\n`)
+    .join(''),
+}
+
+test('a model that only thought is asked once more without thinking (R39)', async () => {
+  const server = await inTurn(onlyThought, chatStream('Hello'))
+  const events = await ask(deepseek({ baseURL: server.origin, apiKey }), { messages })
+  expect(server.requests.map(({ body }) => body['thinking'])).toEqual([undefined, { type: 'disabled' }])
+  expect(answerOf(events)).toMatchObject([
+    { type: 'reasoning-delta', text: 'Hm.' },
+    { type: 'warning', setting: 'reasoning' },
+    { type: 'text-delta', text: 'Hello' },
+    { type: 'finish' },
+  ])
+})
+
+test('the steps of the transport are told once when the reader already has content: the clocks must not begin again', async () => {
+  const server = await inTurn(onlyThought, chatStream('Hello'))
+  const events = await ask(deepseek({ baseURL: server.origin, apiKey }), { messages })
+  expect(events.map(event => event.type).filter(type => ['connecting', 'sent', 'headers'].includes(type))).toEqual([
+    'connecting',
+    'sent',
+    'headers',
+  ])
+})
+
+test('it is asked once more, not for ever', async () => {
+  const server = await inTurn(onlyThought)
+  await expect(ask(deepseek({ baseURL: server.origin, apiKey }), { messages })).rejects.toMatchObject({ reason: 'empty' })
+  expect(server.requests).toHaveLength(2)
+})
+
+test.each([
+  ['a server whose thinking cannot be switched off', (baseURL: string) => openaiCompatible('x', { baseURL }), {}],
+  ['a call that had it off', (baseURL: string) => deepseek({ baseURL, apiKey }), { reasoning: 'off' as const }],
+])('it is not asked again: %s', async (_, create, call) => {
+  const server = await inTurn(onlyThought)
+  await expect(ask(create(server.origin), { messages, ...call })).rejects.toMatchObject({ reason: 'empty' })
+  expect(server.requests).toHaveLength(1)
+})
+
+test('any other 400 stands', async () => {
+  const server = await inTurn(refusal('Content Exists Risk'))
+  await expect(ask(deepseek({ baseURL: server.origin, apiKey }), { messages })).rejects.toMatchObject({
+    reason: 'content-filter',
+  })
+  expect(server.requests).toHaveLength(1)
+})
