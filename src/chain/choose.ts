@@ -22,6 +22,7 @@ const leastMs = 3_000
  */
 export function choose<Answer>(walk: Walk<Answer>, besides: boolean): Choice | undefined {
   const onProbation: ChainTarget[] = []
+  if (walk.clock.now() >= walk.deadline) return undefined
   for (const target of walk.targets) {
     const standing = look(walk, target)
     if (standing?.state === 'probation') onProbation.push(target)

@@ -38,7 +38,7 @@ export function wait(clock: Clock, delayMs: number): Wait {
 
 /** Waits until one of these targets lets this waiter try: true. False when it was given up or `atMostMs` went by. */
 export function untilOpening(clock: Clock, targets: readonly TargetHealth[], atMostMs: number): Wait {
-  const limit = wait(clock, Math.min(longestTimerMs, atMostMs))
+  const limit = wait(clock, Math.min(longestTimerMs, Math.max(0, atMostMs)))
   const { promise: done, resolve } = Promise.withResolvers<boolean>()
   const cancels: (() => void)[] = []
   const settle = (opened: boolean) => {
