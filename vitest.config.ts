@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-/** These start other programs (a package manager, a compiler, a model server): seconds, not milliseconds. */
-const slow = ['test/package/**/*.test.ts', 'test/docs/**/*.test.ts', 'test/real/**/*.test.ts']
+/** These start other programs (a package manager, a compiler, a model server) or live through days of virtual time. */
+const slow = ['docs', 'package', 'real', 'simulation'].map(folder => `test/${folder}/**/*.test.ts`)
 
 export default defineConfig({
   // `unbusy` and `unbusy/testing` are the sources: no build is needed, and none can be stale. The condition has a name of its own,
@@ -17,7 +17,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        // after the others: a compiler beside them would take the processor from tests over real sockets
+        // after the others: they would take the processor from tests over real sockets
         test: { name: 'slow', include: slow, testTimeout: 180_000, hookTimeout: 180_000, sequence: { groupOrder: 1 } },
       },
       {
