@@ -3,7 +3,7 @@ import { ProviderError } from '../errors.ts'
 import { post } from '../http/post.ts'
 import { failureOf, inBandFailure } from './chat-completions/failure.ts'
 import { finishOf } from './chat-completions/finish-reason.ts'
-import { asObject, parseJson } from './chat-completions/parse-json.ts'
+import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import { usageOf } from './chat-completions/usage.ts'
 import type { Checks } from './check-options.ts'
 import { amount, checkOptions, count, list, text } from './check-options.ts'
@@ -93,7 +93,7 @@ function bodyOf(body: string, status: number): unknown {
     return parseJson(body)
   } catch (cause) {
     throw new ProviderError('The answer is not JSON, or it was cut.', {
-      reason: 'malformed-response',
+      reason: isCutJson(body) ? 'truncated' : 'malformed-response',
       provider: 'deepseek',
       status,
       cause,

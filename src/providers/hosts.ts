@@ -29,7 +29,7 @@ export const hosts = {
     ...deepseekHost,
     baseURL: 'https://api.siliconflow.com/v1',
     keyVariables: ['SILICONFLOW_API_KEY'],
-    reasoningStyle: 'thinkingBudget',
+    reasoningStyle: 'siliconflow',
     failureRules: [
       { code: 50_508, reason: 'overloaded' },
       { code: 20_012, reason: 'not-found' },
@@ -40,7 +40,7 @@ export const hosts = {
     ...deepseekHost,
     baseURL: 'https://api.siliconflow.cn/v1',
     keyVariables: ['SILICONFLOW_CN_API_KEY', 'SILICONFLOW_API_KEY'],
-    reasoningStyle: 'thinkingBudget',
+    reasoningStyle: 'siliconflow',
     failureRules: [
       { code: 50_508, reason: 'overloaded' },
       { code: 20_012, reason: 'not-found' },
@@ -57,14 +57,14 @@ export const hosts = {
     ...deepseekHost,
     baseURL: 'https://dashscope.aliyuncs.com/compatible-mode/v1',
     keyVariables: ['DASHSCOPE_API_KEY'],
-    reasoningStyle: 'thinkingBudget',
+    reasoningStyle: 'dashscope',
   },
   // a key is bound to its region: one of the other region is a 401
   'alibaba-international': {
     ...deepseekHost,
     baseURL: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
     keyVariables: ['DASHSCOPE_API_KEY'],
-    reasoningStyle: 'thinkingBudget',
+    reasoningStyle: 'dashscope',
   },
   tencent: {
     ...deepseekHost,

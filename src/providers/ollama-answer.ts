@@ -4,7 +4,7 @@ import { ProviderError } from '../errors.ts'
 import type { BodyReader } from '../http/post.ts'
 import { createLineReader } from '../http/json-lines.ts'
 import { failureOf, inBandFailure } from './chat-completions/failure.ts'
-import { asObject, parseJson } from './chat-completions/parse-json.ts'
+import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
 
 type Line = { readonly [key: string]: unknown }
 
@@ -35,6 +35,7 @@ function readFailure({ status, headers, secrets }: OllamaReading): BodyReader {
 
 function readLines({ status, headers, secrets, emit }: OllamaReading): BodyReader {
   const toolCalls: ToolCall[] = []
+  let blank = true
   let spoke = false
   let finished = false
   let open = true
@@ -54,6 +55,7 @@ function readLines({ status, headers, secrets, emit }: OllamaReading): BodyReade
   }
   const lines = createLineReader({
     onLine(text) {
+      blank = false
       if (finished) return
       const line = parsedLine(text, status)
       if (line['error'] !== undefined) throw inBandFailure(line['error'], { status, headers, secrets })
@@ -81,7 +83,10 @@ function readLines({ status, headers, secrets, emit }: OllamaReading): BodyReade
     },
     end() {
       lines.end()
-      if (!finished) throw new ProviderError('The answer ended before it was done.', { reason: 'truncated', status })
+      if (finished) return
+      // a 200 without a word is how an overloaded gateway in front of it says busy (R43)
+      if (blank) throw new ProviderError('The server answered 200 with an empty body.', { reason: 'overloaded', status })
+      throw new ProviderError('The answer ended before it was done.', { reason: 'truncated', status })
     },
   }
 }
@@ -90,7 +95,8 @@ function parsedLine(text: string, status: number): Line {
   try {
     return asObject(parseJson(text)) ?? {}
   } catch (cause) {
-    throw new ProviderError('A line of the answer is not JSON, or it was cut.', { reason: 'malformed-response', status, cause })
+    const reason = isCutJson(text) ? 'truncated' : 'malformed-response'
+    throw new ProviderError('A line of the answer is not JSON, or it was cut.', { reason, status, cause })
   }
 }
 

@@ -5,6 +5,7 @@ import { post } from '../http/post.ts'
 import { plainDialect } from './chat-completions/dialect.ts'
 import { failureOf, inBandFailure } from './chat-completions/failure.ts'
 import { withJsonInstruction } from './chat-completions/output-format.ts'
+import { isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import { refusal } from './chat-completions/refusal.ts'
 import { callback, checkOptions, isRecord, oneOf, text } from './check-options.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -180,8 +181,9 @@ function textOf(body: string, responseField: string, status: number): string {
 
 function parsed(body: string, status: number): unknown {
   try {
-    return JSON.parse(body)
+    return parseJson(body)
   } catch (cause) {
-    throw new ProviderError('The answer is not JSON, or it was cut.', { reason: 'malformed-response', status, cause })
+    const reason = isCutJson(body) ? 'truncated' : 'malformed-response'
+    throw new ProviderError('The answer is not JSON, or it was cut.', { reason, status, cause })
   }
 }

@@ -28,6 +28,7 @@ export function afterPrefix(prefix: string, knownEcho: boolean, emit: Emit): Emi
 
   return event => {
     if (decided) return emit(event)
+    if (event.type === 'finish' && pending.length >= sureLength) throw startedAgain()
     if (event.type !== 'text-delta') return event.type === 'finish' ? release(event) : emit(event)
     pending += event.text
     if (pending.length < prefix.length && prefix.startsWith(pending)) return true

@@ -13,9 +13,13 @@ export const reasoningSwitches = {
   effort: level => ({ reasoning_effort: level === 'off' ? 'none' : level }),
   /** Volcengine Ark: the switch only. */
   thinkingType: level => ({ thinking: { type: level === 'off' ? 'disabled' : 'enabled' } }),
-  /** SiliconFlow and DashScope: a switch, and a budget of tokens. */
-  thinkingBudget: level =>
-    level === 'off' ? { enable_thinking: false } : { enable_thinking: true, thinking_budget: budgets[level] },
+  /** SiliconFlow: a switch, and a budget of tokens, without which it is 4096. */
+  siliconflow: level => (level === 'off' ? { enable_thinking: false } : { enable_thinking: true, thinking_budget: budgets[level] }),
+  /** DashScope: the same; without a budget it is the most that the model has, and a number above that is a 400. */
+  dashscope: level => {
+    if (level === 'off' || level === 'max') return { enable_thinking: level === 'max' }
+    return { enable_thinking: true, thinking_budget: budgets[level] }
+  },
   /**
    * Servers that run a model's own chat template: the template's switch has the name that its author chose (`thinking` for
    * DeepSeek, `enable_thinking` for Qwen and most others), so both are set; a template ignores what it does not know.

@@ -6,7 +6,6 @@ import { llama } from '../../../src/providers/llama.ts'
 import { openai } from '../../../src/providers/openai.ts'
 import type { Answer, Recorded, Recorder } from './recording-server.ts'
 import { ask, chatStream, startRecorder } from './recording-server.ts'
-import type { WireRequest } from './strict-servers.ts'
 import { deepseekRefuses, llamaRefuses, openaiRefuses } from './strict-servers.ts'
 
 const services = {
@@ -23,7 +22,7 @@ async function start(
 ): Promise<{ target: Target; server: Recorder }> {
   const { refuses, create } = services[name]
   const server = await startRecorder(request => {
-    const refused = refuses(request as WireRequest)
+    const refused = refuses(request)
     return refused === undefined ? answer(request) : { status: 400, body: JSON.stringify({ error: { message: refused } }) }
   })
   return { target: create(server.origin), server }

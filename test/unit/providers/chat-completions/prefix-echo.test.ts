@@ -59,6 +59,7 @@ test.each(cases)('$name', ({ prefix: text, knownEcho, answer, expected }) => {
 
 test('an answer that began again is no continuation (R32)', () => {
   expect(() => passed(prefix, false, ['Once upon a time, there', ' was a princess.'])).toThrow(/began the answer again/)
+  expect(() => passed(prefix, false, ['Once upon a time, there was'])).toThrow(/began the answer again/)
 })
 
 test('reasoning is passed on while the seam is looked at', () => {

@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+import { llama } from '../../../src/providers/llama.ts'
+import { sumOfMetric } from '../../../src/providers/server-load.ts'
+import { sglang } from '../../../src/providers/sglang.ts'
+import { vllm } from '../../../src/providers/vllm.ts'
+import type { Answer } from './recording-server.ts'
+import { startRecorder } from './recording-server.ts'
+
+const { signal } = new AbortController()
+
+async function serve(pages: Readonly<Record<string, Answer>>) {
+  const server = await startRecorder(({ url }) => pages[url] ?? { status: 404, body: '{}' })
+  return `${server.origin}/v1`
+}
+
+test('vLLM: the engines of one server are added up', async () => {
+  const body = [
+    '# HELP vllm:num_requests_running Number of requests in model execution batches.',
+    '# TYPE vllm:num_requests_running gauge',
+    'vllm:num_requests_running{engine="0",model_name="r1 } x"} 3.0',
+    'vllm:num_requests_running{engine="1",model_name="r1"} 1.0',
+    'vllm:num_requests_waiting{engine="0",model_name="r1"} 2.0',
+    'vllm:num_requests_waiting_by_reason{engine="0"} 9.0',
+  ].join('\n')
+  expect(await vllm('r1', { baseURL: await serve({ '/metrics': { body } }) }).provider.load?.(signal)).toEqual({
+    running: 4,
+    waiting: 2,
+  })
+})
+
+test('SGLang', async () => {
+  const body = 'sglang:num_running_reqs{tp_rank="0"} 5\nsglang:num_queue_reqs{tp_rank="0"} 7\n'
+  expect(await sglang({ baseURL: await serve({ '/metrics': { body } }) }).provider.load?.(signal)).toEqual({
+    running: 5,
+    waiting: 7,
+  })
+})
+
+test('llama-server: from /metrics where that is on, else from the slots', async () => {
+  const metrics = { body: 'llamacpp:requests_processing 1\nllamacpp:requests_deferred 4\n' }
+  expect(await llama({ baseURL: await serve({ '/metrics': metrics }) }).provider.load?.(signal)).toEqual({
+    running: 1,
+    waiting: 4,
+  })
+  const off = { status: 501, body: '{"error":{"code":501,"message":"This server does not support metrics endpoint."}}' }
+  const slots = { body: '[{"id":0,"is_processing":true},{"id":1,"is_processing":false}]' }
+  expect(await llama({ baseURL: await serve({ '/metrics': off, '/slots': slots }) }).provider.load?.(signal)).toEqual({
+    running: 1,
+    waiting: 0,
+  })
+})
+
+test('a server that does not tell its load says so', async () => {
+  const failed = vllm('r1', { baseURL: await serve({ '/metrics': { body: 'other 1\n' } }) }).provider.load?.(signal)
+  await expect(failed).rejects.toMatchObject({ name: 'ProviderError', provider: 'vllm' })
+  await expect(llama({ baseURL: await serve({}) }).provider.load?.(signal)).rejects.toThrow(/does not tell its load/)
+})
+
+test.each([
+  ['x 1', 1],
+  ['x{} 2.5e1 1700000000', 25],
+  ['x{a="b"} 1\nx{a="c"} 2', 3],
+  ['xy 1', undefined],
+  ['x NaN', undefined],
+  ['', undefined],
+])('%j', (page, sum) => {
+  expect(sumOfMetric(page, 'x')).toBe(sum)
+})
