@@ -4,6 +4,7 @@ import { charge } from './charge.ts'
 import type { Trial } from './guard.ts'
 import type { Herald } from './herald.ts'
 import type { KeyMember } from './key-memory.ts'
+import type { Pace } from './pace.ts'
 import { createPermit } from './permit.ts'
 import type { Charged, Permit } from './permit.ts'
 import type { Rooms } from './rooms.ts'
@@ -13,6 +14,7 @@ export type AttemptOptions = {
   readonly rooms: Rooms
   readonly herald: Herald
   readonly member: KeyMember
+  readonly pace: Pace
   readonly pass: BreakerPermit
   /** What it tries out for all, on top of the breaker's probe. */
   readonly trials: readonly Trial[]
@@ -24,26 +26,28 @@ export type AttemptOptions = {
 }
 
 type Attempt = AttemptOptions & {
+  hasBegun: boolean
   /** Its failure was counted when it was late. */
   isCounted: boolean
 }
 
 /** Turns what happens to one attempt into what is remembered of its target. */
 export function createAttempt(options: AttemptOptions): Permit {
-  const attempt: Attempt = { ...options, isCounted: false }
+  const attempt: Attempt = { ...options, hasBegun: false, isCounted: false }
   const { rooms, clock, pass, startedAt } = options
   return createPermit({
     onFirstChunk(afterMs) {
+      attempt.hasBegun = true
       rooms.latency.add(afterMs)
       rooms.budget.deposit()
-      rooms.limiter.succeed()
+      rooms.limiter.succeed(attempt.pace)
       succeed(attempt, clock.now())
       attempt.onChange()
     },
     onLate: () => beLate(attempt, clock.now()),
-    onAnswered(hasBegun) {
+    onAnswered() {
       const now = clock.now()
-      if (!hasBegun) succeed(attempt, now)
+      if (!attempt.hasBegun) succeed(attempt, now)
       leave(attempt, now, now - startedAt)
     },
     onAbandoned() {
@@ -77,8 +81,9 @@ function beLate(attempt: Attempt, now: number): void {
 }
 
 function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; charged: Charged; now: number }): void {
-  const { rooms, herald, member, pass: permit, isCounted } = attempt
-  const shut = charge(rooms, { failure, charged, permit, isCounted, member, now })
+  const { rooms, herald, member, pass: permit, hasBegun, isCounted } = attempt
+  const heldMs = now - attempt.startedAt
+  const shut = charge(rooms, { failure, charged, permit, hasBegun, isCounted, heldMs, member, now })
   const { reason, concurrencyLimit } = failure
   if (concurrencyLimit !== undefined) herald.publish({ kind: 'limit', reason, forMs: 0, limit: concurrencyLimit })
   if (shut === undefined) return

@@ -12,9 +12,17 @@ export type ChargeOptions = {
   readonly permit: BreakerPermit
   /** It was counted as a failure already, when it was late. */
   readonly isCounted: boolean
+  /** Its first content came before. */
+  readonly hasBegun: boolean
+  readonly heldMs: number
   readonly member: KeyMember
   readonly now: number
 }
+
+/** From so many samples on the time to the first content is known; before, and at least, these milliseconds count as usual. */
+const knownFrom = 20
+const unknownMs = 4_000
+const leastMs = 2_000
 
 /** What a failure shut, for those who are told of it. */
 export type Shut = { readonly what: 'gate' | 'model' | 'key'; readonly refusal: Refusal; readonly until: number }
@@ -32,12 +40,22 @@ export function charge(rooms: Rooms, options: ChargeOptions): Shut | undefined {
   return { what: 'gate', refusal: failure, until: rooms.gate.shut(failure, now) }
 }
 
-function countForBreaker({ breaker, watch }: Rooms, { failure, charged, permit, isCounted, now }: ChargeOptions): void {
+function countForBreaker(rooms: Rooms, options: ChargeOptions): void {
+  const { breaker, watch } = rooms
+  const { failure, charged, permit, isCounted, now } = options
   if (isCounted) return
   const isOurFault = failure.reason === 'network' && charged === 'target' && watch.fail(now)
-  if (isOurFault) breaker.abandon(permit)
+  if (isOurFault || isOurHaste(rooms, options)) breaker.abandon(permit)
   else if (charged === 'target') breaker.fail(permit, { reason: failure.reason, message: failure.message }, now)
   else breaker.pass(permit, now)
+}
+
+/** The call had no time left. That says nothing of a target that had begun to answer, or was given less time than it usually takes. */
+function isOurHaste({ latency }: Rooms, { failure, hasBegun, heldMs }: ChargeOptions): boolean {
+  if (failure.clock !== 'total') return false
+  const known = latency.quantiles()
+  const usualMs = known === undefined || known.samples < knownFrom ? unknownMs : Math.max(leastMs, known.p98)
+  return hasBegun || heldMs < usualMs
 }
 
 function countForLimiter({ limiter }: Rooms, { failure, charged, isCounted, now }: ChargeOptions): void {

@@ -5,6 +5,7 @@ import { createKeyMemory } from './key-memory.ts'
 import type { KeyMemory } from './key-memory.ts'
 import { createLocalFault } from './local-fault.ts'
 import type { HealthSettings } from './settings.ts'
+import { createPace } from './pace.ts'
 import { snapshotOf } from './snapshot.ts'
 import type { TargetSnapshot } from './snapshot.ts'
 import type { HealthStore } from './store.ts'
@@ -56,6 +57,7 @@ export function createHealth({ clock, random, settings, emit, store }: HealthOpt
   /** Asked before every attempt: no string is built for a target that was the last one at its index. */
   const latest: (Known | undefined)[] = []
 
+  const pace = createPace()
   const localFault = createLocalFault({
     settings: settings.localFault,
     onSuspect({ origins, providers, since, now }) {
@@ -92,7 +94,7 @@ export function createHealth({ clock, random, settings, emit, store }: HealthOpt
     hearing.attach(names.credential, fact => key.learn(fact, clock.now()))
     const fleet: FleetNames | undefined = store === undefined || provider.identity === undefined ? undefined : { store, ...names }
     const watch = localFault.of(names.origin, provider.name)
-    const memory = createTargetMemory({ clock, random, settings, provider: provider.name, model, key, watch, fleet, emit })
+    const memory = createTargetMemory({ clock, random, settings, provider: provider.name, model, key, watch, pace, fleet, emit })
     hearing.attach(names.target, memory.learn)
     return memory
   }

@@ -1,5 +1,6 @@
 import { createNamedLimit } from './named-limit.ts'
 import type { NamedLimit } from './named-limit.ts'
+import type { Pace } from './pace.ts'
 import type { LimiterSettings } from './settings.ts'
 
 /**
@@ -13,7 +14,7 @@ export type Limiter = {
   /** Gives one place back. `answeredMs`: how long it was held, when it ended with an answer. */
   leave(answeredMs?: number): void
   /** A first content came. */
-  succeed(): void
+  succeed(pace: Pace): void
   /** The target said that it is too busy. */
   refuse(now: number): void
   /** The target said how many it takes. */
@@ -25,6 +26,8 @@ export type Limiter = {
   /** The target is back: begins small and doubles with every round. */
   startSlowly(): void
   inFlight(): number
+  /** How long an answer usually takes, in milliseconds; 0 until there was one. */
+  answerMs(): number
   /** Infinity: not limited. */
   limit(now: number): number
 }
@@ -42,7 +45,7 @@ type Memory = {
   lastPeak: number
   decreasedAt: number
   /** How long an answer holds its place, as a moving average: the round trip. Fast refusals would make it short. */
-  roundMs: number
+  answerMs: number
 }
 
 /** Answers of no length at all must not make a round of no length. */
@@ -62,19 +65,20 @@ export function createLimiter(settings: LimiterSettings): Limiter {
     peak: 0,
     lastPeak: 0,
     decreasedAt: Number.NEGATIVE_INFINITY,
-    roundMs: shortestRoundMs,
+    answerMs: 0,
   }
   return {
     hasRoom: now => memory.inFlight < limitAt(memory, now),
     enter: () => void (memory.inFlight += 1),
     leave: answeredMs => leave(memory, answeredMs),
-    succeed: () => succeed(memory),
+    succeed: pace => succeed(memory, pace),
     refuse: now => refuse(memory, now),
     obey: (limit, now) => obey(memory, limit, now),
     share: (limit, now) => memory.named.set(limit, now),
     stop: () => stop(memory),
     startSlowly: () => startSlowly(memory),
     inFlight: () => memory.inFlight,
+    answerMs: () => memory.answerMs,
     limit: now => limitAt(memory, now),
   }
 }
@@ -85,14 +89,18 @@ function limitAt({ learned, named }: Memory, now: number): number {
 
 function leave(memory: Memory, answeredMs: number | undefined): void {
   memory.inFlight -= 1
-  if (answeredMs !== undefined) memory.roundMs += (answeredMs - memory.roundMs) * roundWeight
+  if (answeredMs === undefined) return
+  memory.answerMs += (answeredMs - memory.answerMs) * (memory.answerMs === 0 ? 1 : roundWeight)
 }
 
-function succeed(memory: Memory): void {
+function succeed(memory: Memory, pace: Pace): void {
+  const hasBacklog = pace.waiting > 0
   if (memory.inFlight > memory.peak) memory.peak = memory.inFlight
+  if (memory.peak > pace.peak && !hasBacklog) pace.peak = memory.peak
   if (memory.learned === Infinity || !(memory.isSlowStart || memory.inFlight >= memory.learned)) return
-  memory.learned += 1
-  if (memory.learned > memory.liftAbove) lift(memory)
+  if (memory.learned < memory.liftAbove || (hasBacklog && memory.learned < liftFactor * pace.peak)) memory.learned += 1
+  // More than it ever had in flight may be more than it can: the backlog of an outage is not the time to find out.
+  else if (!hasBacklog) lift(memory)
 }
 
 function lift(memory: Memory): void {
@@ -102,7 +110,7 @@ function lift(memory: Memory): void {
 
 function refuse(memory: Memory, now: number): void {
   // What was in flight together is refused together: one decrease a round, or a single hiccup would end at 1.
-  if (now - memory.decreasedAt < Math.max(shortestRoundMs, memory.roundMs)) return
+  if (now - memory.decreasedAt < Math.max(shortestRoundMs, memory.answerMs)) return
   memory.decreasedAt = now
   memory.isSlowStart = false
   memory.liftAbove = Infinity

@@ -20,10 +20,10 @@ const pardonedShare = 0.6
 /** Below this share of the ratio nothing is usual: the thresholds hold as they are. */
 const healthyShare = 0.1
 /**
- * How improbable failures must be, as a power of e, to be called unusual. Chosen by simulation: with the bare thresholds, a target
- * that fails 30 % of its calls is opened about 70 times an hour at one call a second, with this less than once.
+ * How improbable failures must be, as a power of e, to be called unusual. Chosen by simulation: by the bare thresholds a target that
+ * fails 30 % of its calls opens up to 66 times an hour (at 2 calls a second), with this less than once at any rate.
  */
-const unusualFrom = 10
+const unusualFrom = 12
 
 export function createOutcomes(settings: BreakerSettings): Outcomes {
   const recent = createRecentCalls(settings.windowMs)

@@ -23,8 +23,7 @@ export type Permit = {
 export type PermitListener = {
   onFirstChunk(afterMs: number): void
   onLate(): void
-  /** `hasBegun`: its first content came before. */
-  onAnswered(hasBegun: boolean): void
+  onAnswered(): void
   onAbandoned(): void
   onFailure(failure: Failure, charged: Charged): void
 }
@@ -47,7 +46,7 @@ export function createPermit(listener: PermitListener): Permit {
     end(outcome) {
       if (hasEnded) return
       hasEnded = true
-      if (outcome === 'answered') listener.onAnswered(hasBegun)
+      if (outcome === 'answered') listener.onAnswered()
       else if (outcome === 'abandoned') listener.onAbandoned()
       else listener.onFailure(outcome.failure, outcome.charged)
     },

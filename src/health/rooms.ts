@@ -10,8 +10,6 @@ import type { Latency } from './latency.ts'
 import { createLimiter } from './limiter.ts'
 import type { Limiter } from './limiter.ts'
 import type { OriginWatch } from './local-fault.ts'
-import { createRate } from './rate.ts'
-import type { Rate } from './rate.ts'
 import type { HealthSettings } from './settings.ts'
 import { createSuspension } from './suspension.ts'
 import type { Suspension } from './suspension.ts'
@@ -30,7 +28,6 @@ export type Rooms = {
   readonly limiter: Limiter
   readonly budget: Budget
   readonly latency: Latency
-  readonly rate: Rate
 }
 
 export type RoomsOptions = {
@@ -65,6 +62,5 @@ export function createRooms({ settings, random, key, watch, onBreakerChange }: R
     limiter,
     budget: createBudget(settings.budget),
     latency: createLatency(),
-    rate: createRate(),
   }
 }

@@ -10,6 +10,7 @@ import type { Quantiles } from './latency.ts'
 import { createLease } from './lease.ts'
 import type { Lease } from './lease.ts'
 import type { OriginWatch } from './local-fault.ts'
+import type { Pace } from './pace.ts'
 import type { Permit } from './permit.ts'
 import { createRooms } from './rooms.ts'
 import type { Rooms } from './rooms.ts'
@@ -31,8 +32,13 @@ export type TargetHealth = {
    * our own guess (an open breaker, a refused key, an unknown model). Never a time that the server named, and never a full target.
    */
   enterLast(): Permit | undefined
-  /** A waiter: calls back once, when this waiter may try. Answers how to leave. */
-  onOpening(listener: () => void): () => void
+  /**
+   * A waiter: calls back once, when this waiter may try. Answers how to leave.
+   *
+   * @param until when it gives up, on the clock: one that has less time left than an answer usually takes is not woken, because
+   * a place given to it is lost for those who come after it
+   */
+  onOpening(listener: () => void, until?: number): () => void
   /** Takes one token of the retry budget. */
   takeRetry(): boolean
   /** How long the first content takes, in milliseconds; undefined until there is a sample. */
@@ -59,6 +65,7 @@ export type TargetMemoryOptions = {
   readonly model: string
   readonly key: KeyMemory
   readonly watch: OriginWatch
+  readonly pace: Pace
   readonly fleet: FleetNames | undefined
   readonly emit: (event: HealthEvent) => void
 }
@@ -69,6 +76,7 @@ type Memory = {
   readonly guards: readonly Guard[]
   readonly herald: Herald
   readonly waiters: Waiters
+  readonly pace: Pace
   readonly lastResort: Lease
   readonly member: KeyMember
   readonly onSuccess: (now: number) => void
@@ -102,7 +110,7 @@ export function createTargetMemory(options: TargetMemoryOptions): TargetMemory {
 }
 
 function furnish(options: TargetMemoryOptions): Memory {
-  const { clock, random, settings, key, watch } = options
+  const { clock, random, settings, key, watch, pace } = options
   const herald = createHerald(options)
   const rooms = createRooms({ settings, random, key, watch, onBreakerChange: herald.breakerChanged })
   const onChange = () => {
@@ -114,7 +122,8 @@ function furnish(options: TargetMemoryOptions): Memory {
     random,
     settings: settings.waiting,
     outlook: now => outlookOf(standingOf(guards, rooms.limiter, now), rooms, now),
-    perSecond: rooms.rate.perSecond,
+    pace,
+    answerMs: rooms.limiter.answerMs,
   })
   let answeredAt = Number.NEGATIVE_INFINITY
   const member: KeyMember = {
@@ -124,7 +133,7 @@ function furnish(options: TargetMemoryOptions): Memory {
   }
   key.join(member)
   const onSuccess = (now: number) => void (answeredAt = now)
-  return { clock, rooms, guards, herald, waiters, lastResort: createLease(lastResortLeaseMs), member, onSuccess, onChange }
+  return { clock, rooms, guards, herald, waiters, pace, lastResort: createLease(lastResortLeaseMs), member, onSuccess, onChange }
 }
 
 /** In the order in which a call is asked: what the server said, the key, the model, our own network, then the breaker. */
@@ -182,11 +191,12 @@ function trialsOf({ key, model, watch }: Rooms, now: number): readonly Trial[] {
 
 type Admission = { readonly pass: BreakerPermit; readonly trials: readonly Trial[]; readonly startedAt: number }
 
-function admit({ clock, rooms, herald, member, waiters, onSuccess, onChange }: Memory, admission: Admission): Permit {
+function admit({ clock, rooms, herald, member, waiters, pace, onSuccess, onChange }: Memory, admission: Admission): Permit {
   rooms.limiter.enter()
-  rooms.rate.mark(admission.startedAt)
+  // Probes come rarely, however often it is called.
+  if (admission.pass.probe === 0) pace.mark(admission.startedAt)
   waiters.entered()
-  return createAttempt({ clock, rooms, herald, member, onSuccess, onChange, ...admission })
+  return createAttempt({ clock, rooms, herald, member, pace, onSuccess, onChange, ...admission })
 }
 
 function learn({ clock, rooms, herald, onChange }: Memory, fact: HealthFact): void {

@@ -1,12 +1,15 @@
 import type { Clock } from '../contract.ts'
 import { createAlarm } from './alarm.ts'
 import type { Alarm } from './alarm.ts'
+import { createLine } from './line.ts'
+import type { Line } from './line.ts'
+import type { Pace } from './pace.ts'
 import type { WaitingSettings } from './settings.ts'
 
-/** The calls that wait for one target, first come, first woken; spread out, so that they never stampede. */
+/** The calls that wait for one target: first come, first woken, and spread out, so that they never stampede. */
 export type Waiters = {
   /** Answers how to leave. When the room is full the listener is never called. */
-  add(listener: () => void): () => void
+  add(listener: () => void, until?: number): () => void
   hasRoom(): boolean
   size(): number
   /** Wakes whom it may now, and sets the alarm for the next. To be called when the target may have opened or shut. */
@@ -22,8 +25,10 @@ export type WaitersOptions = {
   readonly random: () => number
   readonly settings: WaitingSettings
   readonly outlook: (now: number) => Outlook
-  /** How many calls a second this target is usually asked. */
-  readonly perSecond: () => number
+  /** Shared by all targets of a client. */
+  readonly pace: Pace
+  /** How long an answer of this target usually takes, in milliseconds. */
+  readonly answerMs: () => number
 }
 
 /** How many may enter now, and if none, from when on. */
@@ -35,14 +40,21 @@ export type Outlook = {
   readonly isTrial: boolean
 }
 
+/** `until`: when it gives up. */
+type Waiter = { readonly listener: () => void; readonly until: number }
+
 type Memory = WaitersOptions & {
-  /** A set keeps the order, and anybody may leave from the middle at no cost. */
-  readonly queue: Set<{ readonly listener: () => void }>
+  readonly line: Line<Waiter>
   readonly alarm: Alarm
+  /** When the line formed; undefined while it is empty. */
+  since: number | undefined
   shutSince: number | undefined
-  /** Between two waiters, in milliseconds; 0 when nothing has to be spread. */
+  /** Between two waiters of this line, and of all lines, in milliseconds; 0 when nothing has to be spread. */
   intervalMs: number
+  spacingMs: number
   nextAt: number
+  /** How many of this line the pace knows. */
+  counted: number
   /** Woken, but not here yet. Their places are kept, or they would have to queue again. */
   expected: number
   wokenAt: number
@@ -61,55 +73,58 @@ const leastSpreadPerWaiterMs = 50
 export function createWaiters(options: WaitersOptions): Waiters {
   const memory: Memory = {
     ...options,
-    queue: new Set(),
+    line: createLine(),
     alarm: createAlarm(options.clock, () => pump(memory)),
-    shutSince: undefined,
-    intervalMs: 0,
-    nextAt: Number.NEGATIVE_INFINITY,
-    expected: 0,
-    wokenAt: Number.NEGATIVE_INFINITY,
+    ...{ since: undefined, shutSince: undefined, intervalMs: 0, spacingMs: 0, nextAt: Number.NEGATIVE_INFINITY, counted: 0 },
+    ...{ expected: 0, wokenAt: Number.NEGATIVE_INFINITY },
   }
-  const { queue, settings } = memory
+  const { line, settings } = memory
   return {
-    add: listener => add(memory, listener),
-    hasRoom: () => queue.size < settings.maxWaiting,
-    size: () => queue.size,
+    add: (listener, until = Infinity) => add(memory, { listener, until }),
+    hasRoom: () => line.size() < settings.maxWaiting,
+    size: line.size,
     pump: () => pump(memory),
     entered: () => void (memory.expected = Math.max(0, memory.expected - 1)),
     clear() {
-      queue.clear()
-      rest(memory)
+      line.clear()
+      settle(memory)
     },
   }
 }
 
-function add(memory: Memory, listener: () => void): () => void {
-  const { queue, settings, alarm, clock } = memory
-  if (queue.size >= settings.maxWaiting) return () => {}
-  const waiter = { listener }
-  queue.add(waiter)
+function add(memory: Memory, waiter: Waiter): () => void {
+  const { line, settings, alarm, clock } = memory
+  if (line.size() >= settings.maxWaiting) return () => {}
+  const leave = line.join(waiter)
   const now = clock.now()
+  memory.since ??= now
+  settle(memory)
   const { room, openAt } = memory.outlook(now)
   if (room <= 0) awaitOpening(memory, openAt, now)
   // Not within this very call: its listener would run before it knows how to leave.
   else if (!alarm.isSet()) alarm.set(now)
   return () => {
-    if (queue.delete(waiter) && queue.size === 0) rest(memory)
+    leave()
+    settle(memory)
   }
 }
 
-function rest(memory: Memory): void {
+/** After the line has changed. */
+function settle(memory: Memory): void {
+  const { line, pace } = memory
+  pace.waiting += line.size() - memory.counted
+  memory.counted = line.size()
+  if (line.size() > 0) return
   memory.alarm.clear()
+  memory.since = undefined
   memory.shutSince = undefined
   memory.intervalMs = 0
+  memory.spacingMs = 0
 }
 
 function pump(memory: Memory): void {
-  const { queue, clock, alarm } = memory
-  if (queue.size === 0) {
-    rest(memory)
-    return
-  }
+  const { line, clock, alarm } = memory
+  if (line.size() === 0) return
   const now = clock.now()
   if (now - memory.wokenAt >= patienceMs) memory.expected = 0
   const { room, openAt, isTrial } = memory.outlook(now)
@@ -132,36 +147,56 @@ function awaitOpening(memory: Memory, openAt: number, now: number): void {
 function wakeForTrial(memory: Memory, now: number): void {
   memory.shutSince ??= now
   memory.alarm.set(now + patienceMs)
-  wakeFirst(memory, now)
+  // The one that came last has the most time left: a trial that its own deadline cuts short tells nothing.
+  wake(memory, memory.line.takeLast(), now)
 }
 
 function drain(memory: Memory, room: number, now: number): void {
-  const { queue, alarm, random } = memory
-  if (memory.shutSince !== undefined) {
-    memory.intervalMs = spreadMs(memory, now - memory.shutSince) / queue.size
-    memory.nextAt = now + memory.intervalMs * random()
-    memory.shutSince = undefined
-  }
+  const { line, alarm, random, pace } = memory
+  if (memory.shutSince !== undefined) spread(memory, now)
   memory.nextAt = Math.max(memory.nextAt, now - catchUpMs)
-  for (let left = Math.min(room, queue.size); left > 0 && memory.nextAt <= now; left -= 1) {
+  for (let left = Math.min(room, line.size()); left > 0 && turnAt(memory) <= now; left -= 1) {
     memory.nextAt += memory.intervalMs * (0.5 + random())
-    wakeFirst(memory, now)
+    pace.nextAt = Math.max(pace.nextAt, now - catchUpMs) + memory.spacingMs
+    wake(memory, takeHopeful(memory, now), now)
   }
-  if (queue.size === 0) rest(memory)
-  else alarm.set(memory.nextAt > now ? memory.nextAt : now + patienceMs)
+  settle(memory)
+  if (line.size() > 0) alarm.set(turnAt(memory) > now ? turnAt(memory) : now + patienceMs)
 }
 
-function spreadMs({ queue, settings, perSecond }: Memory, waitedMs: number): number {
-  const byRateMs = (1_000 * queue.size) / (settings.rateFactor * Math.max(perSecond(), leastPerSecond))
-  const leastMs = Math.min(leastSpreadMs, leastSpreadPerWaiterMs * queue.size)
-  return Math.max(leastMs, settings.spreadShare * waitedMs + settings.spreadMs + byRateMs)
+/** When the next of this line may be woken. */
+function turnAt({ nextAt, spacingMs, pace }: Memory): number {
+  return spacingMs === 0 ? nextAt : Math.max(nextAt, pace.nextAt)
 }
 
-function wakeFirst(memory: Memory, now: number): void {
-  const [first] = memory.queue
-  if (first === undefined) return
-  memory.queue.delete(first)
+/** Lays out the line over time: some for every wait, some for a long wait, and no faster than calls usually come. */
+function spread(memory: Memory, now: number): void {
+  const { line, settings, pace, random } = memory
+  const { since = now, shutSince = now } = memory
+  const waiting = line.size()
+  const joinedPerSecond = (1_000 * waiting) / Math.max(1, now - since)
+  memory.spacingMs = 1_000 / (settings.rateFactor * Math.max(leastPerSecond, pace.perSecond(), joinedPerSecond))
+  const spreadMs = settings.spreadShare * (now - shutSince) + settings.spreadMs + waiting * memory.spacingMs
+  memory.intervalMs = Math.max(Math.min(leastSpreadMs, leastSpreadPerWaiterMs * waiting), spreadMs) / waiting
+  memory.nextAt = now + memory.intervalMs * random()
+  memory.shutSince = undefined
+}
+
+function wake(memory: Memory, waiter: Waiter | undefined, now: number): void {
+  if (waiter === undefined) return
   memory.expected += 1
   memory.wokenAt = now
-  first.listener()
+  settle(memory)
+  waiter.listener()
+}
+
+/**
+ * The first one whose time may still be enough. Where more wait than are served, the first in line always has nearly no time left:
+ * everybody would be woken in vain.
+ */
+function takeHopeful({ line, answerMs }: Memory, now: number): Waiter | undefined {
+  for (;;) {
+    const first = line.takeFirst()
+    if (first === undefined || now + answerMs() <= first.until) return first
+  }
 }
