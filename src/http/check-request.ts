@@ -34,7 +34,7 @@ export function wireHeaders(headers: Readonly<Record<string, string>>): string[]
 }
 
 /** Throws a `TypeError` for a header that HTTP cannot carry. */
-export function checkHeader(name: string, value: unknown): asserts value is string {
+function checkHeader(name: string, value: unknown): asserts value is string {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
     throw new TypeError(
       'The name of a header is empty or holds a character that names cannot have. Write letters, digits and hyphens.',

@@ -65,9 +65,8 @@ function createAgent({ keepAlive }: { readonly keepAlive: boolean }): Dispatcher
     keepAliveTimeout: keepAliveTimeoutMs,
     connectTimeout: connectTimeoutMs,
   }
-  const { httpProxy, httpsProxy } = proxies()
-  if (httpProxy === undefined && httpsProxy === undefined) return new Agent(options)
-  // only through a proxy that is set: undici would send https through HTTP_PROXY too, which is what it says it wants
+  if (!isProxySet('http_proxy') && !isProxySet('https_proxy')) return new Agent(options)
+  // reads the environment too; without HTTPS_PROXY it sends https through HTTP_PROXY
   return new EnvHttpProxyAgent({ ...options, clientFactory: createPool, noProxy: directHosts() })
 }
 
@@ -87,16 +86,12 @@ function hasConnector(options: object): options is SingleConnectionOptions {
   return 'connect' in options && typeof options.connect === 'function'
 }
 
-function proxies(): { httpProxy: string | undefined; httpsProxy: string | undefined } {
-  return { httpProxy: proxyOf('http_proxy'), httpsProxy: proxyOf('https_proxy') }
-}
-
-function proxyOf(name: 'http_proxy' | 'https_proxy'): string | undefined {
-  const value = process.env[name] ?? process.env[name.toUpperCase()]
-  if (value === undefined || value === '') return undefined
+function isProxySet(name: 'http_proxy' | 'https_proxy'): boolean {
+  const value = process.env[name] ?? process.env[name.toUpperCase()] ?? ''
+  if (value === '') return false
   // its value is not shown: it may hold a password
   if (!URL.canParse(value)) throw new TypeError(`${name.toUpperCase()} is not a URL. Write one like http://proxy.internal:3128.`)
-  return value
+  return true
 }
 
 /** A model on this machine is never behind a proxy: to the proxy, 127.0.0.1 is the proxy. Go's standard library decides the same. */

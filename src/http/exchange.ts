@@ -27,6 +27,8 @@ export type Loss = {
   readonly reused: boolean
   /** Something of an answer came, if only a byte. */
   readonly answered: boolean
+  /** How long after it was sent the connection was lost. */
+  readonly afterMs: number
 }
 
 /** One request on its way, once. */
@@ -40,6 +42,7 @@ type State = ExchangeOptions & {
   phase: Phase
   status: number
   answered: boolean
+  sentAt: number
   over: boolean
   controller: Dispatcher.DispatchController | undefined
   reader: BodyReader | undefined
@@ -54,6 +57,7 @@ export function startExchange(options: ExchangeOptions): Exchange {
     phase: 'connecting',
     status: 0,
     answered: false,
+    sentAt: 0,
     over: false,
     controller: undefined,
     reader: undefined,
@@ -70,6 +74,7 @@ function handlerOf(state: State): Dispatcher.DispatchHandler {
     onRequestStart(controller) {
       state.controller = controller
       state.phase = 'waiting'
+      state.sentAt = performance.now()
       if (state.over) controller.abort(abandoned)
       else guarded(state, () => state.attempt.emit({ type: 'sent' }))
     },
@@ -95,7 +100,7 @@ function handlerOf(state: State): Dispatcher.DispatchHandler {
     onResponseError(_, error) {
       if (!end(state)) return
       if (state.phase === 'reading') state.onFail(brokenOff(state, error))
-      else state.onLost({ error, phase: state.phase, reused: wasReused(state, error), answered: state.answered })
+      else state.onLost(lossOf(state, state.phase, error))
     },
   }
 }
@@ -140,9 +145,10 @@ function brokenOff(state: State, error: TransportError): unknown {
   return transportFailure(error, { phase, origin: request.origin, status })
 }
 
-/** A dispatcher of the user's fills in no route; undici's own errors then tell what the connection had read before. */
-function wasReused({ route }: State, error: TransportError): boolean {
-  return route.reused ?? (error.socket?.bytesRead ?? 0) > 0
+function lossOf({ route, answered, sentAt }: State, phase: Loss['phase'], error: TransportError): Loss {
+  // a dispatcher of the user's fills in no route; undici's own errors then tell what the connection had read before
+  const reused = route.reused ?? (error.socket?.bytesRead ?? 0) > 0
+  return { error, phase, reused, answered, afterMs: performance.now() - sentAt }
 }
 
 function guarded(state: State, action: () => unknown): void {

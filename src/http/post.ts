@@ -66,6 +66,8 @@ export function post(request: PostRequest): Promise<void> {
       if (settled) return
       try {
         attempt.emit({ type: 'connecting' })
+        // who listens may have ended the attempt
+        if (signal.aborted) return
         exchange = startExchange({
           dispatcher: connections.dispatcher(resends === 0 ? 'pooled' : 'fresh'),
           request: outgoing,
@@ -76,6 +78,7 @@ export function post(request: PostRequest): Promise<void> {
           onFail: fail,
           onLost: lost,
         })
+        if (signal.aborted) exchange.close()
       } catch (error) {
         fail(error)
       }
@@ -98,17 +101,24 @@ function outgoingOf({ url, headers, body, method = 'POST' }: PostRequest) {
   }
 }
 
-/** After a connection of its own a request is not on a used one again, so one is enough; a dispatcher of the user's may have more that are dead. */
+/** After one resend a request is not on a used connection again; of a user's dispatcher the next may be dead as well. */
 const maxResends = 3
 
 /**
- * Sent again is a request that died on a connection which others used before it, without one byte of an answer: the server had
- * closed it, as llama-server does after 5 s and others after 1. On a fresh connection it is not: the server may be at work on it, and
- * bill it (R130). A connection that never came about is tried once more, unless the answer would be the same.
+ * A server that has closed the connection says so as soon as it sees the request: within a round trip. What is lost later was
+ * lost by a server that was at work.
+ */
+const idleDeathMs = 2_000
+
+/**
+ * Sent again is a request that met a connection which others used before it and which was dead already: the server closed it idle,
+ * as llama-server does after 5 s and others after 1. It is not sent again where the server may be at work on it, and bill it (R130):
+ * on a fresh connection, after a first byte, after a while. A connection that never came about is tried once more, unless the answer
+ * would be the same.
  */
 function mayResend(loss: Loss, resends: number): boolean {
   if (loss.phase === 'connecting') return resends === 0 && mayConnectAgain(loss.error)
-  return loss.reused && !loss.answered && resends < maxResends
+  return loss.reused && !loss.answered && loss.afterMs < idleDeathMs && resends < maxResends
 }
 
 function finalError({ error, phase }: Loss, origin: string): Error {

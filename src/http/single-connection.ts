@@ -46,7 +46,7 @@ export function singleConnection(origin: URL, options: SingleConnectionOptions):
     const attempt: unknown = options.connect({ ...target, signal } as buildConnector.Options, (...outcome) => {
       signal?.removeEventListener('abort', giveUp)
       if (route !== undefined && outcome[0] === null) route.reused = false
-      outcome[1]?.on('error', error => {
+      outcome[1]?.on('error', (error: Error) => {
         if (waiting?.route !== undefined) waiting.route.lost = error
       })
       done(...outcome)

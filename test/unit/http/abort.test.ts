@@ -2,7 +2,7 @@ import { getEventListeners, once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
-import { Pool } from 'undici'
+import { Dispatcher, Pool } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { httpServer, postAndCollect, rawResponse, tcpServer, testAttempt, testConnections, until } from './helpers.ts'
 import type { TestAttempt } from './helpers.ts'
@@ -130,10 +130,10 @@ test('by the reader itself, in the middle of what it is given', async () => {
   expect(texts).toEqual(['one'])
 })
 
-test('by who listens, when the headers come: no reader is asked for', async () => {
+test.each(['connecting', 'sent', 'headers'] as const)('by who listens, when it hears %s: no reader is asked for', async type => {
   const server = await httpServer((_, response) => response.end('one'))
   const attempt = testAttempt(event => {
-    if (event.type === 'headers') attempt.abort(reason)
+    if (event.type === type) attempt.abort(reason)
   })
   let asked = false
   const respond = () => {
@@ -143,6 +143,27 @@ test('by who listens, when the headers come: no reader is asked for', async () =
   await expect(postAndCollect({ url: server.url, attempt, respond, connections: testConnections() }).promise).rejects.toBe(reason)
   await server.idle()
   expect(asked).toBe(false)
+  expect(server.connections()).toBe(type === 'connecting' ? 0 : 1)
+})
+
+test('by who listens, where the dispatcher of the user is done with everything at once', async () => {
+  const did: string[] = []
+  const dispatcher = new (class extends Dispatcher {
+    override dispatch(_: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+      did.push('dispatch')
+      const abort = () => void did.push('abort')
+      handler.onRequestStart?.({ abort, pause() {}, resume() {}, aborted: false, paused: false, reason: null }, undefined)
+      return true
+    }
+  })()
+  for (const type of ['connecting', 'sent'] as const) {
+    const attempt = testAttempt(event => {
+      if (event.type === type) attempt.abort(reason)
+    })
+    const { promise } = postAndCollect({ url: 'http://mock.test/', attempt, connections: testConnections({ dispatcher }) })
+    await expect(promise).rejects.toBe(reason)
+  }
+  expect(did).toEqual(['dispatch', 'abort'])
 })
 
 test('while paused, because the reader is behind', async () => {

@@ -8,7 +8,9 @@ import { httpServer, postAndCollect, testConnections, until } from './helpers.ts
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
 test('nothing is opened before the first request', async () => {
+  const before = process.getActiveResourcesInfo()
   const connections = createConnections()
+  expect(process.getActiveResourcesInfo()).toEqual(before)
   await connections.close()
   await connections.close()
 })

@@ -15,7 +15,7 @@ const cuts = fc.array(fc.nat({ max: 1000 }), { maxLength: 20 })
 test('any text, cut anywhere, is the same text', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 60 }), cuts, (text, places) => {
-      expect(decoded(Buffer.from(text), places)).toBe(Buffer.from(text).toString())
+      return decoded(Buffer.from(text), places) === Buffer.from(text).toString()
     }),
   )
 })
@@ -27,7 +27,7 @@ test('any bytes, cut anywhere, become what the whole becomes: also those that ar
   )
   fc.assert(
     fc.property(fc.array(odd, { maxLength: 40 }), cuts, (bytes, places) => {
-      expect(decoded(Buffer.from(bytes), places)).toBe(Buffer.from(bytes).toString())
+      return decoded(Buffer.from(bytes), places) === Buffer.from(bytes).toString()
     }),
     { numRuns: 1000 },
   )

@@ -68,6 +68,23 @@ test('a token is handed on when it comes, not when its block is full', async () 
   expect(received).toMatchObject({ text: 'onetwo', ended: true })
 })
 
+test('after an abort nothing more is unpacked', async () => {
+  const body = gzipSync(Buffer.alloc(1_000_000, 'x'))
+  const server = await httpServer((_, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip' }).write(body)
+  })
+  const attempt = testAttempt()
+  const { received, promise } = postAndCollect({ url: server.url, attempt, connections: testConnections() })
+  await until(() => received.text !== '')
+  attempt.abort('enough')
+  expect(await rejection(promise)).toBe('enough')
+  const { length } = received.text
+  expect(length).toBeLessThan(1_000_000)
+  await server.idle()
+  await new Promise(resolve => setTimeout(resolve, 20))
+  expect(received.text).toHaveLength(length)
+})
+
 test('what the reader throws ends a decompressed answer like any other', async () => {
   const server = await httpServer((_, response) => {
     response.writeHead(200, { 'content-encoding': 'gzip' }).write(gzipSync('x'))

@@ -1,21 +1,21 @@
-import type { Socket } from 'node:net'
-import { createServer } from 'node:tls'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { createServer } from 'node:tls'
 import { Agent } from 'undici'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Connections } from '../../../src/http/connections.ts'
 import { httpServer, postAndCollect, rawResponse, rejection, tcpServer, testAttempt, testConnections } from './helpers.ts'
 
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
-/** Answers the first request of every connection, and does this with the second. */
+/** Answers the first request of every connection, and does this with the second. Notes connection:request. */
 async function serverThatDies(die: (socket: Socket) => void) {
   const requests: string[] = []
   const server = await tcpServer((socket, index) => {
     let count = 0
-    socket.on('data', () => {
-      requests.push(`${index}:${++count}`)
+    socket.on('data', bytes => {
+      const ownConnection = bytes.includes('connection: close') ? ' (close)' : ''
+      requests.push(`${index}:${++count}${ownConnection}`)
       if (count === 1) socket.write(rawResponse('ok'))
       else die(socket)
     })
@@ -47,7 +47,7 @@ test.each([
   const { received, promise } = postAndCollect({ url: server.url, attempt, connections })
   await promise
   expect(received).toMatchObject({ status: 200, text: 'ok', ended: true })
-  expect(requests).toEqual(['0:1', '0:2', '1:1'])
+  expect(requests).toEqual(['0:1', '0:2', '1:1 (close)'])
   expect(attempt.events).toEqual(['connecting', 'sent', 'connecting', 'sent', 'headers'])
 })
 
@@ -56,8 +56,9 @@ test('when many idle connections are dead at once, each request is sent again on
   const connections = testConnections()
   await warmUp(server.url, connections, 20)
   await warmUp(server.url, connections, 20)
-  expect(requests.filter(request => request.endsWith(':1'))).toHaveLength(40)
+  expect(requests.filter(request => request.endsWith(':1'))).toHaveLength(20)
   expect(requests.filter(request => request.endsWith(':2'))).toHaveLength(20)
+  expect(requests.filter(request => request.endsWith(':1 (close)'))).toHaveLength(20)
 })
 
 test('an idle connection that the server has closed is not used', async () => {
@@ -81,6 +82,19 @@ test.each([
   const connections = testConnections()
   await warmUp(server.url, connections, 1)
   await rejection(postAndCollect({ url: server.url, connections }).promise)
+  expect(requests).toEqual(['0:1', '0:2'])
+})
+
+test('a request that a server was at work on for a while is not sent again, on a used connection neither (R130)', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { server, requests } = await serverThatDies(socket => {
+    vi.advanceTimersByTime(5_000)
+    socket.end()
+  })
+  const connections = testConnections()
+  await warmUp(server.url, connections, 1)
+  expect(await rejection(postAndCollect({ url: server.url, connections }).promise)).toMatchObject({ reason: 'network' })
   expect(requests).toEqual(['0:1', '0:2'])
 })
 

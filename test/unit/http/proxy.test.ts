@@ -111,6 +111,17 @@ test('an abort ends what is under way at the proxy: the tunnel that is asked for
   await proxy.idle()
 })
 
+test('an abort ends what is under way at the proxy: a connection to it that never comes about', async () => {
+  const proxy = await tcpServer(socket => void socket.resume())
+  vi.stubEnv('HTTPS_PROXY', `https://localhost:${proxy.port}`)
+  const attempt = testAttempt()
+  const { promise } = postAndCollect({ url: 'https://api.test/v1', attempt, connections: testConnections() })
+  await until(() => proxy.sockets.size === 1)
+  attempt.abort('enough')
+  expect(await rejection(promise)).toBe('enough')
+  await proxy.idle()
+})
+
 test('a proxy that is no URL is named, without its value, which may hold a password', async () => {
   vi.stubEnv('HTTPS_PROXY', 'secret@proxy')
   const error = await rejection(postAndCollect({ url: 'https://api.test/v1', connections: testConnections() }).promise)
