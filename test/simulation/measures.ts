@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Faults, Ledger, ServerName } from './world/ledger.ts'
 import { inputTokens } from './world/server.ts'
 import { baseRps, deadlineMs, type Scenario } from './scenarios.ts'
@@ -68,17 +69,11 @@ export function mean(all: readonly Measures[]): Measures {
   return { ...means, faults: all.reduce((total, one) => total + one.faults, 0) }
 }
 
-/** One number for a whole day: two days are the same only if every call ended at the same time in the same way. */
-export function fingerprint(ledger: Ledger): string {
-  let hash = 0n
-  const mix = (column: ArrayBufferView): void => {
-    for (const byte of new Uint8Array(column.buffer)) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n + 7n)
-  }
-  mix(Float64Array.from(ledger.settledAt))
-  mix(Uint32Array.from(ledger.answeredBy))
-  mix(Uint16Array.from(ledger.attempts))
-  mix(Float64Array.from(ledger.attemptFirstTokenAt))
-  return hash.toString(16)
+/** Two days are the same only if every call ended at the same time in the same way. */
+export function fingerprint({ settledAt, answeredBy, attempts, attemptFirstTokenAt }: Ledger): string {
+  const hash = createHash('sha256')
+  for (const column of [settledAt, answeredBy, attempts, Float64Array.from(attemptFirstTokenAt)]) hash.update(column)
+  return hash.digest('hex').slice(0, 16)
 }
 
 export function succeeded(ledger: Ledger): (call: number) => boolean {

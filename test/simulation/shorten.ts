@@ -2,8 +2,8 @@ import type { Scenario } from './scenarios.ts'
 
 const leadMs = 40_000
 const countedFromMs = 20_000
-const tailMs = 70_000
-const allDayMs = 140_000
+const tailMs = 60_000
+const allDayMs = 110_000
 
 /**
  * The same trouble on a shorter day, for tests: less good time before and after it. Measures that are shares of the whole day (attempts,
