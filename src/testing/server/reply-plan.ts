@@ -100,7 +100,7 @@ function* withBrokenChunk(chunks: Body['chunks'], broken: number): Iterable<stri
 
 function headersOf(body: Body, reply: Reply): ReplyPlan['headers'] {
   const { contentType, contentEncoding } = reply
-  const length = contentEncoding === undefined && !body.isStream && !sendsKeepAlives(reply) ? lengthOf(body.chunks) : undefined
+  const length = hasLength(body, reply) ? lengthOf(body.chunks) : undefined
   const merged: Conduct['headers'] & object = {
     ...body.headers,
     ...(length === undefined ? {} : { 'content-length': String(length) }),
@@ -114,6 +114,12 @@ function headersOf(body: Body, reply: Reply): ReplyPlan['headers'] {
     else headers[name.toLowerCase()] = typeof value === 'string' ? value : [...value]
   }
   return headers
+}
+
+/** Is the length of what will be sent known before? A body that ends early, and in order, must not announce more. */
+function hasLength(body: Body, reply: Reply): boolean {
+  const endsEarly = reply.cutBy === 'end' && reply.cutAfterChunks !== undefined
+  return !body.isStream && reply.contentEncoding === undefined && !sendsKeepAlives(reply) && !endsEarly
 }
 
 export function sendsKeepAlives(reply: Conduct): boolean {

@@ -20,6 +20,7 @@ const record: AttemptRecord = {
   firstChunkMs: 3,
   chunks: 2,
   usage: undefined,
+  continuedFrom: undefined,
 }
 
 const callStart: ClientEvent = { at: 0, type: 'call-start', callId: 1, targets: 1, metadata: {} }

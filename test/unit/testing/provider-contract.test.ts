@@ -1,0 +1,269 @@
+import { setTimeout } from 'node:timers/promises'
+import { Agent, request } from 'undici'
+import { describe, expect, test } from 'vitest'
+import type { Attempt, Call, FailureReason, Target } from '../../../src/contract.ts'
+import { ProviderError } from '../../../src/errors.ts'
+import { fakeTarget, providerContract, testProvider } from '../../../src/testing/index.ts'
+import type { ContractCase, ContractOptions, ContractServer, PromiseName } from '../../../src/testing/index.ts'
+
+/** What a provider can do wrong. */
+type Flaw =
+  | 'finishes twice'
+  | 'goes on after the finish'
+  | 'takes the end for a finish'
+  | 'throws what the transport threw'
+  | 'ignores the signal'
+  | 'ignores the reader'
+  | 'is silent about the queue'
+  | 'forgets Retry-After'
+  | 'quotes the key'
+  | 'decodes every read by itself'
+  | 'shares its state'
+  | 'skips what is no JSON'
+  | 'takes an error for an end'
+  | 'calls everything a server error'
+  | 'invents usage'
+  | 'does not parse tool calls'
+
+const reasons: Record<number, FailureReason> = {
+  401: 'authentication',
+  402: 'quota',
+  404: 'not-found',
+  422: 'invalid-request',
+  429: 'rate-limit',
+  503: 'overloaded',
+}
+
+type Delta = { content?: string | null; tool_calls?: { id?: string; function: { name?: string; arguments: string } }[] }
+type Chunk = {
+  error?: unknown
+  choices?: { delta: Delta; finish_reason: string | null }[]
+  usage?: { prompt_tokens: number; completion_tokens: number; total_tokens: number } | null
+}
+
+/** A provider for chat completions that was written without our own transport and decoder, with at most one flaw. */
+function referenceProvider({ baseURL, apiKey }: ContractServer, flaw?: Flaw): Target {
+  const agent = new Agent()
+  const shared = { toolCall: { id: '', name: '', text: '' }, finish: '', usage: undefined as Chunk['usage'] }
+
+  async function stream(call: Call, { emit, onDrain, signal }: Attempt): Promise<void> {
+    signal.throwIfAborted()
+    const state =
+      flaw === 'shares its state'
+        ? shared
+        : { toolCall: { id: '', name: '', text: '' }, finish: '', usage: undefined as Chunk['usage'] }
+    const response = await request(`${baseURL}/chat/completions`, {
+      method: 'POST',
+      dispatcher: agent,
+      headers: { authorization: `Bearer ${apiKey}`, 'accept-encoding': 'identity' },
+      body: JSON.stringify({ model: call.model, messages: call.messages, stream: true, stream_options: { include_usage: true } }),
+      ...(flaw === 'ignores the signal' ? {} : { signal }),
+    })
+    emit({ type: 'headers', status: response.statusCode, headers: response.headers })
+    if (response.statusCode !== 200)
+      throw failureOf(response.statusCode, response.headers['retry-after'], await response.body.text())
+
+    const say = async (event: Parameters<Attempt['emit']>[0]): Promise<void> => {
+      if (!emit(event) && flaw !== 'ignores the reader') await new Promise<void>(resolve => onDrain(resolve))
+    }
+    const decoder = new TextDecoder()
+    let rest = ''
+    for await (const bytes of response.body as AsyncIterable<Buffer>) {
+      const lines = (
+        rest + (flaw === 'decodes every read by itself' ? bytes.toString() : decoder.decode(bytes, { stream: true }))
+      ).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        if (line.startsWith(':') && flaw !== 'is silent about the queue') emit({ type: 'queued' })
+        if (!line.startsWith('data: ') || line === 'data: [DONE]') continue
+        const chunk = parsed(line.slice(6))
+        if (chunk === undefined) continue
+        if (chunk.error !== undefined && flaw !== 'takes an error for an end')
+          throw new ProviderError('The service failed in the middle of its answer.', { reason: 'overloaded', status: 200 })
+        const [choice] = chunk.choices ?? []
+        state.finish = choice?.finish_reason ?? state.finish
+        state.usage = chunk.usage ?? state.usage
+        if (flaw === 'shares its state') await setTimeout(1)
+        const [toolCall] = choice?.delta.tool_calls ?? []
+        if (toolCall !== undefined) {
+          state.toolCall = {
+            id: toolCall.id ?? state.toolCall.id,
+            name: toolCall.function.name ?? state.toolCall.name,
+            text: state.toolCall.text + toolCall.function.arguments,
+          }
+        }
+        const text = choice?.delta.content ?? ''
+        if (text !== '') await say({ type: 'text-delta', text: flaw === 'shares its state' ? text + shared.finish : text })
+      }
+    }
+    if (flaw === 'takes an error for an end' || flaw === 'takes the end for a finish') state.finish = 'stop'
+    if (state.finish === '') throw new ProviderError('The answer broke off.', { reason: 'truncated', status: 200 })
+    const { toolCall, usage } = state
+    if (toolCall.name !== '') {
+      const input: unknown = flaw === 'does not parse tool calls' ? toolCall.text : JSON.parse(toolCall.text)
+      emit({ type: 'tool-call', toolCallId: toolCall.id, toolName: toolCall.name, input })
+    }
+    const figures =
+      usage === undefined || usage === null
+        ? undefined
+        : { inputTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens }
+    const finish = {
+      type: 'finish',
+      finishReason: state.finish === 'length' ? 'length' : toolCall.name === '' ? 'stop' : 'tool-calls',
+      usage: figures ?? (flaw === 'invents usage' ? { inputTokens: 0 } : undefined),
+    } as const
+    emit(finish)
+    if (flaw === 'finishes twice') emit(finish)
+    if (flaw === 'goes on after the finish') emit({ type: 'response-metadata', id: 'late' })
+  }
+
+  function parsed(data: string): Chunk | undefined {
+    try {
+      return JSON.parse(data) as Chunk
+    } catch (cause) {
+      if (flaw === 'skips what is no JSON') return undefined
+      throw new ProviderError('The service sent something that is no JSON.', { reason: 'malformed-response', status: 200, cause })
+    }
+  }
+
+  function failureOf(status: number, retryAfter: unknown, body: string): ProviderError {
+    return new ProviderError(flaw === 'quotes the key' ? body : `The service answered ${status}.`, {
+      reason: flaw === 'calls everything a server error' ? 'server-error' : (reasons[status] ?? 'server-error'),
+      status,
+      retryAfterMs: flaw === 'forgets Retry-After' || retryAfter === undefined ? undefined : Number(retryAfter) * 1_000,
+    })
+  }
+
+  return {
+    model: 'reference-1',
+    provider: {
+      name: 'reference',
+      async stream(call, attempt) {
+        try {
+          await stream(call, attempt)
+        } catch (error) {
+          if (attempt.signal.aborted) throw attempt.signal.reason
+          if (ProviderError.isInstance(error) || flaw === 'throws what the transport threw') throw error
+          throw new ProviderError('The connection failed.', { reason: 'network', cause: error })
+        }
+      },
+    },
+  }
+}
+
+const notForReference: { readonly [promise in PromiseName]?: string } = {
+  compressed: 'It asks for no compression and trusts that it gets none.',
+}
+
+function casesFor(flaw?: Flaw): readonly ContractCase[] {
+  return providerContract(server => referenceProvider(server, flaw), {
+    format: 'openai',
+    skip: notForReference,
+    timeoutMs: flaw === 'ignores the signal' ? 700 : 8_000,
+  })
+}
+
+async function outcomeOf(promise: PromiseName, flaw?: Flaw): Promise<string> {
+  const found = casesFor(flaw).find(one => one.promise === promise)
+  return found === undefined
+    ? 'no such promise'
+    : found.run().then(
+        () => 'kept',
+        (error: unknown) => String(error),
+      )
+}
+
+describe('a provider without a flaw keeps the promise:', () => {
+  const cases = providerContract(server => referenceProvider(server), { format: 'openai', skip: notForReference })
+  for (const { name, run, skip } of cases) {
+    test.skipIf(skip !== undefined)(`it ${name}`, async () => {
+      await expect(run()).resolves.toBeUndefined()
+    })
+  }
+})
+
+test.for([
+  ['finishes twice', 'finish', 'exactly one finish'],
+  ['goes on after the finish', 'finish', 'must be the last event'],
+  ['takes the end for a finish', 'cut by end', 'although the answer was not whole'],
+  ['takes the end for a finish', 'blank body', 'although the answer was not whole'],
+  ['throws what the transport threw', 'no connection', 'must be rejected with a ProviderError'],
+  ['throws what the transport threw', 'cut by rst', 'must be rejected with a ProviderError'],
+  ['ignores the signal', 'abort before headers', 'not over after 700 ms'],
+  ['ignores the signal', 'abort while queued', 'not over after 700 ms'],
+  ['ignores the signal', 'abort in the answer', 'not over after 700 ms'],
+  ['ignores the reader', 'back pressure', 'told the whole answer although nobody took it'],
+  ['is silent about the queue', 'queue', 'must be told as `queued`'],
+  ['forgets Retry-After', 'retry after', '7000'],
+  ['quotes the key', 'key', 'The key stands in what was told'],
+  ['decodes every read by itself', 'split', '\u{fffd}'],
+  ['shares its state', 'parallel', 'You said marker'],
+  ['skips what is no JSON', 'malformed chunk', 'although the answer was not whole'],
+  ['takes an error for an end', 'in-band error', 'although the answer was not whole'],
+  ['calls everything a server error', 'status 401', 'The reason is server-error'],
+  ['calls everything a server error', 'status 429', 'The reason is server-error'],
+  ['invents usage', 'unreported', 'never 0'],
+  ['does not parse tool calls', 'tool calls', 'Köln'],
+] as const)('a provider that %s breaks the promise "%s"', async ([flaw, promise, complaint]) => {
+  expect(await outcomeOf(promise, flaw)).toContain(complaint)
+  expect(await outcomeOf(promise)).toBe('kept')
+})
+
+test('a case that hangs leaves nothing open and is told with its time', async () => {
+  const never = fakeTarget({ hang: true })
+  const cases = providerContract(() => never, { format: 'openai', timeoutMs: 30 })
+  await expect(cases[0]?.run()).rejects.toThrow('not over after 30 ms')
+  expect(never.provider.active()).toBe(0)
+})
+
+test('a skip carries its reason in the name and runs nothing', async () => {
+  const target = fakeTarget('Hi')
+  const cases = providerContract(() => target, { format: 'openai', skip: { usage: 'The service reports none.' } })
+  const usage = cases.find(({ promise }) => promise === 'usage')
+  expect(usage).toMatchObject({
+    skip: 'The service reports none.',
+    name: 'tells the usage that the service reported (skipped: The service reports none.)',
+  })
+  await usage?.run()
+  expect(target.provider.calls).toEqual([])
+})
+
+test('what a provider declares it cannot do is skipped with that reason', () => {
+  const cases = providerContract(() => fakeTarget('Hi', { capabilities: { tools: false, stream: false } }), { format: 'openai' })
+  const skipped = cases.flatMap(({ promise, skip }) => (skip === undefined ? [] : [[promise, skip]]))
+  expect(skipped).toEqual([
+    ['tool calls', 'It declares that it has no tools.'],
+    ['back pressure', 'It declares that it does not stream.'],
+    ['close', 'It has no close().'],
+  ])
+})
+
+test.for([
+  [{ usage: '  ' }, "'usage' needs its reason, in words"],
+  [{ speed: 'It is slow.' }, "'speed' is no promise. Write one of finish, length, usage"],
+] as const)('the skip %j is refused', ([skip, complaint]) => {
+  const options: ContractOptions = { format: 'openai', skip: skip as ContractOptions['skip'] }
+  expect(() => providerContract(() => fakeTarget('Hi'), options)).toThrow(complaint)
+})
+
+test('testProvider runs the whole suite without a framework and reports what was kept and skipped', async () => {
+  const { kept, skipped } = await testProvider(server => referenceProvider(server), { format: 'openai', skip: notForReference })
+  expect(kept).toContain('finish')
+  expect(skipped).toEqual([
+    { promise: 'compressed', reason: 'It asks for no compression and trusts that it gets none.' },
+    { promise: 'close', reason: 'It has no close().' },
+  ])
+  expect(kept.length + skipped.length).toBe(casesFor().length)
+})
+
+test('testProvider is rejected with one error for every promise that was broken', async () => {
+  const broken = await testProvider(() => fakeTarget('Always this.'), { format: 'openai', timeoutMs: 500 }).catch(
+    (error: unknown) => error,
+  )
+  expect(broken).toBeInstanceOf(AggregateError)
+  const { errors, message } = broken as AggregateError
+  expect(message).toContain(`The provider breaks ${errors.length} promises.`)
+  expect(errors.map(String)).toContainEqual(
+    expect.stringMatching(/^Error: status 401: the provider is rejected with the reason authentication for a 401\. /),
+  )
+})
