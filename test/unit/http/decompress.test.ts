@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { brotliCompressSync, createGzip, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { httpServer, postAndCollect, rejection, testAttempt, testConnections, until } from './helpers.ts'
@@ -22,6 +23,13 @@ test.each([
   const { received, promise } = await answerOf(encoding, bytes)
   await promise
   expect(received).toMatchObject({ text, ended: true })
+})
+
+test('an answer that is faster than its unpacking is read to its end', async () => {
+  const random = randomBytes(1_000_000).toString('hex')
+  const { received, promise } = await answerOf('gzip', gzipSync(random))
+  await promise
+  expect(received.text === random).toBe(true)
 })
 
 test.each(['gzip', 'br', 'deflate'])('an empty answer that claims to be %s is empty', async encoding => {

@@ -1,6 +1,6 @@
 import type { LookupFunction, Socket } from 'node:net'
 import { Agent } from 'undici'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { ProviderError } from '../../../src/errors.ts'
 import { post } from '../../../src/http/post.ts'
 import {
@@ -114,6 +114,19 @@ test('a refusal whose text is cut is still that refusal: status and headers say 
     }),
   })
   expect(await rejection(promise)).toMatchObject({ reason: 'rate-limit', status: 429, retryAfterMs: 7000 })
+})
+
+test('undici is told to set no limit of its own: local models were lost to its 300 s (R89)', async () => {
+  const server = await httpServer((_, response) => response.end('ok'))
+  const limits: unknown[] = []
+  const agent = new Agent()
+  onTestFinished(() => agent.destroy())
+  const dispatcher = agent.compose(dispatch => (options, handler) => {
+    limits.push(options.headersTimeout, options.bodyTimeout)
+    return dispatch(options, handler)
+  })
+  await postAndCollect({ url: server.url, connections: testConnections({ dispatcher }) }).promise
+  expect(limits).toEqual([0, 0])
 })
 
 test('a body over the bound is reason malformed-response, and the connection is closed', async () => {
