@@ -1,0 +1,35 @@
+import type { Call, Message } from '../contract.ts'
+import type { ChatItem } from './node-llama-cpp.ts'
+
+/** A conversation as node-llama-cpp takes it. It ends in an empty answer, which is the one that the model writes. */
+export function chatHistory(call: Call): ChatItem[] {
+  const items = call.messages.map(itemOf)
+  const instruction = jsonInstruction(call)
+  const told = instruction === undefined ? items : withSystem(items, instruction)
+  return [...told, { type: 'model', response: [] }]
+}
+
+function itemOf(message: Message): ChatItem {
+  if (message.role === 'system' || message.role === 'developer') return { type: 'system', text: message.content }
+  if (message.role === 'assistant') return { type: 'model', response: answerOf(message) }
+  // the result of a tool that another target called: told as what it is, for no tools are offered here
+  if (message.role === 'tool') return { type: 'user', text: message.content }
+  if (typeof message.content === 'string') return { type: 'user', text: message.content }
+  return { type: 'user', text: message.content.flatMap(part => (part.type === 'text' ? part.text : [])).join('\n') }
+}
+
+function answerOf({ content, toolCalls = [] }: Extract<Message, { role: 'assistant' }>): readonly string[] {
+  return [content, ...toolCalls.map(call => `${call.toolName}(${JSON.stringify(call.input)})`)].filter(text => text !== '')
+}
+
+/** The grammar holds the model to the schema, but does not tell it what the fields are for. */
+function jsonInstruction({ output }: Call): string | undefined {
+  if (output?.schema === undefined) return undefined
+  return `Answer in JSON that conforms to this JSON Schema: ${JSON.stringify(output.schema)}`
+}
+
+function withSystem(items: readonly ChatItem[], text: string): ChatItem[] {
+  const [first, ...rest] = items
+  if (first?.type !== 'system') return [{ type: 'system', text }, ...items]
+  return [{ type: 'system', text: `${first.text}\n\n${text}` }, ...rest]
+}

@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { expect, onTestFinished, test } from 'vitest'
+import type { Call, ProviderEvent, Target } from '../../src/contract.ts'
+import { embedded } from '../../src/embedded/index.ts'
+
+/** A tiny GGUF file. */
+const modelPath = process.env['UNBUSY_GGUF'] ?? ''
+
+const missing = whatIsMissing()
+const real = test.skipIf(missing !== undefined)
+const suffix = missing === undefined ? '' : ` (skipped: ${missing})`
+
+real(`a model in this process streams an answer${suffix}`, async () => {
+  const events = await ask(target())
+  expect(events.filter(event => event.type === 'text-delta').length).toBeGreaterThan(1)
+  expect(events.at(-1)).toMatchObject({ type: 'finish', finishReason: 'length', usage: { outputTokens: 12 } })
+})
+
+real(`it is held to a schema${suffix}`, async () => {
+  const schema = { type: 'object', properties: { sunny: { type: 'boolean' } }, required: ['sunny'] }
+  const text = textOf(await ask(target(), { output: { type: 'json', schema }, maxOutputTokens: 100 }))
+  expect(JSON.parse(text)).toEqual({ sunny: expect.any(Boolean) as boolean })
+})
+
+real(`an abort ends it with the reason of the abort, and the next answer comes${suffix}`, async () => {
+  const embeddedTarget = target()
+  const controller = new AbortController()
+  const aborted = ask(
+    embeddedTarget,
+    { maxOutputTokens: 200 },
+    { signal: controller.signal, onEvent: () => controller.abort('enough') },
+  )
+  await expect(aborted).rejects.toBe('enough')
+  expect((await ask(embeddedTarget)).at(-1)?.type).toBe('finish')
+})
+
+real(`answers at once wait for each other, or write side by side${suffix}`, async () => {
+  for (const parallel of [1, 2]) {
+    const shared = target({ parallel })
+    const texts = await Promise.all([ask(shared), ask(shared), ask(shared)])
+    expect(new Set(texts.map(textOf)).size).toBe(1)
+  }
+})
+
+real(`a conversation that is too long is a failure with the numbers${suffix}`, async () => {
+  const long = ask(target({ contextTokens: 256 }), { messages: [{ role: 'user', content: 'word '.repeat(500) }] })
+  await expect(long).rejects.toMatchObject({ reason: 'context-length', contextTokens: 256 })
+})
+
+real(`a file that is no model is a failure${suffix}`, async () => {
+  await expect(ask(embedded({ modelPath: import.meta.filename, gpu: false }))).rejects.toMatchObject({
+    name: 'ProviderError',
+    reason: 'not-found',
+  })
+})
+
+function whatIsMissing(): string | undefined {
+  if (modelPath === '') return 'set UNBUSY_GGUF to a small GGUF file'
+  if (!existsSync(modelPath)) return `there is no file at UNBUSY_GGUF`
+  try {
+    createRequire(import.meta.url).resolve('node-llama-cpp')
+    return undefined
+  } catch {
+    return 'node-llama-cpp is not installed'
+  }
+}
+
+function target(options: { readonly parallel?: number; readonly contextTokens?: number } = {}): Target {
+  const created = embedded({ modelPath, gpu: false, threads: 1, contextTokens: 512, ...options })
+  onTestFinished(() => created.provider.close?.())
+  return created
+}
+
+type Asking = { readonly signal?: AbortSignal; onEvent?(event: ProviderEvent): void }
+
+async function ask({ provider, model }: Target, call: Partial<Call> = {}, asking: Asking = {}): Promise<ProviderEvent[]> {
+  const { signal = new AbortController().signal, onEvent } = asking
+  const events: ProviderEvent[] = []
+  const emit = (event: ProviderEvent) => {
+    onEvent?.(event)
+    return events.push(event) > 0
+  }
+  const messages: Call['messages'] = [{ role: 'user', content: 'Tell me a story.' }]
+  await provider.stream({ model, messages, maxOutputTokens: 12, metadata: {}, ...call }, { signal, emit, onDrain() {} })
+  return events
+}
+
+function textOf(events: readonly ProviderEvent[]): string {
+  return events.flatMap(event => (event.type === 'text-delta' ? event.text : [])).join('')
+}
