@@ -1,12 +1,26 @@
 import type { GenerateResult } from './answer.ts'
-import type { ProviderEvent } from './contract.ts'
+import type { FailureReason, ProviderEvent } from './contract.ts'
 import type { EventQueue } from './event-queue.ts'
 
+type SeamSource = {
+  readonly provider: string
+  readonly model: string
+  readonly targetIndex: number
+  readonly attempt: number
+  /** Why the attempt before broke off. */
+  readonly reason: FailureReason
+}
+
 /** What the reader of a stream gets, in order: content first, `finish` last and exactly once. */
-export type StreamEvent = Extract<
-  ProviderEvent,
-  { type: 'response-metadata' | 'warning' | 'reasoning-delta' | 'text-delta' | 'tool-call-delta' | 'tool-call' | 'finish' }
->
+export type StreamEvent =
+  | Extract<
+      ProviderEvent,
+      { type: 'response-metadata' | 'warning' | 'reasoning-delta' | 'text-delta' | 'tool-call-delta' | 'tool-call' | 'finish' }
+    >
+  /** What came so far is void: a new attempt begins the answer anew. Only with `afterFirstToken: 'restart'` or `'continue'`. */
+  | (SeamSource & { readonly type: 'restart'; readonly discardedCharacters: number })
+  /** What came so far stays, and the new attempt goes on from there. Only with `afterFirstToken: 'continue'` or `continueOnLength`. */
+  | (SeamSource & { readonly type: 'continue'; readonly characters: number })
 
 /**
  * An answer as it is made. Read it once: by `for await`, or by one of the methods. Leaving the loop closes the request at once, and

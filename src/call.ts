@@ -3,10 +3,21 @@ import type { AnswerStream } from './answer-stream.ts'
 import type { ChainTarget, Hedge, Leg } from './chain/state.ts'
 import { walk } from './chain/walk.ts'
 import { checkInput } from './check-input.ts'
-import type { ClientEvent, Clock, EventListener, Sink, TimeoutSettings } from './contract.ts'
-import { ChainExhaustedError, StreamInterruptedError, UnbusyError } from './errors.ts'
-import { type ClientOptions, defaults, type GenerateInput, merge, resolveCall } from './options.ts'
-import { open } from './stream.ts'
+import type { Call, ClientEvent, Clock, EventListener, Sink, TimeoutSettings } from './contract.ts'
+import { ChainExhaustedError, UnbusyError } from './errors.ts'
+import {
+  type ClientOptions,
+  defaults,
+  type GenerateInput,
+  merge,
+  resolveCall,
+  seamSettings,
+  type SeamSettings,
+} from './options.ts'
+import { whole } from './result.ts'
+import { createSeam, type Kept, type Seam } from './seam.ts'
+import { open, type Outlet } from './stream.ts'
+import { StreamInterruptedError } from './stream-interrupted-error.ts'
 
 /** What the calls of one client have in common. */
 export type Shared = {
@@ -22,25 +33,72 @@ export type Shared = {
   closed: UnbusyError | undefined
 }
 
-type Into = { readonly sink: Sink<Answer>; readonly controller: AbortController; mayDefault(): boolean }
-type Begun = { readonly callId: number; readonly startedAt: number; readonly given: GenerateInput }
-type Ending = { readonly outcome: CallEnd['outcome']; readonly result?: GenerateResult; readonly error?: unknown }
+type Begun = {
+  readonly callId: number
+  readonly startedAt: number
+  readonly given: GenerateInput
+  readonly call: Call
+  readonly settings: SeamSettings
+  readonly seam: Seam
+  readonly controller: AbortController
+}
+type Into = { readonly sink: Sink<Answer>; mayDefault(): boolean }
 type CallEnd = ClientEvent & { readonly type: 'call-end' }
+type Ending = { readonly outcome: CallEnd['outcome']; readonly result?: GenerateResult; readonly error?: unknown }
 
-/** One call from its input to its result, whoever reads it: `generate()` and `stream()` differ in the sink only. */
-export async function runCall(shared: Shared, input: string | GenerateInput, into: Into): Promise<GenerateResult> {
+/** A call that resolves with the whole answer. */
+export async function runGenerate(shared: Shared, input: string | GenerateInput): Promise<GenerateResult> {
+  const begun = begin(shared, input)
+  return run(shared, begun, { sink: whole(begun.seam), mayDefault: () => true })
+}
+
+/** A call whose reader gets what comes as it comes. Resolves at the first content. */
+export async function runStream(shared: Shared, input: string | GenerateInput, from?: Kept): Promise<AnswerStream> {
+  const begun = begin(shared, input, from)
+  const outlet = open({ ...begun.settings, seam: begun.seam, clock: shared.clock, from })
+  // a reader who holds text already must not get the default response behind it
+  const result = run(shared, begun, { sink: outlet.sink, mayDefault: () => !outlet.isOpen() }).then(
+    answer => {
+      outlet.finish(answer)
+      return answer
+    },
+    (error: unknown) => {
+      const told =
+        outlet.isOpen() && ChainExhaustedError.isInstance(error) ? interrupted(shared, { input, outlet, error }) : error
+      outlet.fail(told)
+      throw told
+    },
+  )
+  await Promise.race([outlet.opened, result])
+  // whoever reads the stream gets the error there
+  result.catch(() => {})
+  return outlet.stream(result, () => begun.controller.abort(left))
+}
+
+/** Says no before anything is sent, and fills every default. */
+function begin(shared: Shared, input: string | GenerateInput, from?: Kept): Begun {
   checkInput(input)
   if (shared.closed !== undefined) throw shared.closed
-  const { controller } = into
   const given = typeof input === 'string' ? { prompt: input } : input
-  const begun: Begun = { callId: ++shared.calls, startedAt: shared.clock.now(), given }
-  const release = follow(given.signal, controller)
+  const call = resolveCall(given)
+  const settings = from === undefined ? seamSettings(shared.options, given) : resuming
+  const isPlainText = call.tools === undefined && call.output === undefined
+  const seam = createSeam({ ...settings, maxOutputTokens: call.maxOutputTokens, isPlainText })
+  return { callId: ++shared.calls, startedAt: shared.clock.now(), given, call, settings, seam, controller: new AbortController() }
+}
+
+const resuming: SeamSettings = { ...defaults.seam, afterFirstToken: 'continue' }
+
+/** One call from its input to its result, whoever reads it: `generate()` and `stream()` differ in the sink only. */
+async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateResult> {
+  const { callId, startedAt, controller, call } = begun
+  const { targets, running, tell } = shared
+  const release = follow(begun.given.signal, controller)
   let ending: Ending = { outcome: 'failed' }
-  shared.running.add(controller)
-  const { targets, tell } = shared
-  tell({ type: 'call-start', at: begun.startedAt, callId: begun.callId, targets: targets.length, metadata: given.metadata ?? {} })
+  running.add(controller)
+  tell({ type: 'call-start', at: startedAt, callId, targets: targets.length, metadata: call.metadata })
   try {
-    const result = await ask(shared, begun, into)
+    const result = await ask(shared, begun, into.sink)
     ending = { outcome: 'answered', result }
     return result
   } catch (error) {
@@ -50,17 +108,17 @@ export async function runCall(shared: Shared, input: string | GenerateInput, int
     ending = { outcome: 'degraded', result, error }
     return result
   } finally {
-    shared.running.delete(controller)
+    running.delete(controller)
     release()
     tellEnd(shared, begun, ending)
   }
 }
 
-async function ask(shared: Shared, { callId, startedAt, given }: Begun, { sink, controller }: Into): Promise<GenerateResult> {
+async function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<GenerateResult> {
+  const { callId, call, startedAt, controller, given } = begun
   const { clock, random, hedge, background, tell, options } = shared
-  const call = resolveCall(given)
-  hedge?.called()
   const deadline = startedAt + (given.timeout?.totalMs ?? options.timeout?.totalMs ?? defaults.timeout.totalMs)
+  hedge?.called()
   const { answer, target, attempts } = await walk({
     ...{ callId, call, sink, clock, random, startedAt, deadline, hedge, background, tell },
     targets: given.timeout === undefined ? shared.targets : withTimeout(shared.targets, given.timeout),
@@ -73,28 +131,11 @@ async function ask(shared: Shared, { callId, startedAt, given }: Begun, { sink, 
   return { ...answer, cost, provider: provider.name, model, targetIndex, attempts, degraded: false }
 }
 
-/** A call whose reader gets what comes as it comes. Resolves at the first content. */
-export async function openStream(shared: Shared, input: string | GenerateInput): Promise<AnswerStream> {
-  const controller = new AbortController()
-  const outlet = open()
-  const mayDefault = () => !outlet.isOpen()
-  const result = runCall(shared, input, { sink: outlet.sink, controller, mayDefault }).then(
-    answer => {
-      if (answer.degraded) outlet.substitute(answer.text)
-      outlet.close()
-      return answer
-    },
-    (error: unknown) => {
-      const told =
-        ChainExhaustedError.isInstance(error) && outlet.isOpen() ? new StreamInterruptedError(outlet.partial(), error) : error
-      outlet.close(told)
-      throw told
-    },
-  )
-  await Promise.race([outlet.opened, result])
-  // whoever reads the stream gets the error there
-  result.catch(() => {})
-  return outlet.stream(result, () => controller.abort(left))
+type Broken = { readonly input: string | GenerateInput; readonly outlet: Outlet; readonly error: ChainExhaustedError }
+
+function interrupted(shared: Shared, { input, outlet, error }: Broken): StreamInterruptedError {
+  const kept = outlet.kept()
+  return new StreamInterruptedError(kept, error, async () => runStream(shared, input, kept))
 }
 
 /** The reader left the loop: nobody is there to be told. */

@@ -121,8 +121,16 @@ const texts: Check = (value, name) => {
 
 const anything: Check = () => {}
 
+const seamChecks = {
+  afterFirstToken: oneOf('fail', 'restart', 'continue'),
+  holdBackMs: milliseconds,
+  holdBackChars: count,
+  continueOnLength: count,
+}
+
 const clientChecks = {
   chain,
+  ...seamChecks,
   timeout: targetChecks.timeout,
   retry: targetChecks.retry,
   hedge: orOff({ budget: share, spend: share, queuedMs: milliseconds, leastMs: milliseconds, unpriced: flag }),
@@ -141,6 +149,7 @@ const clientChecks = {
 } satisfies Record<keyof ClientOptions, Check> & Checks
 
 const inputChecks = {
+  ...seamChecks,
   prompt: text,
   messages,
   system: text,

@@ -1,6 +1,6 @@
 import type { GenerateResult } from './answer.ts'
 import type { AnswerStream } from './answer-stream.ts'
-import { openStream, runCall, type Shared } from './call.ts'
+import { runGenerate, runStream, type Shared } from './call.ts'
 import { createHedge } from './chain/hedge.ts'
 import { abandonLeg } from './chain/leg.ts'
 import type { ChainTarget } from './chain/state.ts'
@@ -9,7 +9,6 @@ import type { Clock } from './contract.ts'
 import { UnbusyError } from './errors.ts'
 import { createHealth, type TargetSnapshot } from './health/health.ts'
 import { type ClientOptions, type GenerateInput, healthSettings, hedgeSettings, targetRetry, targetTimeout } from './options.ts'
-import { whole } from './result.ts'
 import { createTeller } from './telemetry/events.ts'
 import { logEvents } from './telemetry/log.ts'
 
@@ -77,8 +76,8 @@ export function createClient(options: ClientOptions): Client {
     for (const provider of new Set(targets.map(target => target.provider))) await provider.close?.()
   }
   return {
-    generate: async input => runCall(shared, input, { sink: whole(), controller: new AbortController(), mayDefault: () => true }),
-    stream: async input => openStream(shared, input),
+    generate: async input => runGenerate(shared, input),
+    stream: async input => runStream(shared, input),
     health: () => health.snapshot(),
     close,
     [Symbol.asyncDispose]: close,

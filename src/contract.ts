@@ -273,6 +273,8 @@ export type AttemptRecord = {
   readonly firstChunkMs: number | undefined
   /** Deltas received: what was seen of an answer, also of one that failed. */
   readonly chunks: number
+  /** It went on from this many characters of a broken answer; undefined when it began anew. */
+  readonly continuedFrom: number | undefined
   readonly usage: Usage | undefined
 }
 
@@ -342,30 +344,38 @@ export type EventListener = (event: ClientEvent) => void
 
 // ---- where answers end up
 
+/** Who an attempt's events come from. */
+export type Source = {
+  readonly provider: Provider
+  readonly model: string
+  readonly targetIndex: number
+  readonly attempt: number
+}
+
 /**
  * The commit of a call: what `generate()` and `stream()` differ in. The walk asks it for a fresh fold for every attempt, so that no
  * state of one attempt reaches another.
  */
 export type Sink<Answer> = {
-  /** When what was received becomes the caller's. */
-  readonly commitsAt: 'first-content' | 'whole'
-  begin(target: {
-    readonly provider: Provider
-    readonly model: string
-    readonly targetIndex: number
-    readonly attempt: number
-  }): Fold<Answer>
-  /** May another attempt be made after this failure? No, when the caller already holds a part that cannot be taken back. */
+  /** @param commit to be called once, when what the attempt emits becomes the caller's before it is whole */
+  begin(source: Source, commit: () => void): Fold<Answer>
+  /** An attempt failed. May another be made? No, when the caller already holds a part that cannot be taken back. */
   mayGoOn(failure: Failure): boolean
+  /** This answer is whole, but was cut by the target's own limit: ask the same target to go on. */
+  wantsMore?(answer: Answer, source: Source): boolean
+  /** It did not give more: the answer with what came all the same. */
+  settleFor?(answer: Answer): Answer
 }
 
 /** What one attempt's events are folded into. */
 export type Fold<Answer> = {
-  /** What the caller already holds: the provider goes on from there. */
-  readonly prefix?: Prefix | undefined
+  /** What the call is changed by, so that the provider goes on from what there is already. */
+  readonly resume?: Pick<Call, 'prefix' | 'maxOutputTokens'> | undefined
   /** Answers `false` while the reader is behind. */
   emit(event: ProviderEvent): boolean
   onDrain(listener: () => void): void
   /** The provider is done: the whole valid answer, or a `ProviderError` that says what is wrong with it. */
   finish(): Answer | Promise<Answer>
+  /** The attempt is over without an answer: nothing more comes. */
+  drop?(): void
 }

@@ -1,4 +1,4 @@
-import type { AttemptRecord, ClockName, Failure, FailureReason, Prefix, Usage } from './contract.ts'
+import type { AttemptRecord, ClockName, Failure, FailureReason } from './contract.ts'
 
 const brand = Symbol.for('unbusy.error')
 
@@ -118,31 +118,4 @@ function describe(attempts: readonly AttemptRecord[]): string {
     return `  ${record.provider} ${record.model}: ${what}, ${sent}${record.message === undefined ? '' : `: ${record.message}`}`
   })
   return `No target answered.\n${lines.join('\n')}`
-}
-
-/**
- * A stream broke after its first content. What had come is in it: it was shown already and cannot be taken back. `cause` is the
- * `ChainExhaustedError` with every attempt.
- */
-export class StreamInterruptedError extends UnbusyError {
-  override readonly name = 'StreamInterruptedError'
-  readonly text: string
-  readonly reasoningText: string
-  readonly usage: Usage
-  readonly failure: ProviderError | undefined
-  readonly attempts: readonly AttemptRecord[]
-
-  constructor(partial: Prefix & { readonly usage: Usage }, cause: ChainExhaustedError) {
-    const failure = cause.failures.at(-1)
-    super(`The stream broke after ${partial.text.length} characters: ${failure?.message ?? cause.message}`, { cause })
-    this.text = partial.text
-    this.reasoningText = partial.reasoningText
-    this.usage = partial.usage
-    this.failure = failure
-    this.attempts = cause.attempts
-  }
-
-  static override isInstance(value: unknown): value is StreamInterruptedError {
-    return UnbusyError.isInstance(value) && value.name === 'StreamInterruptedError'
-  }
 }

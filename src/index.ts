@@ -25,7 +25,9 @@ export {
 } from './providers/deepseek-account.ts'
 export { deepseekFim, type DeepSeekFimOptions, type DeepSeekFimResult } from './providers/deepseek-fim.ts'
 
-export { ChainExhaustedError, ProviderError, type ProviderErrorOptions, StreamInterruptedError, UnbusyError } from './errors.ts'
+export { ChainExhaustedError, ProviderError, type ProviderErrorOptions, UnbusyError } from './errors.ts'
+export { StreamInterruptedError } from './stream-interrupted-error.ts'
+export type { AfterFirstToken } from './seam.ts'
 export type {
   Attempt,
   AttemptRecord,

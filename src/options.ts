@@ -14,6 +14,7 @@ import type {
 } from './contract.ts'
 import type { HedgeSettings } from './chain/state.ts'
 import { type BreakerSettings, costFirst, type HealthSettings, loadFirst } from './health/settings.ts'
+import type { AfterFirstToken } from './seam.ts'
 import type { Logger } from './telemetry/log.ts'
 
 /** What a client is made of. Only `chain` is needed. */
@@ -41,6 +42,24 @@ export type ClientOptions = {
    * aborts. Without it, a call rejects with a `ChainExhaustedError`.
    */
   readonly defaultResponse?: DefaultResponse | undefined
+  /**
+   * What happens when an answer breaks off after its first token: `'fail'` throws a `StreamInterruptedError`, `'restart'` begins anew
+   * and says so by an event, `'continue'` goes on where it broke off, on targets that truly can. `generate()` uses only `'continue'`.
+   * @default 'fail'
+   */
+  readonly afterFirstToken?: AfterFirstToken | undefined
+  /**
+   * A stream keeps its first content to itself for so long, in milliseconds, so that an early break is healed unseen. It delays the
+   * first token by as much. @default 0
+   */
+  readonly holdBackMs?: number | undefined
+  /** The same by length: until so many characters are there, or the answer is whole. @default 0 */
+  readonly holdBackChars?: number | undefined
+  /**
+   * How often a target that stopped at its own output limit is asked to go on, where it can. Never beyond `maxOutputTokens`.
+   * @default 0
+   */
+  readonly continueOnLength?: number | undefined
   /** Overrules the table for a failure; `undefined` leaves it to the table. */
   readonly decide?: ((failure: Failure) => Decision | undefined) | undefined
   /** Hears of everything that happens. One that throws harms nothing. */
@@ -73,6 +92,11 @@ export type GenerateInput = {
   readonly seed?: number | undefined
   /** How much the model thinks before it answers. @default the server's own */
   readonly reasoning?: Reasoning | undefined
+  /** See the client's option of the same name; so for the next three. */
+  readonly afterFirstToken?: AfterFirstToken | undefined
+  readonly holdBackMs?: number | undefined
+  readonly holdBackChars?: number | undefined
+  readonly continueOnLength?: number | undefined
   /** Limits of this call in milliseconds; they come before a target's and the client's. */
   readonly timeout?: Partial<TimeoutSettings> | undefined
   /** Ends the call at once, in whatever phase; it rejects with the signal's own reason. */
@@ -83,12 +107,21 @@ export type GenerateInput = {
   readonly extraBody?: Call['extraBody'] | undefined
 }
 
+/** What becomes of an answer that breaks off. */
+export type SeamSettings = {
+  readonly afterFirstToken: AfterFirstToken
+  readonly holdBackMs: number
+  readonly holdBackChars: number
+  readonly continueOnLength: number
+}
+
 /** Every default number in one place. Where each comes from stands in docs/policy.md. */
 export const defaults = {
   timeout: { connectMs: 5_000, headersMs: 15_000, firstChunkMs: 20_000, queuedMs: 600_000, chunkMs: 60_000, totalMs: 120_000 },
   retry: { maxRetries: 1, baseDelayMs: 250, maxDelayMs: 10_000, waitForMs: 2_500 },
+  seam: { afterFirstToken: 'fail', holdBackMs: 0, holdBackChars: 0, continueOnLength: 0 },
   hedge: { budget: 0.02, spend: 0.05, queuedMs: 8_000, leastMs: 2_000, unpriced: false },
-} satisfies { timeout: TimeoutSettings; retry: RetrySettings; hedge: HedgeSettings }
+} as const satisfies { timeout: TimeoutSettings; retry: RetrySettings; hedge: HedgeSettings; seam: SeamSettings }
 
 /** The call that every target is asked, before each gets its own model. */
 export function resolveCall(input: GenerateInput): Call {
@@ -115,6 +148,19 @@ export function targetRetry(target: Target, client: ClientOptions['retry']): Ret
 export function hedgeSettings(hedge: ClientOptions['hedge']): HedgeSettings | undefined {
   if (hedge === false) return undefined
   return merge(defaults.hedge, hedge === undefined ? undefined : { unpriced: true }, hedge)
+}
+
+type SeamChoice = Pick<ClientOptions, keyof SeamSettings>
+
+/** A call's own come before the client's. */
+export function seamSettings(client: SeamChoice, call: SeamChoice): SeamSettings {
+  const { seam } = defaults
+  return {
+    afterFirstToken: call.afterFirstToken ?? client.afterFirstToken ?? seam.afterFirstToken,
+    holdBackMs: call.holdBackMs ?? client.holdBackMs ?? seam.holdBackMs,
+    holdBackChars: call.holdBackChars ?? client.holdBackChars ?? seam.holdBackChars,
+    continueOnLength: call.continueOnLength ?? client.continueOnLength ?? seam.continueOnLength,
+  }
 }
 
 export function healthSettings({ profile, breaker }: ClientOptions): HealthSettings {

@@ -1,30 +1,44 @@
 import type { Answer } from './answer.ts'
-import type { Fold, Prefix, ProviderEvent, Sink, ToolCall, Usage, Warning } from './contract.ts'
+import type { Fold, ProviderEvent, Sink, ToolCall, Warning } from './contract.ts'
 import { ProviderError } from './errors.ts'
+import { addUsage, type Kept, type Seam } from './seam.ts'
 
 /** Reads the value out of a whole answer's text; throws a `ProviderError` when it is not of the form asked for. */
 export type ReadOutput = (text: string) => unknown
 
-/** Folds the events of one attempt into an answer: the commit of `generate()`, and what `stream().result()` tells in the end. */
-export type Collector = Fold<Answer> & { partial(): Prefix; isEmpty(): boolean; readonly usage: () => Usage }
+export type CollectOptions = {
+  readonly provider: string
+  readonly readOutput?: ReadOutput | undefined
+  /** What there is already of the answer that this attempt goes on with. */
+  readonly from?: Kept | undefined
+}
 
-export function collect(provider: string, readOutput?: ReadOutput): Collector {
-  let text = ''
-  let reasoningText = ''
+/** Folds the events of one attempt into an answer: the commit of `generate()`, and what `stream().result()` tells in the end. */
+export type Collector = Fold<Answer> & { kept(): Kept }
+
+export function collect({ provider, readOutput, from }: CollectOptions): Collector {
+  let { text, reasoningText, chunks, hasToolCall } = from ?? { text: '', reasoningText: '', chunks: 0, hasToolCall: false }
   let finished: (ProviderEvent & { type: 'finish' }) | undefined
   let metadata: Partial<ProviderEvent & { type: 'response-metadata' }> = {}
   const toolCalls: ToolCall[] = []
   const warnings: Warning[] = []
+  const usage = () => addUsage(from?.usage ?? {}, finished?.usage ?? {})
   return {
     emit(event) {
       switch (event.type) {
         case 'text-delta':
           text += event.text
+          chunks += 1
           break
         case 'reasoning-delta':
           reasoningText += event.text
+          chunks += 1
+          break
+        case 'tool-call-delta':
+          hasToolCall = true
           break
         case 'tool-call':
+          hasToolCall = true
           toolCalls.push({ toolCallId: event.toolCallId, toolName: event.toolName, input: event.input })
           break
         case 'response-metadata':
@@ -41,16 +55,14 @@ export function collect(provider: string, readOutput?: ReadOutput): Collector {
       return true
     },
     onDrain() {},
-    partial: () => ({ text, reasoningText }),
-    isEmpty: () => text === '' && reasoningText === '',
-    usage: () => finished?.usage ?? {},
+    kept: () => ({ text, reasoningText, chunks, hasToolCall, usage: usage() }),
     finish() {
       const finishReason = finished?.finishReason ?? 'other'
       const { id, model, requestId } = metadata
       checkContent({ text, reasoningText, toolCalls, finishReason, requestId })
       const output = readOutput?.(text)
       const response = { id, model, requestId, providerMetadata: finished?.providerMetadata }
-      return { text, reasoningText, toolCalls, output, finishReason, usage: finished?.usage ?? {}, warnings, response }
+      return { text, reasoningText, toolCalls, output, finishReason, usage: usage(), warnings, response }
     },
   }
 }
@@ -61,11 +73,8 @@ type Content = Pick<Answer, 'text' | 'reasoningText' | 'toolCalls' | 'finishReas
 function checkContent({ text, reasoningText, toolCalls, finishReason, requestId }: Content): void {
   if (toolCalls.length > 0 || text.trim() !== '') return
   if (finishReason === 'content-filter') {
-    throw new ProviderError("The provider's content filter withheld the answer.", {
-      reason: 'content-filter',
-      status: 200,
-      requestId,
-    })
+    const message = "The provider's content filter withheld the answer."
+    throw new ProviderError(message, { reason: 'content-filter', status: 200, requestId })
   }
   const message =
     reasoningText === ''
@@ -76,11 +85,34 @@ function checkContent({ text, reasoningText, toolCalls, finishReason, requestId 
   throw new ProviderError(message, { reason: 'empty', status: 200, requestId })
 }
 
-/** The commit of `generate()`: nothing is the caller's before the answer is there, complete and valid. */
-export function whole(readOutput?: ReadOutput): Sink<Answer> {
+/**
+ * The commit of `generate()`: nothing is the caller's before the answer is there, complete and valid. What came of a broken attempt is
+ * kept, so that the next may go on from there instead of paying for it twice.
+ */
+export function whole(seam: Seam, readOutput?: ReadOutput): Sink<Answer> {
+  let kept: Kept | undefined
+  let latest: Collector | undefined
+  const keep = (part: Kept) => {
+    if (part.text.length > (kept?.text.length ?? 0)) kept = part
+  }
   return {
-    commitsAt: 'whole',
-    begin: ({ provider }) => collect(provider.name, readOutput),
-    mayGoOn: () => true,
+    begin(source) {
+      const resume = seam.resumeOn(kept, source)
+      const from = resume === undefined ? undefined : kept
+      const answer = collect({ provider: source.provider.name, readOutput, from })
+      latest = answer
+      return { ...answer, resume, drop: () => keep(answer.kept()) }
+    },
+    mayGoOn(failure) {
+      seam.failed(failure)
+      // what does not fit or was withheld is nothing to go on from
+      if (failure.reason === 'invalid-output' || failure.reason === 'content-filter') kept = undefined
+      return true
+    },
+    wantsMore(answer, source) {
+      if (answer.finishReason !== 'length' || latest === undefined || !seam.takeLength(latest.kept(), source)) return false
+      keep(latest.kept())
+      return true
+    },
   }
 }

@@ -135,9 +135,14 @@ function emit<Answer>(run: Run<Answer>, event: ProviderEvent): boolean {
 }
 
 function transport<Answer>(run: Run<Answer>, event: Transport): void {
-  if (event.type === 'queued') return queued(run)
-  if (event.type === 'headers') run.status = event.status
-  run.clocks[event.type]()
+  const { clocks } = run
+  if (event.type === 'queued') queued(run)
+  else if (event.type === 'connecting') clocks.connecting()
+  else if (event.type === 'sent') clocks.sent()
+  else {
+    run.status = event.status
+    clocks.headers()
+  }
 }
 
 function content<Answer>(run: Run<Answer>, event: Content): boolean {
@@ -198,6 +203,7 @@ function abandon<Answer>(run: Run<Answer>, reason: unknown): void {
 function end<Answer>(run: Run<Answer>, outcome: Ending, error?: ProviderError): void {
   run.over = true
   run.clocks.stop()
+  if (outcome !== 'answered') run.fold.drop?.()
   if (error !== undefined && hadFairTime(run, error)) run.permit.end({ failure: error, charged: chargeOf(error) })
   else run.permit.end(outcome === 'answered' ? 'answered' : 'abandoned')
   run.record = recordOf(run, outcome, error)
@@ -230,6 +236,7 @@ function recordOf<Answer>(run: Run<Answer>, outcome: Ending, error: ProviderErro
     durationMs: run.clock.now() - run.startedAt,
     firstChunkMs: run.firstChunkMs,
     chunks: run.chunks,
+    continuedFrom: run.fold.resume?.prefix?.text.length,
     usage: run.usage,
   }
 }

@@ -88,7 +88,8 @@ export function openings<Answer>(walk: Walk<Answer>): {
     const standing = target.health.check()
     const openAt = standing.state === 'shut' ? standing.openAt : now
     // a slot that is taken has no time of its own, but may be free at any moment
-    const waitMs = openAt === Infinity ? Math.min(longestTimerMs, walk.deadline - leastLeft(walk) - now - 1) : Math.max(0, openAt - now)
+    const waitMs =
+      openAt === Infinity ? Math.min(longestTimerMs, walk.deadline - leastLeft(walk) - now - 1) : Math.max(0, openAt - now)
     if (now + waitMs >= walk.deadline - leastLeft(walk) || (standing.state === 'shut' && standing.crowded === true)) continue
     candidates.push(target)
     const reason = standing.state === 'shut' ? standing.reason : 'overloaded'
@@ -146,7 +147,14 @@ function skip<Answer>(walk: Walk<Answer>, target: ChainTarget, refusal: Partial<
   if (walk.skipped[targetIndex] === true) return
   walk.skipped[targetIndex] = true
   const of = { provider: provider.name, model, targetIndex }
-  const nothing = { status: undefined, clock: undefined, requestId: undefined, firstChunkMs: undefined, usage: undefined }
+  const nothing = {
+    status: undefined,
+    clock: undefined,
+    requestId: undefined,
+    firstChunkMs: undefined,
+    usage: undefined,
+    continuedFrom: undefined,
+  }
   const record: AttemptRecord = {
     ...of,
     ...nothing,

@@ -49,7 +49,7 @@ async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd
   let thrown: unknown
   const attempt = async (number: number): Promise<Answer> => {
     try {
-      return await askOnce(walk, leg, number)
+      return await askOnce(walk, leg, number === 1 ? leg.kind : 'retry')
     } catch (error) {
       thrown = error
       throw error
@@ -76,18 +76,18 @@ function retriesLeft<Answer>(walk: Walk<Answer>, target: ChainTarget): number {
   return Math.max(0, target.retry.maxRetries - asked)
 }
 
-async function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, number: number): Promise<Answer> {
+async function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind): Promise<Answer> {
   const { target } = leg
   const permit = leg.permit
   leg.permit = undefined
   if (permit === undefined || leg.end !== undefined) throw abandoned
   const attempt = (walk.asked[target.targetIndex] ?? 0) + 1
   walk.asked[target.targetIndex] = attempt
-  const fold = walk.sink.begin({ ...target, attempt })
+  const source = { ...target, attempt }
+  const fold = walk.sink.begin(source, () => walk.commit(leg))
   const running = startAttempt({
-    ...{ clock: walk.clock, target, callId: walk.callId, attempt, permit, fold, tell: walk.tell },
-    call: fold.prefix === undefined ? walk.callTo(target) : { ...walk.callTo(target), prefix: fold.prefix },
-    kind: number === 1 ? leg.kind : 'retry',
+    ...{ clock: walk.clock, target, callId: walk.callId, attempt, kind, permit, fold, tell: walk.tell },
+    call: fold.resume === undefined ? walk.callTo(target) : { ...walk.callTo(target), ...fold.resume },
     waitMs: leg.waitMs,
     deadline: Math.min(walk.deadline, walk.clock.now() + target.timeout.totalMs),
     shareMs: leg.kind === 'probe' ? probeMs : walk.shareMs(target),
@@ -95,7 +95,23 @@ async function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, number: num
   })
   leg.running = running
   walk.trail.push(running)
-  return running.done
+  const answer = await running.done
+  return walk.sink.wantsMore?.(answer, source) === true ? goOn(walk, leg, answer) : answer
+}
+
+/** The target stopped at its own limit and is asked for the rest. If it does not give it, what is there was paid for and is the answer. */
+async function goOn<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, answer: Answer): Promise<Answer> {
+  leg.permit = leg.target.health.enter('call')
+  if (leg.permit === undefined) return answer
+  leg.waitMs = 0
+  try {
+    return await askOnce(walk, leg, 'retry')
+  } catch (error) {
+    if (leg.end !== undefined || !ProviderError.isInstance(error)) throw error
+    walk.failures.push(error)
+    walk.sink.mayGoOn(error)
+    return walk.sink.settleFor?.(answer) ?? answer
+  }
 }
 
 function noteFailure<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, error: unknown): void {

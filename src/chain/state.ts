@@ -62,10 +62,13 @@ export type Walk<Answer> = WalkOptions<Answer> & {
   /** The one who is asked is late, and why: somebody may be asked beside it. */
   late: Lateness | undefined
   over: boolean
+  committed: boolean
   /** The call as this target gets it. */
   callTo(target: ChainTarget): Call
   shareMs(target: ChainTarget): number
   claim(leg: Leg<Answer>): boolean
+  /** What this leg has received becomes the caller's. Told once a call. */
+  commit(leg: Leg<Answer>): void
   nudge(): void
 }
 

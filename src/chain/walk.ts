@@ -51,7 +51,7 @@ function reap<Answer>(state: Walk<Answer>): Walked<Answer> | undefined {
     stopLateTimer(state, leg)
     if (state.winner === leg) state.winner = undefined
     if (leg.end.type === 'answered') {
-      if (state.sink.commitsAt === 'whole') tellCommit(state, leg)
+      state.commit(leg)
       return { answer: leg.end.answer, target: leg.target, attempts: records(state) }
     }
     if (leg.end.type === 'bug') throw leg.end.error
@@ -115,17 +115,20 @@ function createState<Answer>(options: WalkOptions<Answer>, nudge: () => void): W
   const state: Walk<Answer> = {
     ...options,
     ...{ legs: new Set(), trail: [], failures: [], asked: [], spent: [], refusals: [], skipped: [] },
-    ...{ winner: undefined, late: undefined, over: false, nudge },
+    ...{ winner: undefined, late: undefined, over: false, committed: false, nudge },
     callTo: target => (calls[target.targetIndex] ??= { ...options.call, model: target.model }),
     // an attempt may use half of what is left while somebody else could still answer (tashfeenahmed/freellmapi#751)
     shareMs: target => (othersLeft(state, target) ? (options.deadline - options.clock.now()) / 2 : Infinity),
+    commit(leg) {
+      if (!state.committed) tellCommit(state, leg)
+      state.committed = true
+    },
     claim(leg) {
       if (state.over || (state.winner !== undefined && state.winner !== leg)) return false
       if (state.winner === undefined) {
         state.winner = leg
         stopLateTimer(state, leg)
         for (const other of state.legs) if (other !== leg && other.kind !== 'probe') abandonLeg(other, undefined)
-        if (options.sink.commitsAt === 'first-content') tellCommit(state, leg)
       }
       return true
     },

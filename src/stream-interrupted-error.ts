@@ -1,0 +1,39 @@
+import type { AnswerStream } from './answer-stream.ts'
+import type { AttemptRecord, Usage } from './contract.ts'
+import { type ChainExhaustedError, type ProviderError, UnbusyError } from './errors.ts'
+import type { Kept } from './seam.ts'
+
+/**
+ * A stream broke after its first content. What had come is in it: it was shown already and cannot be taken back. `cause` is the
+ * `ChainExhaustedError` with every attempt.
+ */
+export class StreamInterruptedError extends UnbusyError {
+  override readonly name = 'StreamInterruptedError'
+  readonly text: string
+  readonly reasoningText: string
+  /** As far as it was reported before the break. */
+  readonly usage: Usage
+  /** Why it broke. */
+  readonly failure: ProviderError | undefined
+  readonly attempts: readonly AttemptRecord[]
+  /**
+   * A new stream of the same call that goes on from here: first a `continue` event where a target truly can, else a `restart` event
+   * and the answer anew. Its `text()` is the whole answer.
+   */
+  readonly resume: () => Promise<AnswerStream>
+
+  constructor(kept: Kept, cause: ChainExhaustedError, resume: () => Promise<AnswerStream>) {
+    const failure = cause.failures.at(-1)
+    super(`The stream broke after ${kept.text.length} characters: ${failure?.message ?? cause.message}`, { cause })
+    this.text = kept.text
+    this.reasoningText = kept.reasoningText
+    this.usage = kept.usage
+    this.failure = failure
+    this.attempts = cause.attempts
+    this.resume = resume
+  }
+
+  static override isInstance(value: unknown): value is StreamInterruptedError {
+    return UnbusyError.isInstance(value) && value.name === 'StreamInterruptedError'
+  }
+}
