@@ -7,6 +7,11 @@ export type FakeClock = Clock & {
   advance(byMs: number): Promise<void>
   /** Moves time to the next timer and fires what is due then. False: there is none. */
   advanceToNext(): Promise<boolean>
+  /**
+   * Moves time on, from timer to timer, until the promise settles, and hands on what it settles to. Rejects when no timer is left
+   * and it still has not: then it waits for something that this clock does not know.
+   */
+  until<Result>(work: Promise<Result>): Promise<Result>
   /** How many timers are set: 0 after a call proves that it left none behind. */
   pending(): number
 }
@@ -19,10 +24,10 @@ export type FakeClock = Clock & {
  *
  * @example
  * const clock = fakeClock()
- * const client = createClient({ chain: [fakeTarget({ hang: true }, { clock }), fakeTarget('Hi.', { clock })], clock })
- * const call = client.generate('Hello')
- * await clock.advance(60_000)
- * await call
+ * const silent = fakeTarget({ hang: true }, { clock, timeout: { headersMs: 20_000 } })
+ * const client = createClient({ chain: [silent, fakeTarget('Hi.', { clock })], hedge: false, clock })
+ * const { text } = await clock.until(client.generate('Hello'))
+ * clock.now()   //=> 20000, the time after which the first target was given up
  */
 export function fakeClock(options: { readonly startAtMs?: number | undefined } = {}): FakeClock {
   let nowMs = options.startAtMs ?? 0
@@ -46,6 +51,25 @@ export function fakeClock(options: { readonly startAtMs?: number | undefined } =
     nowMs = untilMs
   }
 
+  async function advanceToNext(): Promise<boolean> {
+    await settle()
+    const next = soonest(timers)
+    if (next === undefined) return false
+    await advance(next.dueMs - nowMs)
+    return true
+  }
+
+  async function until<Result>(work: Promise<Result>): Promise<Result> {
+    const state = { isOpen: true }
+    const settled = (): void => void (state.isOpen = false)
+    work.then(settled, settled)
+    await settle()
+    while (state.isOpen && (await advanceToNext()));
+    if (state.isOpen)
+      throw new Error(`No timer is left at ${nowMs} ms, and the promise has not settled. Does it wait for real time?`)
+    return work
+  }
+
   return {
     now: () => nowMs,
     setTimeout(listener, delayMs) {
@@ -55,13 +79,8 @@ export function fakeClock(options: { readonly startAtMs?: number | undefined } =
     },
     clearTimeout: handle => void timers.delete(handle),
     advance,
-    async advanceToNext() {
-      await settle()
-      const next = soonest(timers)
-      if (next === undefined) return false
-      await advance(next.dueMs - nowMs)
-      return true
-    },
+    advanceToNext,
+    until,
     pending: () => timers.size,
   }
 }

@@ -19,7 +19,7 @@ export type ReceivedRequest = {
   readonly closedAt: number | undefined
   /** The client left before the answer was whole. */
   readonly aborted: boolean
-  /** Bytes of the body that were written so far. */
+  /** Bytes of the body that were handed to the socket so far. */
   readonly bytesSent: number
   /** Resolves when the exchange is over, however it ended. */
   readonly closed: Promise<void>

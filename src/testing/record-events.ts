@@ -26,7 +26,7 @@ export type EventRecorder = {
  * const events = recordEvents()
  * const client = createClient({ chain, onEvent: events.listener })
  * await client.generate('Hi')
- * events.types()   //=> ['call-start', 'attempt-start', 'commit', 'attempt-end', 'call-end']
+ * events.types()   //=> ['call-start', 'attempt-start', 'attempt-end', 'commit', 'call-end']
  * events.assertPaired()
  */
 export function recordEvents(): EventRecorder {

@@ -86,6 +86,25 @@ test('advanceToNext moves to the next timer and tells whether there was one', as
   expect(await clock.advanceToNext()).toBe(false)
 })
 
+test('until moves time just as far as the promise needs', async () => {
+  const clock = fakeClock()
+  const wait = async (delayMs: number): Promise<number> => {
+    await new Promise<void>(resolve => clock.setTimeout(resolve, delayMs))
+    return clock.now()
+  }
+  clock.setTimeout(() => expect.unreachable(), 10_000)
+  expect(await clock.until(wait(30).then(() => wait(12)))).toBe(42)
+  expect(clock.now()).toBe(42)
+  await expect(clock.until(Promise.reject(new Error('failed already')))).rejects.toThrow('failed already')
+  expect(clock.now()).toBe(42)
+})
+
+test('until says so when nothing is left that could settle the promise', async () => {
+  const clock = fakeClock()
+  clock.setTimeout(() => {}, 7)
+  await expect(clock.until(new Promise(() => {}))).rejects.toThrow('No timer is left at 7 ms, and the promise has not settled')
+})
+
 test('what a timer throws comes out of advance', async () => {
   const clock = fakeClock()
   clock.setTimeout(() => {
