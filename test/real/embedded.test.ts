@@ -8,22 +8,22 @@ import { embedded } from '../../src/embedded/index.ts'
 const modelPath = process.env['UNBUSY_GGUF'] ?? ''
 
 const missing = whatIsMissing()
-const real = test.skipIf(missing !== undefined)
+const skip = { skip: missing !== undefined }
 const suffix = missing === undefined ? '' : ` (skipped: ${missing})`
 
-real(`a model in this process streams an answer${suffix}`, async () => {
+test(`a model in this process streams an answer${suffix}`, skip, async () => {
   const events = await ask(target())
   expect(events.filter(event => event.type === 'text-delta').length).toBeGreaterThan(1)
   expect(events.at(-1)).toMatchObject({ type: 'finish', finishReason: 'length', usage: { outputTokens: 12 } })
 })
 
-real(`it is held to a schema${suffix}`, async () => {
+test(`it is held to a schema${suffix}`, skip, async () => {
   const schema = { type: 'object', properties: { sunny: { type: 'boolean' } }, required: ['sunny'] }
   const text = textOf(await ask(target(), { output: { type: 'json', schema }, maxOutputTokens: 100 }))
   expect(JSON.parse(text)).toEqual({ sunny: expect.any(Boolean) as boolean })
 })
 
-real(`an abort ends it with the reason of the abort, and the next answer comes${suffix}`, async () => {
+test(`an abort ends it with the reason of the abort, and the next answer comes${suffix}`, skip, async () => {
   const embeddedTarget = target()
   const controller = new AbortController()
   const aborted = ask(
@@ -35,7 +35,7 @@ real(`an abort ends it with the reason of the abort, and the next answer comes${
   expect((await ask(embeddedTarget)).at(-1)?.type).toBe('finish')
 })
 
-real(`answers at once wait for each other, or write side by side${suffix}`, async () => {
+test(`answers at once wait for each other, or write side by side${suffix}`, skip, async () => {
   for (const parallel of [1, 2]) {
     const shared = target({ parallel })
     const texts = await Promise.all([ask(shared), ask(shared), ask(shared)])
@@ -43,12 +43,12 @@ real(`answers at once wait for each other, or write side by side${suffix}`, asyn
   }
 })
 
-real(`a conversation that is too long is a failure with the numbers${suffix}`, async () => {
+test(`a conversation that is too long is a failure with the numbers${suffix}`, skip, async () => {
   const long = ask(target({ contextTokens: 256 }), { messages: [{ role: 'user', content: 'word '.repeat(500) }] })
   await expect(long).rejects.toMatchObject({ reason: 'context-length', contextTokens: 256 })
 })
 
-real(`a file that is no model is a failure${suffix}`, async () => {
+test(`a file that is no model is a failure${suffix}`, skip, async () => {
   await expect(ask(embedded({ modelPath: import.meta.filename, gpu: false }))).rejects.toMatchObject({
     name: 'ProviderError',
     reason: 'not-found',
