@@ -40,13 +40,11 @@ test(
     ]
     const whole = beginning + textOf(await ask(target(), { messages, maxOutputTokens: 16 }))
     for (const stream of [true, false]) {
-      for (const length of [4, 12, whole.length - 5]) {
-        const prefix = { text: whole.slice(beginning.length, length), reasoningText: '' }
-        const rest = textOf(await ask(target({ stream }), { messages, prefix, maxOutputTokens: 16 }))
-        expect(rest).not.toContain(beginning)
-        expect(rest.startsWith(prefix.text) && prefix.text !== '').toBe(false)
-      }
       expect(beginning + textOf(await ask(target({ stream }), { messages, maxOutputTokens: 16 }))).toBe(whole)
+      const prefix = { text: whole.slice(beginning.length, -5), reasoningText: '' }
+      const rest = textOf(await ask(target({ stream }), { messages, prefix, maxOutputTokens: 16 }))
+      expect(rest).not.toContain(beginning)
+      expect(rest.startsWith(prefix.text)).toBe(false)
     }
   },
 )
@@ -116,8 +114,9 @@ test(`more requests than llama.cpp has slots wait and are all answered${suffix}`
   expect(new Set(answers.map(events => events.at(-1)?.type))).toEqual(new Set(['finish']))
 })
 
-realWithKey(
+test(
   `llama.cpp with a key: the right one answers, a wrong one and none are authentication failures${keySuffix}`,
+  skipKey,
   async () => {
     expect((await ask(target({ baseURL: keyURL, apiKey }))).at(-1)?.type).toBe('finish')
     for (const options of [{ apiKey: 'wrong-key' }, {}]) {
