@@ -1,9 +1,10 @@
 import { type Answer, costOf, defaultResult, type GenerateResult } from './answer.ts'
 import type { AnswerStream } from './answer-stream.ts'
+import { type ChainPool, orderPool } from './chain/pool.ts'
 import type { ChainTarget, Hedge, Leg } from './chain/state.ts'
 import { walk } from './chain/walk.ts'
 import { checkInput } from './check-input.ts'
-import type { Call, ClientEvent, Clock, EventListener, Sink, TimeoutSettings } from './contract.ts'
+import type { Call, ClientEvent, Clock, EventListener, Sink } from './contract.ts'
 import { ChainExhaustedError, UnbusyError } from './errors.ts'
 import {
   type ClientOptions,
@@ -25,7 +26,9 @@ export type Shared = {
   readonly clock: Clock
   readonly random: () => number
   readonly tell: EventListener
+  /** Every target, members of pools one by one. */
   readonly targets: readonly ChainTarget[]
+  readonly steps: readonly (ChainPool | { readonly targets: readonly ChainTarget[] })[]
   readonly hedge: Hedge | undefined
   readonly running: Set<AbortController>
   readonly background: Set<Leg<Answer>>
@@ -121,7 +124,7 @@ async function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<Ge
   hedge?.called()
   const { answer, target, attempts } = await walk({
     ...{ callId, call, sink, clock, random, startedAt, deadline, hedge, background, tell },
-    targets: given.timeout === undefined ? shared.targets : withTimeout(shared.targets, given.timeout),
+    targets: withTimeout(inOrder(shared, call), given.timeout),
     signal: controller.signal,
     decide: options.decide,
   })
@@ -156,7 +159,14 @@ function tellEnd(shared: Shared, { callId, startedAt }: Begun, { outcome, result
   shared.tell({ type: 'call-end', at, callId, outcome, durationMs, provider, model, attempts, usage, error })
 }
 
-function withTimeout(targets: readonly ChainTarget[], timeout: Partial<TimeoutSettings>): readonly ChainTarget[] {
+/** The chain for this call: each pool in the order in which its members are asked now. */
+function inOrder({ steps, targets, random }: Shared, call: Call): readonly ChainTarget[] {
+  if (steps.length === targets.length) return targets
+  return steps.flatMap(step => ('queues' in step ? orderPool(step, call, random) : step.targets))
+}
+
+function withTimeout(targets: readonly ChainTarget[], timeout: GenerateInput['timeout']): readonly ChainTarget[] {
+  if (timeout === undefined) return targets
   return targets.map(target => ({ ...target, timeout: merge(target.timeout, timeout) }))
 }
 

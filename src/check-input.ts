@@ -78,6 +78,7 @@ const chain: Check = (value, name) => {
 }
 
 function checkStep(step: unknown, name: string): void {
+  if (isRecord(step) && 'pool' in step) return checkPool(step, name)
   if (typeof step === 'function') throw new TypeError(`${name} is a function. Call it: deepseek() instead of deepseek.`)
   if (!isRecord(step) || !isRecord(step['provider']) || typeof step['provider']['stream'] !== 'function') {
     throw new TypeError(
@@ -88,6 +89,26 @@ function checkStep(step: unknown, name: string): void {
   text(provider['name'], `${name}.provider.name`)
   text(model, `${name}.model`)
   checkOptions(options, targetChecks, name)
+}
+
+function checkPool({ pool, ...options }: { readonly pool?: unknown }, name: string): void {
+  chain(pool, `${name}.pool`)
+  checkOptions(options, { strategy: oneOf('least-busy', 'weighted', 'latency'), weights, affinity: callback }, name)
+  const given = (options as { readonly weights?: readonly number[] }).weights
+  if (given !== undefined && given.length !== (pool as readonly unknown[]).length) {
+    throw new TypeError(`${name}.weights must have one number for each target of the pool.`)
+  }
+}
+
+const weights: Check = (value, name) => {
+  list(value, name)
+  for (const [index, one] of (value as readonly unknown[]).entries()) weight(one, `${name}[${index}]`)
+}
+
+const weight: Check = (value, name) => {
+  if (typeof value !== 'number' || !(value >= 0) || value === Infinity) {
+    throw new TypeError(`${name} must be a number, 0 or more, not ${kindOf(value)}.`)
+  }
 }
 
 const message: Check = (value, name) => {

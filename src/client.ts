@@ -3,9 +3,10 @@ import type { AnswerStream } from './answer-stream.ts'
 import { runGenerate, runStream, type Shared } from './call.ts'
 import { createHedge } from './chain/hedge.ts'
 import { abandonLeg } from './chain/leg.ts'
+import { watchQueues } from './chain/pool.ts'
 import type { ChainTarget } from './chain/state.ts'
 import { checkClientOptions } from './check-input.ts'
-import type { Clock } from './contract.ts'
+import type { Clock, Target } from './contract.ts'
 import { UnbusyError } from './errors.ts'
 import { createHealth, type TargetSnapshot } from './health/health.ts'
 import { type ClientOptions, type GenerateInput, healthSettings, hedgeSettings, targetRetry, targetTimeout } from './options.ts'
@@ -50,7 +51,7 @@ export function createClient(options: ClientOptions): Client {
   const tell = createTeller([...(onEvent === undefined ? [] : [onEvent]), ...(logger === undefined ? [] : [logEvents(logger)])])
   const health = createHealth({ clock, random, settings: healthSettings(options), emit: tell })
   const hedging = hedgeSettings(options.hedge)
-  const targets = options.chain.map((target, targetIndex): ChainTarget => {
+  const resolve = (target: Target, targetIndex: number): ChainTarget => {
     const { provider, model, price, when } = target
     const limits = { retry: targetRetry(target, options.retry), timeout: targetTimeout(target, options.timeout) }
     return {
@@ -62,9 +63,15 @@ export function createClient(options: ClientOptions): Client {
       ...limits,
       health: health.of({ provider, model, index: targetIndex, price }),
     }
+  }
+  const targets: ChainTarget[] = []
+  const steps = options.chain.map(step => {
+    const members = ('pool' in step ? step.pool : [step]).map((target, index) => resolve(target, targets.length + index))
+    targets.push(...members)
+    return 'pool' in step ? { ...step, targets: members, queues: watchQueues(members, clock) } : { targets: members }
   })
   const shared: Shared = {
-    ...{ options, clock, random, tell, targets, calls: 0, closed: undefined, running: new Set(), background: new Set() },
+    ...{ options, clock, random, tell, targets, steps, calls: 0, closed: undefined, running: new Set(), background: new Set() },
     hedge: hedging === undefined ? undefined : createHedge(hedging),
   }
 
@@ -73,6 +80,7 @@ export function createClient(options: ClientOptions): Client {
     for (const controller of shared.running) controller.abort(shared.closed)
     for (const leg of shared.background) abandonLeg(leg, shared.closed)
     health.close()
+    for (const step of steps) if ('queues' in step) step.queues.close()
     for (const provider of new Set(targets.map(target => target.provider))) await provider.close?.()
   }
   return {

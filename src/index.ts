@@ -14,6 +14,7 @@ export { host, type HostOptions } from './providers/host.ts'
 export type { HostName } from './providers/hosts.ts'
 export { openaiCompatible, type OpenAICompatibleOptions } from './providers/openai-compatible.ts'
 export { textGeneration, type TextGenerationOptions } from './providers/text-generation.ts'
+export { pool, type Pool, type PoolOptions, type PoolStrategy } from './chain/pool.ts'
 export type { ServiceOptions, TargetOptions } from './providers/target.ts'
 
 export {

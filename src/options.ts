@@ -12,6 +12,7 @@ import type {
   Tool,
   ToolChoice,
 } from './contract.ts'
+import type { Pool } from './chain/pool.ts'
 import type { HedgeSettings } from './chain/state.ts'
 import { type BreakerSettings, costFirst, type HealthSettings, loadFirst } from './health/settings.ts'
 import type { AfterFirstToken } from './seam.ts'
@@ -19,8 +20,8 @@ import type { Logger } from './telemetry/log.ts'
 
 /** What a client is made of. Only `chain` is needed. */
 export type ClientOptions = {
-  /** Whom to ask, in order. The first that may be asked is asked first. */
-  readonly chain: readonly Target[]
+  /** Whom to ask, in order. The first that may be asked is asked first. A step may be a `pool()` of targets. */
+  readonly chain: readonly (Target | Pool)[]
   /** Limits in milliseconds. A target's own and a call's own come before these. `Infinity` turns one off. */
   readonly timeout?: Partial<TimeoutSettings> | undefined
   /** Requests to the same target after a failure that a retry may help. A number is short for `{ maxRetries }`; 0 means one attempt. */

@@ -43,6 +43,8 @@ export type TargetHealth = {
   takeRetry(): boolean
   /** How long the first content takes, in milliseconds; undefined until there is a sample. */
   firstChunk(): Quantiles | undefined
+  /** Requests of this client that are under way. */
+  inFlight(): number
 }
 
 export type TargetMemory = TargetHealth & {
@@ -98,6 +100,7 @@ export function createTargetMemory(options: TargetMemoryOptions): TargetMemory {
     onOpening: waiters.add,
     takeRetry: rooms.budget.take,
     firstChunk: rooms.latency.quantiles,
+    inFlight: rooms.limiter.inFlight,
     waiting: waiters.size,
     pump: onChange,
     learn: fact => learn(memory, fact),

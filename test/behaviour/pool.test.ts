@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest'
+import { type Call, createClient, pool } from 'unbusy'
+import { fakeTarget } from 'unbusy/testing'
+
+const names = (answers: readonly { readonly provider: string }[]) => answers.map(({ provider }) => provider)
+
+test('parallel calls are spread over the replicas, the least busy first', async () => {
+  const replicas = ['a', 'b', 'c'].map(name => fakeTarget({ text: name, firstChunkAfterMs: 5 }, { name }))
+  const client = createClient({ chain: [pool(replicas)] })
+  const answers = await Promise.all(Array.from({ length: 9 }, async () => client.generate('Hi')))
+  expect(names(answers).toSorted()).toEqual(['a', 'a', 'a', 'b', 'b', 'b', 'c', 'c', 'c'])
+})
+
+test('a dead replica is passed over, and the step after the pool answers when all are dead', async () => {
+  const dead = fakeTarget({ error: 'network' }, { name: 'dead', retry: 0 })
+  const client = createClient({
+    chain: [pool([dead, fakeTarget('Hello.', { name: 'alive' })]), fakeTarget('last', { name: 'last' })],
+  })
+  const answers = []
+  for (let call = 0; call < 12; call++) answers.push(await client.generate('Hi'))
+  expect(new Set(names(answers))).toEqual(new Set(['alive']))
+  expect(dead.provider.calls.length).toBeLessThanOrEqual(4)
+  const both = createClient({
+    chain: [pool([dead, fakeTarget({ error: 'network' }, { retry: 0 })]), fakeTarget('last', { name: 'last' })],
+  })
+  expect(await both.generate('Hi')).toMatchObject({ provider: 'last', targetIndex: 2 })
+})
+
+test('one session stays with one replica, and many sessions use all of them', async () => {
+  const replicas = ['a', 'b', 'c', 'd'].map(name => fakeTarget('Hello.', { name }))
+  const affinity = (call: Call) => String(call.metadata['session'])
+  const client = createClient({ chain: [pool(replicas, { affinity })] })
+  const ask = async (session: number) => (await client.generate({ prompt: 'Hi', metadata: { session } })).provider
+  const first = await Promise.all(Array.from({ length: 40 }, async (_, session) => ask(session)))
+  const second = await Promise.all(Array.from({ length: 40 }, async (_, session) => ask(session)))
+  expect(second).toEqual(first)
+  expect(new Set(first).size).toBe(4)
+})
+
+test('weights decide by chance; a weight of 0 is only for when no other is left', async () => {
+  const [light, heavy, spare] = [
+    fakeTarget('l', { name: 'light' }),
+    fakeTarget('h', { name: 'heavy' }),
+    fakeTarget('s', { name: 'spare' }),
+  ]
+  let step = 0
+  const random = () => ((step += 0.618033988749895) % 1) * 0.999
+  const client = createClient({ chain: [pool([light, heavy, spare], { strategy: 'weighted', weights: [1, 9, 0] })], random })
+  for (let call = 0; call < 400; call++) await client.generate('Hi')
+  expect(spare.provider.calls).toHaveLength(0)
+  expect(heavy.provider.calls.length).toBeGreaterThan(320)
+  expect(light.provider.calls.length).toBeGreaterThan(10)
+})
+
+test("the server's own queue decides between replicas that are equally busy, and nobody waits for it", async () => {
+  const quiet = fakeTarget('q', { name: 'quiet' })
+  const crowded = fakeTarget('c', { name: 'crowded' })
+  const asked = Promise.withResolvers<void>()
+  Object.assign(quiet.provider, { load: async () => ({ running: 0, waiting: 0 }) })
+  Object.assign(crowded.provider, {
+    load: async () => {
+      asked.resolve()
+      return { running: 2, waiting: 9 }
+    },
+  })
+  const client = createClient({ chain: [pool([crowded, quiet])] })
+  await client.generate('Hi')
+  await asked.promise
+  const answers = []
+  for (let call = 0; call < 8; call++) answers.push(await client.generate('Hi'))
+  expect(names(answers)).toEqual(Array(8).fill('quiet'))
+  await client.close()
+})
+
+test('a call that a condition keeps private is sent nowhere else, not even when nobody else is left', async () => {
+  const open = fakeTarget('public', { name: 'public', when: ({ metadata }) => metadata['confidential'] !== true })
+  const own = fakeTarget([{ error: 'overloaded' }, 'private'], { name: 'private', retry: 0 })
+  const client = createClient({ chain: [open, own] })
+  const confidential = { prompt: 'Hi', metadata: { confidential: true } }
+  await expect(client.generate(confidential)).rejects.toThrow('private')
+  expect(await client.generate(confidential)).toMatchObject({ text: 'private' })
+  expect(await client.generate('Hi')).toMatchObject({ text: 'public' })
+  expect(open.provider.calls).toHaveLength(1)
+})
