@@ -6,8 +6,8 @@ export type Work =
   | { readonly kind: 'call' | 'stream'; readonly url: string }
   | { readonly kind: 'fallback'; readonly busyUrl: string; readonly url: string }
 
-/** Time spent, or memory asked for. */
-export type ProfileKind = 'cpu' | 'heap'
+/** Time spent, memory asked for, or memory that is still held at the end. */
+export type ProfileKind = 'cpu' | 'heap' | 'held'
 
 /** Each job names the text that every single answer must hold. */
 export type Job = { readonly expected: string } & (
@@ -21,12 +21,25 @@ export type Job = { readonly expected: string } & (
       readonly concurrency: number
       readonly forMs: number
     }
-  | { readonly type: 'crowd'; readonly url: string; readonly streams: number; readonly windowMs: number }
+  | {
+      readonly type: 'crowd'
+      readonly url: string
+      readonly streams: number
+      readonly windowMs: number
+      /** Answer also what the streams hold. @default false */
+      readonly profile?: boolean
+    }
 )
 
 export type LoadResult = { readonly calls: number; readonly cpuUsPerCall: number; readonly wallUsPerCall: number }
 export type FirstTokenResult = { readonly calls: number; readonly medianUs: number }
-export type CrowdResult = { readonly heapBytesPerStream: number; readonly cpuUs: number; readonly wallMs: number }
+export type CrowdResult = {
+  readonly heapBytesPerStream: number
+  readonly cpuUs: number
+  readonly wallMs: number
+  /** Of V8, when it was asked for. */
+  readonly profile?: unknown
+}
 
 export type PromisesResult = { readonly perCall: number }
 /** `profile` is what V8 answers: a CPU profile or a sampling heap profile. */

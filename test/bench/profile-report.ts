@@ -87,7 +87,7 @@ const add = (tally: Tally, name: string, part: 'self' | 'total', amount: number)
   tally.set(name, entry)
 }
 
-const isOurs = (path: string): boolean => path.startsWith('src/') || path.startsWith('dist/')
+const isOurs = (path: string): boolean => /(?:^|\/)(?:src|dist)\//.test(path) && !path.includes('node_modules')
 
 const walk = (node: Node, above: ReadonlySet<string>, tallies: { rooms: Tally; functions: Tally; lines: Tally }): number => {
   const name = functionOf(node.frame)
@@ -107,9 +107,29 @@ const walk = (node: Node, above: ReadonlySet<string>, tallies: { rooms: Tally; f
 const sorted = (tally: Tally): readonly Share[] =>
   [...tally].map(([name, { self, total }]) => ({ name, self, total })).toSorted((a, b) => b.self - a.self)
 
+const treeOf = (profile: CpuProfile | HeapProfile): Node => ('nodes' in profile ? cpuTree(profile) : heapTree(profile.head))
+
 export const report = (profile: CpuProfile | HeapProfile): Report => {
-  const tree = 'nodes' in profile ? cpuTree(profile) : heapTree(profile.head)
   const tallies = { rooms: new Map(), functions: new Map(), lines: new Map() } satisfies { [name: string]: Tally }
-  const sum = walk(tree, new Set(), tallies)
+  const sum = walk(treeOf(profile), new Set(), tallies)
   return { sum, rooms: sorted(tallies.rooms), functions: sorted(tallies.functions), lines: sorted(tallies.lines) }
+}
+
+const totalOf = (node: Node): number =>
+  node.frame.functionName === '(idle)' ? 0 : node.children.reduce((sum, child) => sum + totalOf(child), node.self)
+
+/** Who calls whom: the share of each function with its callees, and in brackets its own. */
+export const tree = (profile: CpuProfile | HeapProfile, leastPercent: number): string => {
+  const top = treeOf(profile)
+  const sum = totalOf(top)
+  const share = (part: number): string => ((part / sum) * 100).toFixed(1)
+  const lines: string[] = []
+  const show = (node: Node, depth: number): void => {
+    const total = totalOf(node)
+    if ((total / sum) * 100 < leastPercent) return
+    lines.push(`${'  '.repeat(depth)}${share(total)} [${share(node.self)}] ${functionOf(node.frame)}`)
+    for (const child of node.children.toSorted((a, b) => totalOf(b) - totalOf(a))) show(child, depth + 1)
+  }
+  show(top, 0)
+  return lines.join('\n')
 }

@@ -5,10 +5,20 @@
 
 import { promiseHooks } from 'node:v8'
 import { loadClient } from './load-client.ts'
-import { profiled } from './profiled.ts'
+import { startProfile } from './profiled.ts'
 import { median } from './statistics.ts'
 import type { BenchClient } from './clients/client.ts'
-import type { ClientName, CrowdResult, FirstTokenResult, Job, JobResult, LoadResult, PromisesResult, Work } from './jobs.ts'
+import type {
+  ClientName,
+  CrowdResult,
+  FirstTokenResult,
+  Job,
+  JobResult,
+  LoadResult,
+  ProfileResult,
+  PromisesResult,
+  Work,
+} from './jobs.ts'
 
 type Run = (onFirst?: () => void) => Promise<string>
 
@@ -77,9 +87,16 @@ const settledHeap = async (): Promise<number> => {
   return process.memoryUsage().heapUsed
 }
 
-const crowd = async ({ url, streams, windowMs, expected }: Extract<Job, { type: 'crowd' }>): Promise<CrowdResult> => {
+const crowd = async ({
+  url,
+  streams,
+  windowMs,
+  profile = false,
+  expected,
+}: Extract<Job, { type: 'crowd' }>): Promise<CrowdResult> => {
   const run = runOf({ kind: 'stream', url })
   const heapBefore = await settledHeap()
+  const stopProfile = profile ? await startProfile('held') : undefined
   let started = 0
   const everybodyIsHere = Promise.withResolvers<void>()
   const arrive = (): void => {
@@ -93,8 +110,9 @@ const crowd = async ({ url, streams, windowMs, expected }: Extract<Job, { type: 
   await new Promise(resolve => setTimeout(resolve, windowMs))
   const result = { cpuUs: cpuUs() - cpuBefore, wallMs: performance.now() - before }
   const heapBytesPerStream = ((await settledHeap()) - heapBefore) / streams
+  const held = await stopProfile?.()
   for (const answer of answers) check(await answer, expected)
-  return { ...result, heapBytesPerStream }
+  return { ...result, heapBytesPerStream, profile: held }
 }
 
 /** One call after the other; the promise of the loop itself is one in each call, for all clients alike. */
@@ -112,12 +130,17 @@ const promises = async ({ work, calls, expected }: Extract<Job, { type: 'promise
   return { perCall: made / calls }
 }
 
+const profile = async (job: Extract<Job, { type: 'profile' }>): Promise<ProfileResult> => {
+  const stop = await startProfile(job.kind)
+  return { ...(await load(job)), profile: await stop() }
+}
+
 const perform = (job: Job): Promise<JobResult<Job['type']>> => {
   if (job.type === 'load') return load(job)
   if (job.type === 'first-token') return firstToken(job)
   if (job.type === 'crowd') return crowd(job)
   if (job.type === 'promises') return promises(job)
-  return profiled(job.kind, () => load(job))
+  return profile(job)
 }
 
 process.on('message', (job: Job) => {
