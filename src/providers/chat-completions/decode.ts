@@ -48,6 +48,8 @@ type State = {
   finishReason: AnswerState['finishReason']
   usage: unknown
   refusal: string
+  /** What came before the first text. */
+  blanks: string
   hasText: boolean
   hasReasoning: boolean
   seen: AnswerState['seen']
@@ -85,6 +87,7 @@ function stateOf(options: DecoderOptions): State {
     finishReason: undefined,
     usage: undefined,
     refusal: '',
+    blanks: '',
     hasText: false,
     hasReasoning: false,
     seen: 'nothing',
@@ -144,10 +147,13 @@ function readParts(state: State, parts: readonly unknown[]): void {
   }
 }
 
+/** Blanks alone are no content: they wait for the text that they belong to, so that no caller commits to an empty answer (R44, R47). */
 function emitText(state: State, text: string): void {
-  // blanks are text too, but they are no answer
-  state.hasText ||= text.trim() !== ''
-  state.options.emit({ type: 'text-delta', text })
+  if (state.hasText) return state.options.emit({ type: 'text-delta', text })
+  state.blanks += text
+  if (text.trim() === '') return
+  state.hasText = true
+  state.options.emit({ type: 'text-delta', text: state.blanks })
 }
 
 function emitReasoning(state: State, text: string): void {

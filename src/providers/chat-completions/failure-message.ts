@@ -15,7 +15,8 @@ export function failureMessage(texts: FailureTexts): string {
   const { reason, status, said } = texts
   const [what, cure] = sentences[status >= 300 && status < 400 ? 'redirect' : reason]
   const where = status >= 200 && status < 300 ? 'in a 200 answer' : String(status)
-  return `${what}${numbersOf(texts)} (${where}).${said === '' ? '' : ` It said: "${said}".`} ${cure}`
+  const quoted = said.replace(/[.。\s]+$/, '')
+  return `${what}${numbersOf(texts)} (${where}).${quoted === '' ? '' : ` It said: "${quoted}".`} ${cure}`
 }
 
 function numbersOf({ contextTokens, requestedTokens, concurrencyLimit }: FailureTexts): string {

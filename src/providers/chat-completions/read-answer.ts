@@ -55,18 +55,16 @@ function answerReader(options: AnswerOptions): BodyReader {
   let form: Form = 'blank'
   let text = ''
   let flowing = true
-  let ending = false
 
   // the last answer counts: a reader that has caught up in the meantime will not call back again
   const emit = (event: ProviderEvent) => {
     flowing = options.emit(event)
   }
-  const decoder = createDecoder({ ...options, emit })
+  const reading: EventReading = { decoder: createDecoder({ ...options, emit }), options, ending: false }
+  const { decoder } = reading
   const events = createEventReader({
     onComment: decoder.alive,
-    onData(data, event) {
-      if (!decoder.finished) readEvent(data, { decoder, options, ending, isError: event === 'error' })
-    },
+    onData: (data, event) => readEvent(reading, data, event),
   })
 
   const take = (part: string) => {
@@ -93,12 +91,11 @@ function answerReader(options: AnswerOptions): BodyReader {
       return flowing
     },
     end() {
-      ending = true
+      reading.ending = true
       if (form === 'events') events.end()
       if (form === 'events' && !decoder.untouched) return decoder.finish(false)
       if (form === 'json') return readDocument(text, { ...options, emit })
-      // only blanks and comments: the connection was held until the server gave up
-      throw /^(?:[ \t]*(?::.*)?(?:\r\n?|\n|$))*$/.test(text) ? decoder.fail('overloaded', blank) : strangeAnswer(text, options)
+      throw saysNothing(text) ? decoder.fail('overloaded', blank) : strangeAnswer(text, options)
     },
   }
 }
@@ -113,18 +110,27 @@ function formOf(first = ''): Form {
   return '{["'.includes(first) ? 'json' : 'other'
 }
 
-type EventContext = {
-  readonly decoder: Decoder
-  readonly options: AnswerContext
-  /** The body is over: what is cut here was cut by that. */
-  readonly ending: boolean
-  /** The server calls the event an error. */
-  readonly isError: boolean
+/** Blanks and comments only: the connection was held until the server gave up. */
+function saysNothing(text: string): boolean {
+  return text.split(/[\r\n]/).every(line => line.startsWith(':') || line.trim() === '')
 }
 
-function readEvent(data: string, { decoder, options, ending, isError }: EventContext): void {
-  if (data === '[DONE]' || data.trim() === '[DONE]') return decoder.finish(false)
-  if (data.trim() === '') return decoder.alive()
+type EventReading = {
+  readonly decoder: Decoder
+  readonly options: AnswerContext
+  /** The body is over: an event that is cut was cut by that. */
+  ending: boolean
+}
+
+function readEvent({ decoder, options, ending }: EventReading, data: string, event: string | undefined): void {
+  if (decoder.finished) return
+  // the rest of the way is paid for each token
+  if (data[0] !== '{') {
+    const text = data.trim()
+    if (text === '[DONE]') return decoder.finish(false)
+    if (text === '') return decoder.alive()
+  }
+  const isError = event === 'error'
   let value: unknown
   try {
     value = JSON.parse(data)
