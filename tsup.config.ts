@@ -4,6 +4,7 @@ import { defineConfig } from 'tsup'
 const entries = {
   index: 'src/index.ts',
   'testing/index': 'src/testing/index.ts',
+  'embedded/index': 'src/embedded/index.ts',
 }
 
 export default defineConfig({

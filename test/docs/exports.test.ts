@@ -25,12 +25,14 @@ const entries = {
       'ollama',
       'openai',
       'openaiCompatible',
+      'pool',
       'sglang',
       'tensorrtLlm',
       'textGeneration',
       'vllm',
     ],
     types: [
+      'AfterFirstToken',
       'Answer',
       'AnswerStream',
       'Attempt',
@@ -67,6 +69,9 @@ const entries = {
       'OpenAICompatibleOptions',
       'OpenAIModel',
       'OpenAIOptions',
+      'Pool',
+      'PoolOptions',
+      'PoolStrategy',
       'Prefix',
       'Price',
       'Provider',
@@ -142,6 +147,7 @@ const entries = {
       'WireFormatName',
     ],
   },
+  'unbusy/embedded': { values: ['embedded'], types: ['EmbeddedOptions'] },
 } as const
 
 test('every entry of package.json has its list', () => {
