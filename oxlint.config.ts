@@ -123,6 +123,13 @@ export default defineConfig({
       },
     },
     {
+      files: ['test/types/**'],
+      rules: {
+        // here `@ts-expect-error` is what expects
+        'vitest/expect-expect': 'off',
+      },
+    },
+    {
       files: simulated,
       rules: {
         'no-restricted-globals': [

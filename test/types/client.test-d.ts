@@ -1,0 +1,59 @@
+import { expectTypeOf, test } from 'vitest'
+import { createClient, deepseek, llama } from 'unbusy'
+import type { AnswerStream, ClientEvent, GenerateResult, StreamEvent, Target } from 'unbusy'
+
+const client = createClient({ chain: [deepseek(), llama()] })
+
+test('generate takes a text or an object, and says who answered', async () => {
+  expectTypeOf(client.generate).parameter(0).extract<string>().toEqualTypeOf<string>()
+  const result = await client.generate({ prompt: 'Hi', temperature: 0.2, timeout: { firstChunkMs: 5_000 } })
+  expectTypeOf(result).toExtend<GenerateResult>()
+  expectTypeOf(result.text).toEqualTypeOf<string>()
+  expectTypeOf(result.cost).toEqualTypeOf<number | undefined>()
+  expectTypeOf(result.usage.inputTokens).toEqualTypeOf<number | undefined>()
+  // @ts-expect-error results are read-only
+  result.text = ''
+})
+
+test('generate refuses what it does not know', () => {
+  // @ts-expect-error the field is called maxOutputTokens
+  void client.generate({ prompt: 'Hi', maxTokens: 5 })
+  // @ts-expect-error a role that no conversation has
+  void client.generate({ messages: [{ role: 'robot', content: 'Hi' }] })
+  // @ts-expect-error there are four levels
+  void client.generate({ prompt: 'Hi', reasoning: 'medium' })
+})
+
+test('a stream is read event by event, and each event is known by its type', async () => {
+  const stream = await client.stream('Hi')
+  expectTypeOf(stream).toExtend<AnswerStream>()
+  for await (const event of stream) {
+    expectTypeOf(event).toEqualTypeOf<StreamEvent>()
+    if (event.type === 'text-delta') expectTypeOf(event.text).toEqualTypeOf<string>()
+    // @ts-expect-error only deltas have a text
+    if (event.type === 'finish') void event.text
+  }
+  expectTypeOf(stream.text()).toEqualTypeOf<Promise<string>>()
+})
+
+test('a chain is made of targets', () => {
+  expectTypeOf(deepseek).returns.toExtend<Target>()
+  // @ts-expect-error a name is not a target
+  createClient({ chain: ['deepseek'] })
+  // @ts-expect-error a client needs a chain
+  createClient({})
+  // @ts-expect-error an option that does not exist
+  createClient({ chain: [deepseek()], retries: 3 })
+})
+
+test('listeners know every event by its type', () => {
+  createClient({ chain: [deepseek()], onEvent: event => expectTypeOf(event).toEqualTypeOf<ClientEvent>() })
+  type Ended = Extract<ClientEvent, { type: 'call-end' }>
+  expectTypeOf<Ended['outcome']>().toEqualTypeOf<'answered' | 'degraded' | 'failed' | 'aborted'>()
+})
+
+test('decide answers with a decision, or with nothing for the table', () => {
+  createClient({ chain: [deepseek()], decide: failure => (failure.reason === 'overloaded' ? 'next' : undefined) })
+  // @ts-expect-error there are three decisions
+  createClient({ chain: [deepseek()], decide: () => 'skip' })
+})
