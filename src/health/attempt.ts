@@ -40,7 +40,7 @@ export function createAttempt(options: AttemptOptions): Permit {
       attempt.hasBegun = true
       rooms.latency.add(afterMs)
       rooms.budget.deposit()
-      rooms.limiter.succeed(attempt.pace)
+      rooms.limiter.succeed(rooms.latency.isPrompt(afterMs), attempt.pace)
       succeed(attempt, clock.now())
       attempt.onChange()
     },
@@ -92,8 +92,8 @@ function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; c
   herald.publish({ kind, reason, forMs: shut.until - now }, shut.what === 'key' ? 'credential' : 'target')
 }
 
-function leave({ rooms, trials, onChange }: Attempt, now: number, answeredMs?: number): void {
-  rooms.limiter.leave(answeredMs)
+function leave({ rooms, trials, hasBegun, onChange }: Attempt, now: number, answeredMs?: number): void {
+  rooms.limiter.leave(hasBegun, answeredMs)
   for (const trial of trials) trial.end('none', now)
   onChange()
 }

@@ -60,7 +60,8 @@ function isOurHaste({ latency }: Rooms, { failure, hasBegun, heldMs }: ChargeOpt
 
 function countForLimiter({ limiter }: Rooms, { failure, charged, isCounted, now }: ChargeOptions): void {
   if (failure.concurrencyLimit !== undefined) limiter.obey(failure.concurrencyLimit, now)
-  else if (charged === 'gate' || (isOverload(failure) && charged === 'target' && !isCounted)) limiter.refuse(now)
+  else if (charged === 'gate') limiter.refuse(now)
+  else if (isOverload(failure) && charged === 'target' && !isCounted) limiter.overload(now)
 }
 
 function isOverload(failure: Failure): boolean {

@@ -2,18 +2,36 @@
 export type Latency = {
   add(afterMs: number): void
   quantiles(): Quantiles | undefined
+  /** Whether this is not much longer than at its best times: a longer wait means that a queue has formed in front of it. */
+  isPrompt(afterMs: number): boolean
 }
 
 export type Quantiles = { readonly p50: number; readonly p98: number; readonly p99: number; readonly samples: number }
 
 /** The newest so many samples are kept and all others forgotten (R111, R139). */
 const keptSamples = 400
+/** So much more than the best median is still prompt; of healthy calls one in thirty takes longer. */
+const promptFactor = 3
+/** The best median is doubted a little with every new digest: a target may have become slower for good. */
+const bestRelaxation = 1.02
 
 export function createLatency(): Latency {
   const ring = new Float64Array(keptSamples)
   let added = 0
   let digest: Quantiles | undefined
   let digestedAt = 0
+  let bestP50 = Infinity
+
+  function quantiles(): Quantiles | undefined {
+    const samples = Math.min(added, keptSamples)
+    // Sorting 400 numbers costs about 20 us: once for every tenth part that is new, not for every call.
+    if (added > digestedAt && (digest === undefined || added - digestedAt >= samples / 10)) {
+      digest = quantilesOf(ring.subarray(0, samples).toSorted())
+      digestedAt = added
+      bestP50 = Math.min(digest.p50, bestP50 * bestRelaxation)
+    }
+    return digest
+  }
 
   return {
     add(afterMs) {
@@ -21,14 +39,10 @@ export function createLatency(): Latency {
       ring[added % keptSamples] = afterMs
       added += 1
     },
-    quantiles() {
-      const samples = Math.min(added, keptSamples)
-      // Sorting 400 numbers costs about 20 us: once for every tenth part that is new, not for every call.
-      if (added > digestedAt && (digest === undefined || added - digestedAt >= samples / 10)) {
-        digest = quantilesOf(ring.subarray(0, samples).toSorted())
-        digestedAt = added
-      }
-      return digest
+    quantiles,
+    isPrompt(afterMs) {
+      quantiles()
+      return afterMs <= promptFactor * bestP50
     },
   }
 }

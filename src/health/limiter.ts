@@ -11,12 +11,14 @@ import type { LimiterSettings } from './settings.ts'
 export type Limiter = {
   hasRoom(now: number): boolean
   enter(): void
+  /** A first content came. Once for each that entered. `isPrompt`: it came as fast as usual, so that there is room for more. */
+  succeed(isPrompt: boolean, pace: Pace): void
   /** Gives one place back. `answeredMs`: how long it was held, when it ended with an answer. */
-  leave(answeredMs?: number): void
-  /** A first content came. */
-  succeed(pace: Pace): void
-  /** The target said that it is too busy. */
+  leave(hasBegun: boolean, answeredMs?: number): void
+  /** The target said that too many requests are in flight, or come in too fast. */
   refuse(now: number): void
+  /** The target said that it is overloaded: by us or by others, or by chance. */
+  overload(now: number): void
   /** The target said how many it takes. */
   obey(limit: number, now: number): void
   /** Its share of what the target takes, as the fleet has divided it. */
@@ -36,11 +38,14 @@ type Memory = {
   readonly settings: LimiterSettings
   readonly named: NamedLimit
   inFlight: number
+  /** Those of them whose answers come: the proof that so many fit. */
+  begun: number
   learned: number
   /** A limit that has grown above this is none any more. */
   liftAbove: number
   isSlowStart: boolean
-  /** The most in flight when answers came, not when a black hole piled them up. */
+  overloadsInARow: number
+  /** The most whose answers came at once: neither what waited in a queue nor what a black hole piled up. */
   peak: number
   lastPeak: number
   decreasedAt: number
@@ -51,6 +56,11 @@ type Memory = {
 /** Answers of no length at all must not make a round of no length. */
 const shortestRoundMs = 1_000
 const roundWeight = 0.1
+/**
+ * A server that is full refuses everything until a place is free. One that refuses now and then would not by fewer requests refuse less:
+ * with a decrease at every refusal, a brownout of 30 % sends a third of all calls to a dearer target, and the bill doubles.
+ */
+const surelyOverloaded = 8
 /** A limit that is this much above what was in flight at the best does not limit. */
 const liftFactor = 1.2
 
@@ -59,9 +69,11 @@ export function createLimiter(settings: LimiterSettings): Limiter {
     settings,
     named: createNamedLimit(settings.relaxPerMinute),
     inFlight: 0,
+    begun: 0,
     learned: Infinity,
     liftAbove: Infinity,
     isSlowStart: false,
+    overloadsInARow: 0,
     peak: 0,
     lastPeak: 0,
     decreasedAt: Number.NEGATIVE_INFINITY,
@@ -70,9 +82,10 @@ export function createLimiter(settings: LimiterSettings): Limiter {
   return {
     hasRoom: now => memory.inFlight < limitAt(memory, now),
     enter: () => void (memory.inFlight += 1),
-    leave: answeredMs => leave(memory, answeredMs),
-    succeed: pace => succeed(memory, pace),
+    succeed: (isPrompt, pace) => succeed(memory, isPrompt, pace),
+    leave: (hasBegun, answeredMs) => leave(memory, hasBegun, answeredMs),
     refuse: now => refuse(memory, now),
+    overload: now => overload(memory, now),
     obey: (limit, now) => obey(memory, limit, now),
     share: (limit, now) => memory.named.set(limit, now),
     stop: () => stop(memory),
@@ -87,17 +100,21 @@ function limitAt({ learned, named }: Memory, now: number): number {
   return Math.min(learned, named.at(now))
 }
 
-function leave(memory: Memory, answeredMs: number | undefined): void {
+function leave(memory: Memory, hasBegun: boolean, answeredMs: number | undefined): void {
   memory.inFlight -= 1
+  if (hasBegun) memory.begun -= 1
   if (answeredMs === undefined) return
   memory.answerMs += (answeredMs - memory.answerMs) * (memory.answerMs === 0 ? 1 : roundWeight)
 }
 
-function succeed(memory: Memory, pace: Pace): void {
+function succeed(memory: Memory, isPrompt: boolean, pace: Pace): void {
+  memory.begun += 1
+  memory.overloadsInARow = 0
   const hasBacklog = pace.waiting > 0
-  if (memory.inFlight > memory.peak) memory.peak = memory.inFlight
+  if (memory.begun > memory.peak) memory.peak = memory.begun
   if (memory.peak > pace.peak && !hasBacklog) pace.peak = memory.peak
-  if (memory.learned === Infinity || !(memory.isSlowStart || memory.inFlight >= memory.learned)) return
+  const isAtLimit = memory.isSlowStart || memory.inFlight >= memory.learned
+  if (memory.learned === Infinity || !isAtLimit || !isPrompt) return
   if (memory.learned < memory.liftAbove || (hasBacklog && memory.learned < liftFactor * pace.peak)) memory.learned += 1
   // More than it ever had in flight may be more than it can: the backlog of an outage is not the time to find out.
   else if (!hasBacklog) lift(memory)
@@ -114,7 +131,14 @@ function refuse(memory: Memory, now: number): void {
   memory.decreasedAt = now
   memory.isSlowStart = false
   memory.liftAbove = Infinity
-  memory.learned = Math.max(1, Math.floor(Math.min(memory.learned, memory.inFlight) * memory.settings.decrease))
+  const reduced = Math.floor(Math.min(memory.learned, memory.inFlight) * memory.settings.decrease)
+  // A refusal does not disprove the answers that are coming in: a brownout that refuses by chance would shut out most calls.
+  memory.learned = Math.max(1, memory.begun, reduced)
+}
+
+function overload(memory: Memory, now: number): void {
+  memory.overloadsInARow += 1
+  if (memory.overloadsInARow >= surelyOverloaded) refuse(memory, now)
 }
 
 function obey(memory: Memory, limit: number, now: number): void {
@@ -131,7 +155,8 @@ function stop(memory: Memory): void {
 
 function startSlowly(memory: Memory): void {
   const { slowStartLimit, slowStartShare } = memory.settings
-  memory.learned = Math.max(slowStartLimit, Math.ceil(slowStartShare * memory.lastPeak))
+  // What is still in flight is being served already: it must not keep everybody else away until it ends.
+  memory.learned = memory.inFlight + Math.max(slowStartLimit, Math.ceil(slowStartShare * memory.lastPeak))
   memory.liftAbove = liftFactor * memory.lastPeak
   memory.isSlowStart = true
   memory.decreasedAt = Number.NEGATIVE_INFINITY
