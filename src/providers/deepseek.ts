@@ -2,12 +2,15 @@ import type { Call, Target } from '../contract.ts'
 import type { Dialect, Warn } from './chat-completions/dialect.ts'
 import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
 import { prefixOf } from './chat-completions/history.ts'
+import { withoutLengths } from './chat-completions/json-schema.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
+import { withStrictTools } from './chat-completions/strict-tools.ts'
 import type { Checks } from './check-options.ts'
 import { flag } from './check-options.ts'
 import { betaOf, deepseekEndpoint } from './deepseek-endpoint.ts'
-import { adaptStrictTools } from './deepseek-tools.ts'
+import type { DialectOptions } from './dialect-options.ts'
+import { dialectChecks, withDialectOptions } from './dialect-options.ts'
 import { priceOf } from './prices.ts'
 import type { ServiceOptions } from './target.ts'
 import { createTarget, modelAndOptions, serviceChecks } from './target.ts'
@@ -15,14 +18,15 @@ import { createTarget, modelAndOptions, serviceChecks } from './target.ts'
 /** Any id is passed on; these are known. */
 export type DeepSeekModel = 'deepseek-flash' | 'deepseek-v4-pro' | (string & {})
 
-export type DeepSeekOptions = ServiceOptions & {
-  /** Your end user's id, up to 512 characters: separates content safety, cache and scheduling per user. Not a name or an address. */
-  readonly userId?: string | undefined
-  /** The log probabilities of the answer's tokens, in `providerMetadata.logprobs` of the `finish` event. @default false */
-  readonly logprobs?: boolean | undefined
-  /** How many alternatives of every token are told with their log probabilities, 0 to 20. Sets `logprobs`. @default none */
-  readonly topLogprobs?: number | undefined
-}
+export type DeepSeekOptions = ServiceOptions &
+  DialectOptions & {
+    /** Your end user's id, up to 512 characters: separates content safety, cache and scheduling per user. Not a name or an address. */
+    readonly userId?: string | undefined
+    /** The log probabilities of the answer's tokens, in `providerMetadata.logprobs` of the `finish` event. @default false */
+    readonly logprobs?: boolean | undefined
+    /** How many alternatives of every token are told with their log probabilities, 0 to 20. Sets `logprobs`. @default none */
+    readonly topLogprobs?: number | undefined
+  }
 
 const defaultModel = 'deepseek-flash'
 
@@ -38,7 +42,7 @@ export function deepseek(model?: DeepSeekModel, options?: DeepSeekOptions): Targ
 export function deepseek(first?: DeepSeekModel | DeepSeekOptions, second?: DeepSeekOptions): Target {
   const { model, options } = modelAndOptions<DeepSeekOptions>(first, second, { model: defaultModel, service: 'deepseek', checks })
   refuseOldName(model)
-  const provider = chatCompletions(dialectOf(model), {
+  const provider = chatCompletions(withDialectOptions(dialectOf(model), options), {
     endpoint: deepseekEndpoint(options),
     stream: options.stream ?? true,
     extraBody: { ...fieldsOf(options), ...options.extraBody },
@@ -48,6 +52,7 @@ export function deepseek(first?: DeepSeekModel | DeepSeekOptions, second?: DeepS
 
 const checks: Checks = {
   ...serviceChecks,
+  ...dialectChecks,
   userId: (value, name) => {
     if (typeof value !== 'string' || value === '' || value.length > 512)
       throw new TypeError(`${name} must be a text of 1 to 512 characters.`)
@@ -75,7 +80,8 @@ function dialectOf(model: string): Dialect {
       tools: true,
       images: model !== 'deepseek-v4-pro',
       reasoning: true,
-      output: 'json-object',
+      // its strict tools hold an answer to a schema, as long as it does not think; else it is JSON mode and the schema in words
+      output: 'strict-tool',
       prefix: true,
       contextTokens: 1_048_576,
     },
@@ -102,7 +108,7 @@ function refuseOldName(model: string): void {
 function adapt(call: Call, warn: Warn): Call {
   const switched = thinkingDisabledBy(call.extraBody) ? { ...call, reasoning: 'off' as const } : call
   const seedless = without(switched, 'seed', { warn, reason: 'DeepSeek takes no seed: it was left out.' })
-  const tooled = adaptStrictTools(seedless, warn)
+  const tooled = withStrictTools(seedless, { warn, simplify: withoutLengths })
   return tooled.reasoning === 'off' ? notThinking(tooled, warn) : thinking(tooled, warn)
 }
 

@@ -3,6 +3,9 @@ import type { Dialect, Warn } from './chat-completions/dialect.ts'
 import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
+import { withStrictTools } from './chat-completions/strict-tools.ts'
+import type { DialectOptions } from './dialect-options.ts'
+import { dialectChecks, withDialectOptions } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'
 import { priceOf } from './prices.ts'
 import type { ServiceOptions } from './target.ts'
@@ -11,7 +14,7 @@ import { createTarget, modelAndOptions, serviceChecks } from './target.ts'
 /** Any id is passed on; these are known. */
 export type OpenAIModel = 'gpt-6-luna' | 'gpt-6-sol' | 'gpt-6-astra' | 'gpt-5.6-luna' | 'gpt-5.4-nano' | (string & {})
 
-export type OpenAIOptions = ServiceOptions
+export type OpenAIOptions = ServiceOptions & DialectOptions
 
 const defaultModel = 'gpt-6-luna'
 
@@ -28,9 +31,9 @@ export function openai(first?: OpenAIModel | OpenAIOptions, second?: OpenAIOptio
   const { model, options } = modelAndOptions<OpenAIOptions>(first, second, {
     model: defaultModel,
     service: 'openai',
-    checks: serviceChecks,
+    checks,
   })
-  const provider = chatCompletions(dialect, {
+  const provider = chatCompletions(withDialectOptions(dialect, options), {
     endpoint: createEndpoint(options, {
       service: 'openai',
       baseURL: 'https://api.openai.com/v1',
@@ -41,6 +44,8 @@ export function openai(first?: OpenAIModel | OpenAIOptions, second?: OpenAIOptio
   })
   return createTarget(provider, model, { ...options, price: options.price ?? priceOf(model) })
 }
+
+const checks = { ...serviceChecks, ...dialectChecks }
 
 const dialect: Dialect = {
   ...plainDialect,
@@ -55,7 +60,7 @@ const dialect: Dialect = {
 }
 
 function adapt(call: Call, warn: Warn): Call {
-  const tooled = withoutReasoningForTools(call, warn)
+  const tooled = withoutReasoningForTools(withStrictTools(call, { warn }), warn)
   if (tooled.reasoning === 'off' || !/^gpt-6\b/.test(call.model)) return tooled
   const reason = `${call.model} takes it only with reasoning: "off": it was left out.`
   return without(without(tooled, 'temperature', { warn, reason }), 'topP', { warn, reason })

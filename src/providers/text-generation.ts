@@ -145,11 +145,13 @@ type Reading = {
 
 function readText({ status, headers, secrets, attempt, responseField }: Reading): BodyReader {
   let body = ''
+  let blank = true
   return {
     write(part) {
       body += part
       // a server that keeps the line alive with blanks is queueing, not answering
-      if (body.trim() === '') attempt.emit({ type: 'queued' })
+      blank &&= part.trim() === ''
+      if (blank) attempt.emit({ type: 'queued' })
       return true
     },
     end() {

@@ -1,6 +1,7 @@
 import type { Call } from '../../contract.ts'
-import type { Dialect } from './dialect.ts'
+import type { Dialect, Warn } from './dialect.ts'
 import { prefixOf, translateHistory } from './history.ts'
+import { outputTool } from './output-tool.ts'
 import { responseFormat, withJsonInstruction } from './output-format.ts'
 import { toolFields } from './tools.ts'
 
@@ -15,6 +16,8 @@ export type Encoded = {
   readonly warnings: readonly { readonly setting: string; readonly message: string }[]
   /** The call as it was sent, after everything that this service forbids was changed. */
   readonly call: Call
+  /** The tool whose input is the answer, where a schema is enforced in that way. */
+  readonly outputTool: string | undefined
 }
 
 /** A call as the body of a request in one dialect. Pure: the same call gives the same bytes, at every retry. */
@@ -22,28 +25,36 @@ export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): 
   const warnings: { setting: string; message: string }[] = []
   const warn = (setting: string, message: string) => void warnings.push({ setting, message })
   const extraBody = { ...settings.extraBody, ...call.extraBody }
-  const prefix = prefixOf(call)
-  const thinking = prefix !== undefined && dialect.prefix?.stopsThinking === true ? ('off' as const) : call.reasoning
-  const asked = withJsonInstruction({ ...call, extraBody, reasoning: thinking }, dialect)
+  const plain = { ...call, extraBody, reasoning: reasoningOf(call, dialect) }
+  const tool = outputTool(plain, dialect)
+  const asked = withJsonInstruction(tool?.call ?? plain, dialect)
   const adapted = dialect.adapt?.(asked, warn) ?? asked
-  if (adapted.reasoning !== undefined && dialect.reasoning === undefined) {
-    warn(
-      'reasoning',
-      `${dialect.service} has no switch for reasoning that we know of: the server's default holds. extraBody can set one.`,
-    )
-  }
   const body = {
     model: adapted.model,
     messages: translateHistory(adapted, dialect),
     ...toolFields(adapted),
     ...responseFormat(adapted, dialect),
     ...sampling(adapted, dialect),
-    ...(adapted.reasoning === undefined ? undefined : dialect.reasoning?.(adapted.reasoning)),
+    ...reasoning(adapted, dialect, warn),
     ...streaming(settings.stream, dialect),
-    ...(prefix === undefined ? undefined : dialect.prefix?.body),
+    ...(prefixOf(call) === undefined ? undefined : dialect.prefix?.body),
     ...extraBody,
   }
-  return { body, warnings, call: adapted }
+  return { body, warnings, call: adapted, outputTool: tool?.name }
+}
+
+function reasoningOf(call: Call, dialect: Dialect): Call['reasoning'] {
+  return prefixOf(call) !== undefined && dialect.prefix?.stopsThinking === true ? 'off' : call.reasoning
+}
+
+function reasoning(call: Call, dialect: Dialect, warn: Warn): Readonly<Record<string, unknown>> | undefined {
+  if (call.reasoning === undefined) return undefined
+  if (dialect.reasoning !== undefined) return dialect.reasoning(call.reasoning)
+  warn(
+    'reasoning',
+    `${dialect.service} has no switch for reasoning that we know of: the server's default holds. extraBody can set one.`,
+  )
+  return undefined
 }
 
 function sampling(call: Call, dialect: Dialect): Readonly<Record<string, unknown>> {

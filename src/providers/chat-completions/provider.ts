@@ -3,9 +3,10 @@ import { post } from '../../http/post.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { urlOf } from '../endpoint.ts'
 import type { Dialect } from './dialect.ts'
-import type { EncodeSettings } from './encode.ts'
+import type { Encoded, EncodeSettings } from './encode.ts'
 import { encode } from './encode.ts'
 import { prefixOf } from './history.ts'
+import { fromOutputTool } from './output-tool.ts'
 import { afterPrefix } from './prefix-echo.ts'
 import { readAnswer } from './read-answer.ts'
 import { refusal } from './refusal.ts'
@@ -31,6 +32,11 @@ export function chatCompletions(dialect: Dialect, settings: ChatCompletionsSetti
     ...(settings.load === undefined ? undefined : { load: settings.load }),
   }
 }
+
+type Emit = (event: ProviderEvent) => boolean
+
+/** `emit` is called for every token: no further function stands before it. */
+type Watched = Attempt & { readonly emit: Emit }
 
 type Service = { readonly dialect: Dialect; readonly settings: ChatCompletionsSettings }
 
@@ -58,7 +64,7 @@ async function ask(call: Call, attempt: Attempt, service: Service): Promise<void
  * Knows whether the reader has got reasoning. From then on the steps of the transport are not told any more: the first chunk is there,
  * and the clocks for connecting and waiting must not start again.
  */
-function watch(attempt: Attempt): { readonly attempt: Attempt; reasoned(): boolean } {
+function watch(attempt: Attempt): { readonly attempt: Watched; reasoned(): boolean } {
   let reasoned = false
   return {
     reasoned: () => reasoned,
@@ -78,14 +84,13 @@ function isTransport({ type }: ProviderEvent): boolean {
   return type === 'connecting' || type === 'sent' || type === 'headers'
 }
 
-async function send(call: Call, attempt: Attempt, { dialect, settings }: Service): Promise<void> {
+async function send(call: Call, attempt: Watched, { dialect, settings }: Service): Promise<void> {
   const { endpoint, stream } = settings
   const encoded = encode(call, dialect, settings)
   for (const warning of encoded.warnings) attempt.emit({ type: 'warning', ...warning })
   const baseURL = dialect.reroute?.(endpoint.baseURL, encoded.call) ?? endpoint.baseURL
   const prefix = prefixOf(encoded.call)
-  const direct = (event: ProviderEvent) => attempt.emit(event)
-  const emit = prefix === undefined ? direct : afterPrefix(prefix.text, !stream && dialect.prefix?.jsonRepeats === true, direct)
+  const emit = readerOf(encoded, attempt, !stream && dialect.prefix?.jsonRepeats === true)
   await post({
     url: urlOf(baseURL, dialect.path),
     headers: endpoint.headers,
@@ -104,4 +109,11 @@ async function send(call: Call, attempt: Attempt, { dialect, settings }: Service
         allowEmpty: prefix !== undefined,
       }),
   })
+}
+
+/** Who hears the answer: the attempt itself, or what takes a beginning or a tool away before it. */
+function readerOf({ call, outputTool }: Encoded, attempt: Watched, repeats: boolean): Emit {
+  const emit = outputTool === undefined ? attempt.emit : fromOutputTool(outputTool, attempt.emit)
+  const prefix = prefixOf(call)
+  return prefix === undefined ? emit : afterPrefix(prefix.text, repeats, emit)
 }

@@ -14,7 +14,8 @@ export const reasoningSwitches = {
   /** Volcengine Ark: the switch only. */
   thinkingType: level => ({ thinking: { type: level === 'off' ? 'disabled' : 'enabled' } }),
   /** SiliconFlow: a switch, and a budget of tokens, without which it is 4096. */
-  siliconflow: level => (level === 'off' ? { enable_thinking: false } : { enable_thinking: true, thinking_budget: budgets[level] }),
+  siliconflow: level =>
+    level === 'off' ? { enable_thinking: false } : { enable_thinking: true, thinking_budget: budgets[level] },
   /** DashScope: the same; without a budget it is the most that the model has, and a number above that is a 400. */
   dashscope: level => {
     if (level === 'off' || level === 'max') return { enable_thinking: level === 'max' }

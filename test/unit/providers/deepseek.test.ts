@@ -118,6 +118,53 @@ test('JSON mode: a schema is told in the one system message', async () => {
   `)
 })
 
+test('without thinking a schema is enforced, as the input of a strict tool, and read as text', async () => {
+  const toolCalls = (fields: Record<string, unknown>) => ({
+    choices: [{ index: 0, delta: { tool_calls: [{ index: 0, ...fields }] } }],
+  })
+  const chunks = [
+    toolCalls({ id: 'call_1', type: 'function', function: { name: 'dragon', arguments: '' } }),
+    toolCalls({ function: { arguments: '{"name":' } }),
+    toolCalls({ function: { arguments: '"Smaug"}' } }),
+    { choices: [{ index: 0, delta: {}, finish_reason: 'tool_calls' }] },
+  ]
+  const server = await startRecorder(() => ({ body: chunks.map(chunk => `data: ${JSON.stringify(chunk)}\n\n`).join('') }))
+  const target = deepseek({ baseURL: server.origin, apiKey })
+  const events = await ask(target, { messages, reasoning: 'off', output: { type: 'json', name: 'dragon', schema } })
+  expect(answerOf(events)).toMatchObject([
+    { type: 'text-delta', text: '{"name":' },
+    { type: 'text-delta', text: '"Smaug"}' },
+    { type: 'finish', finishReason: 'stop' },
+  ])
+  expect(server.requests[0]).toMatchObject({
+    url: '/beta/chat/completions',
+    body: {
+      messages,
+      tool_choice: { type: 'function', function: { name: 'dragon' } },
+      tools: [{ function: { name: 'dragon', strict: true, parameters: { additionalProperties: false } } }],
+    },
+  })
+  expect(server.requests[0]?.body).not.toHaveProperty('response_format')
+})
+
+test.each<[string, Partial<Call>]>([
+  ['it thinks', { output: { type: 'json', schema } }],
+  ['a property is optional', { reasoning: 'off', output: { type: 'json', schema: { ...schema, required: [] } } }],
+  [
+    'there are other tools',
+    { reasoning: 'off', output: { type: 'json', schema }, tools: { now: { inputSchema: { type: 'object' } } } },
+  ],
+])('a schema is told in words when %s', async (_, call) => {
+  const { url, body } = await sent(call)
+  expect(url).toBe('/chat/completions')
+  expect(body).toMatchObject({ response_format: { type: 'json_object' }, messages: [{ role: 'system' }, {}] })
+})
+
+test('the sentence that asks for JSON can be another (R31)', async () => {
+  const { body } = await sent({ output: { type: 'json' } }, { jsonInstruction: () => 'Antworte in JSON.' })
+  expect(body['messages']).toEqual([{ role: 'system', content: 'Antworte in JSON.' }, ...messages])
+})
+
 test('what an account can say of a call: user, log probabilities, and fields that have no option', async () => {
   const options = {
     userId: 'user-7',
