@@ -60,9 +60,8 @@ export function orderPool(
     case 'latency':
       return betterOfTwo(atRandom)
     default:
-      return atRandom.toSorted(
-        (one, other) => one.health.inFlight() - other.health.inFlight() || queues.of(one) - queues.of(other),
-      )
+      // the sort is stable: who is equally busy stays in the order of chance
+      return atRandom.toSorted(by(queues.of)).toSorted(by(({ health }) => health.inFlight()))
   }
 }
 

@@ -45,7 +45,11 @@ export function singleConnection(origin: URL, options: SingleConnectionOptions):
     // the signal ends the CONNECT request of a tunnel through a proxy; a direct connection is the socket that is returned
     const attempt: unknown = options.connect({ ...target, signal } as buildConnector.Options, (...outcome) => {
       signal?.removeEventListener('abort', giveUp)
-      if (route !== undefined && outcome[0] === null) route.reused = false
+      if (route !== undefined && outcome[0] === null) {
+        route.reused = false
+        // the end of the idle connection before this one is not this request's
+        delete route.lost
+      }
       outcome[1]?.on('error', (error: Error) => {
         if (waiting?.route !== undefined) waiting.route.lost = error
       })
