@@ -1,3 +1,5 @@
+import type { TextField } from './same-shape.ts'
+
 /**
  * One chunk of a stream, or a whole answer, as far as it is read. Nothing here is sure to be there or to have its type: servers send
  * `choices: null`, no `delta` on the last frame (osaurus-ai/osaurus#2150), `content: null` and worse.
@@ -43,6 +45,23 @@ export function choiceOf(chunk: Chunk): Choice | undefined {
   const choice = choices[0] as Choice | null | undefined
   if (typeof choice !== 'object' || choice === null) return undefined
   return typeof choice.index === 'number' && choice.index > 0 ? undefined : choice
+}
+
+/** The text of a chunk that holds one piece of text or of reasoning, and nothing else that is news. */
+export function plainTextOf(chunk: Chunk): { readonly field: TextField; readonly text: string } | undefined {
+  const choice = choiceOf(chunk)
+  const delta = choice?.delta
+  if (delta === undefined || delta === null || hasNews(chunk, ['usage', 'error', 'prompt_progress'])) return undefined
+  if (hasNews(choice, ['finish_reason', 'logprobs', 'usage', 'error']) || hasNews(delta, richFields)) return undefined
+  const [field, another] = textFields.filter(name => typeof delta[name] === 'string' && delta[name] !== '')
+  return field === undefined || another !== undefined ? undefined : { field, text: delta[field] as string }
+}
+
+const textFields: readonly TextField[] = ['content', 'reasoning_content', 'reasoning']
+const richFields = ['text', 'reasoning_details', 'thinking', 'refusal', 'tool_calls', 'function_call']
+
+function hasNews(value: { readonly [key: string]: unknown } | undefined, fields: readonly string[]): boolean {
+  return fields.some(name => value?.[name] !== undefined && value[name] !== null)
 }
 
 /**

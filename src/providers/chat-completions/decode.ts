@@ -9,6 +9,7 @@ import type { AnswerContext } from './failure.ts'
 import { inBandFailure, requestIdOf } from './failure.ts'
 import { finishOf } from './finish-reason.ts'
 import { mayReachPrototype, parseJson } from './parse-json.ts'
+import type { TextField } from './same-shape.ts'
 import type { ThinkTags } from './think-tags.ts'
 import { createThinkTags } from './think-tags.ts'
 import type { ToolCalls } from './tool-calls.ts'
@@ -27,13 +28,15 @@ export type DecoderOptions = AnswerContext & {
 export type Decoder = {
   /** One chunk of a stream, or a whole answer. `raw` is the JSON it was parsed from. */
   chunk(chunk: Chunk, raw: string): void
+  /** The text of a chunk in which nothing else is news. */
+  text(field: TextField, text: string): void
   /** The server is still at it, and has sent nothing of an answer: a keep-alive, a blank line, a report on the prompt. */
   alive(): void
   /** The answer is over. `complete`: it was one JSON document, so nothing of it can be missing. Emits `finish`, once. */
   finish(complete: boolean): void
-  readonly finished: boolean
+  finished(): boolean
   /** No chunk has come. */
-  readonly untouched: boolean
+  untouched(): boolean
   fail(reason: FailureReason, message: string): ProviderError
 }
 
@@ -60,16 +63,14 @@ export function createDecoder(options: DecoderOptions): Decoder {
   const state = stateOf(options)
   return {
     chunk: (chunk, raw) => readChunk(state, chunk, raw),
+    text: (field, text) => (field === 'content' ? readText(state, text) : emitReasoning(state, text)),
     alive() {
-      if (!state.hasText && !state.hasReasoning && state.toolCalls.count === 0) options.emit({ type: 'queued' })
+      if (!state.hasText && !state.hasReasoning && state.toolCalls.count() === 0) options.emit({ type: 'queued' })
     },
     finish: complete => finish(state, complete),
-    get finished() {
-      return state.finished
-    },
-    get untouched() {
-      return state.seen === 'nothing'
-    },
+    // methods: a getter in a literal gives every decoder a shape of its own, and then no inline cache on the way of a token hits
+    finished: () => state.finished,
+    untouched: () => state.seen === 'nothing',
     fail: (reason, message) => failed(options, reason, message),
   }
 }
@@ -196,7 +197,7 @@ function finish(state: State, complete: boolean): void {
   if (state.finished) return
   const { options, extras, toolCalls, finishReason, refusal } = state
   state.tags?.end(finishReason !== 'length')
-  const verdict = verdictOf({ ...state, toolCalls: toolCalls.count, complete, allowEmpty: options.allowEmpty === true })
+  const verdict = verdictOf({ ...state, toolCalls: toolCalls.count(), complete, allowEmpty: options.allowEmpty === true })
   if ('failure' in verdict) throw failed(options, verdict.failure, verdict.message)
   const fault = toolCalls.close()
   if (fault !== undefined) throw failed(options, 'invalid-output', brokenToolCall(fault, finishReason))

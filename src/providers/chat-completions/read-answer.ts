@@ -2,12 +2,14 @@ import type { Attempt, ProviderEvent } from '../../contract.ts'
 import type { BodyReader } from '../../http/post.ts'
 import { createEventReader } from '../../http/server-sent-events.ts'
 import type { Chunk } from './chunk.ts'
-import { choiceOf } from './chunk.ts'
+import { choiceOf, plainTextOf } from './chunk.ts'
 import type { Decoder } from './decode.ts'
 import { createDecoder } from './decode.ts'
 import type { AnswerContext } from './failure.ts'
 import { failureOf, inBandFailure, strangeAnswer } from './failure.ts'
 import { asObject, isCutJson, parseJson } from './parse-json.ts'
+import type { SameShape, TextField } from './same-shape.ts'
+import { createSameShape } from './same-shape.ts'
 
 export type AnswerOptions = AnswerContext & {
   readonly emit: Attempt['emit']
@@ -60,7 +62,7 @@ function answerReader(options: AnswerOptions): BodyReader {
   const emit = (event: ProviderEvent) => {
     flowing = options.emit(event)
   }
-  const reading: EventReading = { decoder: createDecoder({ ...options, emit }), options, ending: false }
+  const reading: EventReading = { decoder: createDecoder({ ...options, emit }), shape: createSameShape(), options, ending: false }
   const { decoder } = reading
   const events = createEventReader({
     onComment: decoder.alive,
@@ -70,7 +72,7 @@ function answerReader(options: AnswerOptions): BodyReader {
   const take = (part: string) => {
     if (form === 'events') events.write(part)
     // a stream that turns out to be none is quoted in the error
-    if (form === 'json' || (text.length < mostOther && (form === 'other' || decoder.untouched))) text += part
+    if (form === 'json' || (text.length < mostOther && (form === 'other' || decoder.untouched()))) text += part
   }
 
   /** Each line break is a sign of life, however the bytes are cut: DeepSeek sends them while a request waits. */
@@ -93,7 +95,7 @@ function answerReader(options: AnswerOptions): BodyReader {
     end() {
       reading.ending = true
       if (form === 'events') events.end()
-      if (form === 'events' && !decoder.untouched) return decoder.finish(false)
+      if (form === 'events' && !decoder.untouched()) return decoder.finish(false)
       if (form === 'json') return readDocument(text, { ...options, emit })
       throw saysNothing(text) ? decoder.fail('overloaded', blank) : strangeAnswer(text, options)
     },
@@ -117,20 +119,32 @@ function saysNothing(text: string): boolean {
 
 type EventReading = {
   readonly decoder: Decoder
+  readonly shape: SameShape
   readonly options: AnswerContext
   /** The body is over: an event that is cut was cut by that. */
   ending: boolean
 }
 
-function readEvent({ decoder, options, ending }: EventReading, data: string, event: string | undefined): void {
-  if (decoder.finished) return
+function readEvent(reading: EventReading, data: string, event: string | undefined): void {
+  const { decoder, shape } = reading
+  if (decoder.finished()) return
+  const known = event === undefined ? shape.textOf(data) : undefined
+  if (known !== undefined) return decoder.text(shape.field(), known)
   // the rest of the way is paid for each token
   if (data[0] !== '{') {
     const text = data.trim()
     if (text === '[DONE]') return decoder.finish(false)
     if (text === '') return decoder.alive()
   }
-  const isError = event === 'error'
+  const chunk = parseEvent(reading, data, event === 'error')
+  // llama-server reports on a long prompt while it reads it
+  if (chunk.prompt_progress !== undefined) decoder.alive()
+  decoder.chunk(chunk, data)
+  const plain = plainTextOf(chunk)
+  if (plain !== undefined) shape.learn(data, { ...plain, find: probed => textIn(probed, plain.field) })
+}
+
+function parseEvent({ decoder, options, ending }: EventReading, data: string, isError: boolean): Chunk {
   let value: unknown
   try {
     value = JSON.parse(data)
@@ -144,9 +158,12 @@ function readEvent({ decoder, options, ending }: EventReading, data: string, eve
   if (isError) throw inBandFailure(value, options)
   const chunk = chunkOf(value)
   if (chunk === undefined) throw decoder.fail('malformed-response', 'The stream holds an event that is no JSON object.')
-  // llama-server reports on a long prompt while it reads it
-  if (chunk.prompt_progress !== undefined) decoder.alive()
-  decoder.chunk(chunk, data)
+  return chunk
+}
+
+function textIn(value: unknown, field: TextField): string | undefined {
+  const plain = plainTextOf(asObject(value) ?? {})
+  return plain?.field === field ? plain.text : undefined
 }
 
 /** One JSON document: a server that does not stream, or was not asked to. */

@@ -10,7 +10,7 @@ export type ToolCallsOptions = {
 export type ToolCalls = {
   /** `delta.tool_calls` of one chunk, or `message.tool_calls` of a whole answer. */
   add(fragments: unknown): void
-  readonly count: number
+  count(): number
   /** Emits every call whole. Answers what is wrong with one that is not, before any is emitted: no tool runs on half its input. */
   close(): string | undefined
 }
@@ -62,9 +62,7 @@ export function createToolCalls({ emit, createId }: ToolCallsOptions): ToolCalls
         if (fragment !== undefined) add(fragment)
       }
     },
-    get count() {
-      return calls.length
-    },
+    count: () => calls.length,
     close() {
       const whole: ProviderEvent[] = []
       for (const call of calls) {

@@ -1,0 +1,69 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { ProviderEvent } from '../../../../src/contract.ts'
+import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
+import { createSameShape } from '../../../../src/providers/chat-completions/same-shape.ts'
+
+type Delta = Readonly<Record<string, unknown>>
+
+/** Every event, without the fields of a server's own, in which the two streams differ on purpose. */
+function eventsOf(frames: readonly string[]): string[] {
+  const events: string[] = []
+  const emit = (event: ProviderEvent) => events.push(JSON.stringify({ ...event, providerMetadata: undefined })) > 0
+  const reader = readAnswer({ status: 200, headers: {}, emit })
+  for (const frame of frames) reader.write(`data: ${frame}\n\n`)
+  reader.write('data: {"id":"x","choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
+  reader.end()
+  return events
+}
+
+/** Keys in another order in each frame: no frame is like the one before, so each is parsed. */
+function unlike(frames: readonly Delta[]): string[] {
+  return frames.map((delta, index) => JSON.stringify({ ['_'.repeat(1 + (index % 7) * 3)]: index, ...frameOf(delta) }))
+}
+
+function frameOf(delta: Delta): Delta {
+  return { id: 'x', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: null }] }
+}
+
+const text = fc.oneof(
+  fc.string(),
+  fc.string({ unit: 'binary' }),
+  fc.constantFrom('"', '\\', '\n', '","x":"', '"}', '\u2028', '😀', 'Hi'),
+)
+const delta = fc.oneof(
+  { weight: 6, arbitrary: text.map(content => ({ content })) },
+  { weight: 3, arbitrary: text.map(reasoning => ({ content: null, reasoning_content: reasoning })) },
+  { weight: 1, arbitrary: fc.record({ content: text, reasoning: text, role: fc.constant('assistant') }) },
+)
+
+test('chunks that are alike give the same events as chunks that are parsed one by one', () => {
+  const property = fc.property(fc.array(delta, { minLength: 1, maxLength: 30 }), deltas => {
+    const first: Delta = { content: 'So' }
+    const alike = [first, ...deltas].map(one => JSON.stringify(frameOf(one)))
+    expect(eventsOf(alike)).toEqual(eventsOf(unlike([first, ...deltas])))
+  })
+  fc.assert(property, { numRuns: 2_000 })
+})
+
+test('a text that stands somewhere else in the chunk too is not taken from there', () => {
+  const shape = createSameShape()
+  const data = '{"note":{"content":"Hi"},"choices":[{"delta":{"content" : "Hi"}}]}'
+  const find = (value: unknown) => (value as { choices: { delta: { content: string } }[] }).choices[0]?.delta.content
+  shape.learn(data, { field: 'content', text: 'Hi', find })
+  expect(shape.textOf(data.replace('"Hi"}', '"Ho"}'))).toBeUndefined()
+})
+
+test('a server that puts something new into each chunk is not learned for ever', () => {
+  const shape = createSameShape()
+  let looked = 0
+  const find = () => {
+    looked += 1
+    return 'unbusy-probe'
+  }
+  for (let index = 0; index < 50; index++) {
+    shape.learn(`{"content":"Hi","n":${index}}`, { field: 'content', text: 'Hi', find })
+    expect(shape.textOf(`{"content":"Hi","n":${index + 1}}`)).toBeUndefined()
+  }
+  expect(looked).toBe(4)
+})
