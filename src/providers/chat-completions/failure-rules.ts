@@ -65,9 +65,14 @@ const classes: readonly Named[] = [
   ['invalid-request', /^(?:invalid|badrequest|unprocessable|notsupported)/],
 ]
 
+/** A code is more exact than a type: Ark sends `ServerOverloaded` with the type `TooManyRequests`. */
 function byName({ code, type }: ServerError, table: readonly Named[]): FailureReason | undefined {
-  const plain = [code, type].map(name => name.toLowerCase().replace(/[^a-z]/g, ''))
-  return table.find(([, pattern]) => plain.some(name => name !== '' && pattern.test(name)))?.[0]
+  for (const name of [code, type]) {
+    const plain = name.toLowerCase().replace(/[^a-z]/g, '')
+    const found = table.find(([, pattern]) => pattern.test(plain))
+    if (found !== undefined) return found[0]
+  }
+  return undefined
 }
 
 /** OpenAI and Groq call it a rate limit, but the same request can never pass: "Request too large ... Limit 30000, Requested 41136". */

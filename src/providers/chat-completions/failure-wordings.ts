@@ -18,7 +18,7 @@ const wordings: readonly Wording[] = [
   {
     reason: 'loading',
     statuses: [503, noStatus],
-    patterns: [/^loading model/i, /model is (?:currently |still )?loading/i],
+    patterns: [/^loading model/i, /model (?:\S{1,120} )?is (?:currently |still )?loading/i],
   },
   {
     reason: 'rate-limit',
@@ -67,7 +67,7 @@ const wordings: readonly Wording[] = [
       /(?:quota|usage limit|spending limit|credit limit) (?:is |has been )?(?:exceeded|exhausted|reached)/i,
       /exceeded your current quota/i,
       /(?:balance|credits?) (?:is |are |has been |have been )?(?:exhausted|depleted|insufficient|too low|not enough)/i,
-      /out of credits|more credits|\boverdue\b|余额不足|欠费/i,
+      /not enough (?:balance|credits?|funds)|out of credits|more credits|\boverdue\b|余额不足|欠费/i,
     ],
   },
   {

@@ -1,0 +1,134 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { ProviderError } from '../../../../src/errors.ts'
+import { failureOf, inBandFailure, requestIdOf } from '../../../../src/providers/chat-completions/failure.ts'
+import { failureRows } from './failure-rows.ts'
+import type { FailureRow } from './failure-rows.ts'
+import { replayText } from './replay.ts'
+
+const named = failureRows.map((row, at) => ({ ...row, at: at + 1, shown: row.body.replace(/\s+/g, ' ').slice(0, 90) }))
+
+function answerTo({ status, body, headers = {}, rules = [] }: FailureRow): ProviderError {
+  const { error } = replayText(body, { status, headers, rules })
+  if (error === undefined) throw new Error('The reader took an error for an answer.')
+  return error
+}
+
+test.each(named)('$at $source: $status $shown -> $reason', row => {
+  const failure = answerTo(row)
+  expect(failure).toMatchObject({
+    reason: row.reason,
+    status: row.status,
+    contextTokens: row.contextTokens,
+    requestedTokens: row.requestedTokens,
+    concurrencyLimit: row.concurrencyLimit,
+    retryAfterMs: row.retryAfterMs,
+    requestId: row.requestId,
+  })
+})
+
+test.each(named)('$at $source: $status $shown says what to do, and neither key nor prompt', row => {
+  const { message, body = '' } = answerTo(row)
+  expect(message).toMatch(/^[A-Z].*[.]$/s)
+  expect(`${message} ${body}`).not.toMatch(/SECRET|PROMPT|sk-proj|abcd/)
+  expect(body.length).toBeLessThanOrEqual(500)
+})
+
+test('there is a row for every documented error', () => {
+  expect(failureRows.length).toBeGreaterThanOrEqual(100)
+})
+
+test('a 402 says what happened and what to do', () => {
+  const body = JSON.stringify({
+    error: { message: 'Insufficient Balance', type: 'unknown_error', code: 'invalid_request_error' },
+  })
+  const failure = failureOf({ status: 402, headers: {}, body })
+  expect(failure.message).toBe(
+    'The account has no credit or quota left (402). It said: "Insufficient Balance". Top up the account, or let the next target answer.',
+  )
+  expect(JSON.parse(failure.body!)).toEqual({
+    message: 'Insufficient Balance',
+    type: 'unknown_error',
+    code: 'invalid_request_error',
+  })
+})
+
+test('an overflow tells both numbers', () => {
+  const body = JSON.stringify({
+    error: { message: 'too long', type: 'exceed_context_size_error', n_prompt_tokens: 10_041, n_ctx: 2048 },
+  })
+  expect(failureOf({ status: 400, headers: {}, body }).message).toContain('it takes 2048 tokens, not 10041')
+})
+
+test('a redirect is about the base URL', () => {
+  const failure = failureOf({ status: 308, headers: { location: 'https://elsewhere.example' }, body: '' })
+  expect(failure.message).toBe(
+    'The server redirects to another address (308). Redirects are never followed with a key: correct the base URL.',
+  )
+})
+
+test('the rules of a host come before everything else', () => {
+  const rules = [{ status: 402, message: /weekly/, reason: 'rate-limit' as const }]
+  const body = JSON.stringify({ error: { message: 'weekly allowance used', code: 'insufficient_quota' } })
+  expect(failureOf({ status: 402, headers: {}, body, rules }).reason).toBe('rate-limit')
+  expect(failureOf({ status: 402, headers: {}, body: '', rules }).reason).toBe('quota')
+  expect(inBandFailure({ message: 'weekly', code: 402 }, { status: 200, headers: {}, rules }).reason).toBe('rate-limit')
+})
+
+test('an error inside a 200 keeps the status 200', () => {
+  expect(inBandFailure({ message: 'gone', code: 502 }, { status: 200, headers: {} })).toMatchObject({
+    status: 200,
+    reason: 'server-error',
+  })
+})
+
+test('a time in the header wins over a time in the words, and words count only where waiting helps', () => {
+  const body = JSON.stringify({ error: { message: 'Please try again in 41.724s.' } })
+  expect(failureOf({ status: 429, headers: {}, body }).retryAfterMs).toBe(41_724)
+  expect(failureOf({ status: 429, headers: { 'retry-after': '2' }, body }).retryAfterMs).toBe(2000)
+  expect(failureOf({ status: 400, headers: {}, body }).retryAfterMs).toBeUndefined()
+})
+
+test.each([
+  [{ 'x-ds-trace-id': 'a', 'x-request-id': 'b' }, 'a'],
+  [{ 'x-request-id': 'b', 'cf-ray': 'c' }, 'b'],
+  [{ 'x-deepseek-request-id': 'd' }, 'd'],
+  [{ 'request-id': 'e' }, 'e'],
+  [{ 'x-generation-id': ['f', 'g'] }, 'f'],
+  [{ 'cf-ray': 'h' }, 'h'],
+  [{ 'x-request-id': ' ' }, undefined],
+  [{}, undefined],
+])('the request id of %j is %s', (headers, id) => {
+  expect(requestIdOf(headers)).toBe(id)
+})
+
+test('a request id in the body comes before the one of a CDN', () => {
+  const headers = { 'cf-ray': 'edge' }
+  expect(requestIdOf(headers, '{"request_id":"r-1"}')).toBe('r-1')
+  expect(requestIdOf(headers, '{"error":{"message":"no","metadata":{"request_id":"r-2"}}}')).toBe('r-2')
+  expect(requestIdOf(headers, '{"error":{"message":"no (request_id: r-3abc)"}}')).toBe('r-3abc')
+  expect(requestIdOf(headers, 'nothing')).toBe('edge')
+})
+
+test('whatever a body holds, there is a failure and no other error (R115)', () => {
+  const body = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.jsonValue().map(error => JSON.stringify({ error })),
+    fc.string({ unit: 'binary' }),
+  )
+  fc.assert(
+    fc.property(fc.integer({ min: 300, max: 599 }), body, (status, text) => {
+      const failure = failureOf({ status, headers: {}, body: text })
+      expect(ProviderError.isInstance(failure)).toBe(true)
+      expect(failure.message.length).toBeLessThan(600)
+      expect((failure.body ?? '').length).toBeLessThanOrEqual(500)
+    }),
+  )
+})
+
+test('a huge error page is read in bounds', () => {
+  const { error } = replayText('<p>x'.repeat(500_000), { status: 503 })
+  expect(error?.reason).toBe('overloaded')
+  expect(error!.message.length).toBeLessThan(600)
+})
