@@ -48,6 +48,7 @@ export function createAttempt(options: AttemptOptions): Permit {
     onAnswered() {
       const now = clock.now()
       if (!attempt.hasBegun) succeed(attempt, now)
+      rooms.breaker.finish(pass, now)
       leave(attempt, now, now - startedAt)
     },
     onAbandoned() {

@@ -18,6 +18,7 @@ function neverOpen(): Breaker {
     enter: () => permit,
     enterOpen: () => permit,
     succeed: nothing,
+    finish: nothing,
     fail: nothing,
     abandon: nothing,
     pass: nothing,

@@ -17,7 +17,10 @@ export type Breaker = Guard & {
   enter(now: number): BreakerPermit | undefined
   /** For a call that can ask nobody else: lets it through an open breaker too. */
   enterOpen(now: number): BreakerPermit
+  /** Its first content came. */
   succeed(permit: BreakerPermit, now: number): void
+  /** Its answer is whole. */
+  finish(permit: BreakerPermit, now: number): void
   fail(permit: BreakerPermit, why: Why, now: number): void
   /** No verdict: the caller left, or another target won. The next probe may start at once. */
   abandon(permit: BreakerPermit): void
@@ -56,6 +59,11 @@ export type BreakerOptions = {
 
 type Memory = BreakerOptions & {
   readonly outcomes: Outcomes
+  /**
+   * The same of the answers that had begun: whole, or broken off. Where answers last long and overlap, there are always more new
+   * beginnings than old ones that broke off, and a target that never finishes one would look well (R105).
+   */
+  readonly endings: Outcomes
   readonly lease: Lease
   state: BreakerState
   /** Grows with every change of state. */
@@ -77,6 +85,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
   const memory: Memory = {
     ...options,
     outcomes: createOutcomes(settings),
+    endings: createOutcomes(settings),
     lease: createLease(settings.probeLeaseMs),
     state: 'closed',
     epoch: 0,
@@ -93,6 +102,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
     enter: now => enter(memory, now),
     enterOpen: () => ({ epoch: memory.epoch, probe: 0, success: undefined }),
     succeed: (permit, now) => succeed(memory, permit, now),
+    finish: (permit, now) => finish(memory, permit, now),
     fail: (permit, why, now) => fail(memory, permit, { why, now }),
     abandon: permit => memory.lease.giveBack(permit.probe),
     pass: (permit, now) => memory.lease.giveBack(permit.probe, now + settings.openMs / 2),
@@ -141,9 +151,17 @@ function fail(memory: Memory, permit: BreakerPermit, cause: Cause): void {
     open(memory, cause)
     return
   }
-  if (permit.success === undefined) memory.outcomes.fail(cause.now)
-  else memory.outcomes.takeBack(permit.success, cause.now)
-  if (memory.outcomes.areBroken(cause.now)) open(memory, cause)
+  const { outcomes, endings } = memory
+  if (permit.success === undefined) outcomes.fail(cause.now)
+  else {
+    outcomes.takeBack(permit.success, cause.now)
+    endings.fail(cause.now)
+  }
+  if (outcomes.areBroken(cause.now) || endings.areBroken(cause.now)) open(memory, cause)
+}
+
+function finish(memory: Memory, permit: BreakerPermit, now: number): void {
+  if (permit.epoch === memory.epoch && permit.success !== undefined && memory.state === 'closed') memory.endings.succeed(now)
 }
 
 type Cause = { readonly why: Why; readonly now: number }
@@ -172,7 +190,7 @@ function close(memory: Memory, now: number): void {
 }
 
 function pardon(memory: Memory, since: number, now: number): void {
-  if (memory.state === 'closed') memory.outcomes.clear()
+  if (memory.state === 'closed') clear(memory)
   else if (memory.openedAt >= since && memory.why.reason === 'network') close(memory, now)
 }
 
@@ -180,8 +198,13 @@ function turn(memory: Memory, state: BreakerState, now: number): void {
   memory.state = state
   memory.epoch += 1
   memory.successes = 0
-  memory.outcomes.clear()
+  clear(memory)
   // A probe of the epoch before is none any more.
   memory.lease.reset()
   memory.onChange({ state, reason: memory.why.reason, until: state === 'open' ? memory.until : undefined, now })
+}
+
+function clear({ outcomes, endings }: Memory): void {
+  outcomes.clear()
+  endings.clear()
 }

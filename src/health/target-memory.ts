@@ -88,6 +88,8 @@ type Memory = {
 /** How long a last resort keeps others away, in milliseconds, and how long it rests. */
 const lastResortLeaseMs = 10_000
 const lastResortRestMs = 1_000
+/** A target that answered so recently is reached. */
+const reachedMs = 5_000
 
 export function createTargetMemory(options: TargetMemoryOptions): TargetMemory {
   const memory = furnish(options)
@@ -202,12 +204,15 @@ function admit({ clock, rooms, herald, member, waiters, pace, onSuccess, onChang
   return createAttempt({ clock, rooms, herald, member, pace, onSuccess, onChange, ...admission })
 }
 
-function learn({ clock, rooms, herald, onChange }: Memory, fact: HealthFact): void {
+function learn(memory: Memory, fact: HealthFact): void {
+  const { clock, rooms, herald, onChange } = memory
   const { gate, model, breaker, limiter } = rooms
   const { reason, kind } = fact
   const now = clock.now()
   const until = now + fact.forMs
   const refusal = { reason, message: 'Another process learned it.', retryAfterMs: undefined }
+  // A process that has lost its own network must not take this target away from those that reach it.
+  if (kind === 'open' && reason === 'network' && now - memory.member.answeredAt() <= reachedMs) return
   herald.quietly(() => {
     if (kind === 'open') breaker.openUntil(until, refusal, now)
     else if (kind === 'closed') breaker.close(now)

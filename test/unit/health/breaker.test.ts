@@ -1,0 +1,245 @@
+import { expect, test } from 'vitest'
+import { createBreaker } from '../../../src/health/breaker.ts'
+import type { BreakerChange, BreakerPermit } from '../../../src/health/breaker.ts'
+import { loadFirst } from '../../../src/health/settings.ts'
+import type { BreakerSettings } from '../../../src/health/settings.ts'
+
+const why = { reason: 'overloaded', message: 'Busy.' } as const
+
+function breakerWith(settings: Partial<BreakerSettings> = {}) {
+  const changes: BreakerChange[] = []
+  const breaker = createBreaker({
+    settings: { ...loadFirst.breaker, ...settings },
+    random: () => 0.5,
+    onChange: change => void changes.push(change),
+  })
+  const enter = (now: number): BreakerPermit => {
+    const permit = breaker.enter(now)
+    if (permit === undefined) throw new Error(`It is ${breaker.state(now)}.`)
+    return permit
+  }
+  return {
+    breaker,
+    changes,
+    enter,
+    fail: (now: number) => breaker.fail(enter(now), why, now),
+    succeed: (now: number) => breaker.succeed(enter(now), now),
+    states: () => changes.map(({ state }) => state),
+  }
+}
+
+/** Open at 2 s for 2 s. */
+function opened() {
+  const all = breakerWith()
+  for (const now of [0, 1_000, 2_000]) all.fail(now)
+  return all
+}
+
+test('opens after three failures in a row where calls are rare', () => {
+  const { breaker, fail, states } = breakerWith()
+  fail(0)
+  fail(20_000)
+  expect(breaker.state(20_000)).toBe('closed')
+  fail(40_000)
+  expect(states()).toEqual(['open'])
+})
+
+test('a success in between begins the row anew', () => {
+  const { fail, succeed, states } = breakerWith()
+  for (const now of [0, 20_000, 60_000, 80_000]) {
+    if (now === 60_000) succeed(40_000)
+    fail(now)
+  }
+  expect(states()).toEqual([])
+})
+
+test('an idle hour is forgotten: one failure after it opens nothing, whatever was before', () => {
+  const { fail, states } = breakerWith()
+  fail(0)
+  fail(1_000)
+  fail(3_600_000)
+  expect(states()).toEqual([])
+})
+
+test('opens at half of ten calls in five seconds, not before (R97)', () => {
+  const { fail, succeed, states } = breakerWith()
+  for (let call = 0; call < 9; call += 1) (call % 2 === 0 ? fail : succeed)(call * 100)
+  expect(states()).toEqual([])
+  fail(900)
+  expect(states()).toEqual(['open'])
+})
+
+test('many good calls of half a minute ago do not hide that everything fails now', () => {
+  const { fail, succeed, states } = breakerWith()
+  for (let now = 0; now < 30_000; now += 10) succeed(now)
+  let failures = 0
+  for (let now = 30_000; states().length === 0; now += 10) {
+    fail(now)
+    failures += 1
+  }
+  expect(failures).toBeLessThan(300)
+})
+
+test('at a low rate the last twenty calls count, for a minute', () => {
+  const { fail, succeed, states } = breakerWith()
+  for (let call = 0; call < 10; call += 1) succeed(call * 2_000)
+  for (let call = 10; call < 19; call += 1) (call % 3 === 0 ? succeed : fail)(call * 2_000)
+  expect(states()).toEqual([])
+})
+
+test('an answer that broke off counts as a failure, though its first content was a success (R105)', () => {
+  const { breaker, enter, states } = breakerWith()
+  for (let call = 0; call < 3; call += 1) {
+    const permit = enter(call * 10_000)
+    breaker.succeed(permit, call * 10_000 + 500)
+    breaker.fail(permit, { reason: 'truncated', message: 'Cut.' }, call * 10_000 + 4_000)
+  }
+  expect(states()).toEqual(['open'])
+})
+
+test('when an outage cuts hundreds of answers at once it opens at once', () => {
+  const { breaker, enter, states } = breakerWith()
+  const permits = Array.from({ length: 500 }, (_, call) => enter(call * 10))
+  permits.forEach((permit, call) => breaker.succeed(permit, call * 10 + 5))
+  let cut = 0
+  for (const permit of permits) {
+    if (states().length > 0) break
+    breaker.fail(permit, { reason: 'truncated', message: 'Cut.' }, 5_000)
+    cut += 1
+  }
+  expect(cut).toBeLessThanOrEqual(250)
+})
+
+test('two in a hundred answers that break off open nothing', () => {
+  const { breaker, enter, states } = breakerWith()
+  for (let call = 0; call < 5_000; call += 1) {
+    const permit = enter(call * 10)
+    breaker.succeed(permit, call * 10)
+    if (call % 50 === 0) breaker.fail(permit, { reason: 'truncated', message: 'Cut.' }, call * 10)
+    else breaker.finish(permit, call * 10)
+  }
+  expect(states()).toEqual([])
+})
+
+test('is open for 2, 4, 8, 10, 10 seconds while its probes fail, spread by a fifth (R104)', () => {
+  const { breaker, changes, fail } = opened()
+  for (let round = 0; round < 4; round += 1) fail(breaker.openAt(0))
+  const times = changes.filter(({ state }) => state === 'open').map(({ until, now }) => until! - now)
+  expect(times).toEqual([2_000, 4_000, 8_000, 10_000, 10_000])
+  const drawn = (draw: number) => {
+    const waits: number[] = []
+    const onChange = ({ until, now }: BreakerChange) => void waits.push(until! - now)
+    const breaker = createBreaker({ settings: loadFirst.breaker, random: () => draw, onChange })
+    for (const now of [0, 1, 2]) breaker.fail(breaker.enter(now)!, why, now)
+    return waits
+  }
+  expect(drawn(0)).toEqual([1_600])
+  expect(drawn(0.999)[0]).toBeCloseTo(2_400, -1)
+})
+
+test('lets nobody in while it is open, and exactly one when its time is over (R107)', () => {
+  const { breaker } = opened()
+  expect(breaker.enter(3_999)).toBeUndefined()
+  expect(breaker.enter(4_000)).toMatchObject({ probe: 1 })
+  for (let call = 0; call < 100; call += 1) expect(breaker.enter(4_000 + call)).toBeUndefined()
+})
+
+test('three probes that succeed one after the other close it, and everybody may enter again (R101, R136)', () => {
+  const { breaker, succeed, states } = opened()
+  for (const now of [4_000, 5_000, 6_000]) {
+    expect(breaker.state(now)).toBe('half-open')
+    succeed(now)
+  }
+  expect(states()).toEqual(['open', 'half-open', 'closed'])
+  expect([1, 2, 3].map(() => breaker.enter(6_000)?.probe)).toEqual([0, 0, 0])
+})
+
+test('the time of being open begins small again after it has closed', () => {
+  const { breaker, changes, fail, succeed } = opened()
+  fail(4_000)
+  for (const now of [8_000, 9_000, 10_000]) succeed(now)
+  for (const now of [11_000, 12_000, 13_000]) fail(now)
+  expect(changes.at(-1)).toMatchObject({ state: 'open', until: 15_000 })
+  expect(breaker.state(14_999)).toBe('open')
+})
+
+test('a probe that is lost gives its place back after ten seconds, and its late verdict changes nothing', () => {
+  const { breaker, enter, states } = opened()
+  const lost = enter(4_000)
+  expect(breaker.openAt(13_999)).toBe(14_000)
+  const next = enter(14_000)
+  breaker.fail(lost, why, 14_001)
+  expect(states()).toEqual(['open', 'half-open'])
+  breaker.succeed(next, 14_500)
+  expect(breaker.openAt(14_500)).toBeLessThan(14_500)
+})
+
+test('a probe that is abandoned lets the next one start at once; one without a verdict lets it rest (R104)', () => {
+  const { breaker, enter } = opened()
+  breaker.abandon(enter(4_000))
+  const second = enter(4_000)
+  breaker.pass(second, 4_200)
+  expect(breaker.enter(5_199)).toBeUndefined()
+  expect(breaker.enter(5_200)).toBeDefined()
+})
+
+test('an outcome of before the outage neither closes nor opens what is half-open now', () => {
+  const { breaker, enter, fail, states } = breakerWith()
+  const old = [enter(0), enter(0), enter(0), enter(0)]
+  for (const now of [0, 1_000, 2_000]) fail(now)
+  enter(4_000)
+  breaker.succeed(old[0]!, 4_100)
+  breaker.succeed(old[1]!, 4_200)
+  breaker.succeed(old[2]!, 4_300)
+  breaker.fail(old[3]!, why, 4_400)
+  expect(states()).toEqual(['open', 'half-open'])
+})
+
+test('failures of before the outage do not count against what has closed again', () => {
+  const { breaker, enter, fail, succeed, states } = breakerWith()
+  const old = Array.from({ length: 20 }, () => enter(0))
+  for (const now of [0, 1_000, 2_000]) fail(now)
+  for (const now of [4_000, 5_000, 6_000]) succeed(now)
+  for (const permit of old) breaker.fail(permit, why, 7_000)
+  expect(states()).toEqual(['open', 'half-open', 'closed'])
+})
+
+test('a probe whose answer breaks off after its first content opens it again', () => {
+  const { breaker, enter, states } = opened()
+  const probe = enter(4_000)
+  breaker.succeed(probe, 4_500)
+  breaker.fail(probe, { reason: 'truncated', message: 'Cut.' }, 5_000)
+  expect(states()).toEqual(['open', 'half-open', 'open'])
+})
+
+test('a call that was let through an open breaker and succeeds is as good as a probe', () => {
+  const { breaker, succeed, states } = opened()
+  breaker.succeed(breaker.enterOpen(3_000), 3_500)
+  expect(breaker.state(3_500)).toBe('half-open')
+  for (const now of [3_600, 3_700]) succeed(now)
+  expect(states()).toEqual(['open', 'half-open', 'closed'])
+})
+
+test('a call that was let through an open breaker and fails does not make it wait longer', () => {
+  const { breaker, changes } = opened()
+  breaker.fail(breaker.enterOpen(3_000), why, 3_500)
+  expect(changes).toHaveLength(1)
+  expect(breaker.openAt(3_500)).toBe(4_000)
+})
+
+test('what another process has learned opens it, for the later of two times (R107)', () => {
+  const { breaker, changes } = breakerWith()
+  breaker.openUntil(9_000, why, 0)
+  breaker.openUntil(5_000, why, 10)
+  expect(breaker.openAt(10)).toBe(9_000)
+  expect(changes).toEqual([{ state: 'open', reason: 'overloaded', until: 9_000, now: 0 }])
+})
+
+test('its thresholds are the ones it was given (R98)', () => {
+  const { fail, states } = breakerWith({ consecutiveFailures: 1 })
+  fail(0)
+  expect(states()).toEqual(['open'])
+  const patient = breakerWith({ consecutiveFailures: 5 })
+  for (const now of [0, 1_000, 2_000, 3_000]) patient.fail(now)
+  expect(patient.states()).toEqual([])
+})

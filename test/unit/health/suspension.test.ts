@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest'
+import { loadFirst } from '../../../src/health/settings.ts'
+import { createSuspension } from '../../../src/health/suspension.ts'
+
+const minute = 60_000
+const refusal = { reason: 'quota' as const, message: 'No balance.', retryAfterMs: undefined }
+const suspension = () => createSuspension(loadFirst.gate, () => 0)
+
+test('a refused key is left alone for five minutes, then one call tries', () => {
+  const key = suspension()
+  expect(key.suspend(refusal, 0)).toBe(5 * minute)
+  expect(key.openAt(5 * minute)).toBe(5 * minute)
+  const trial = key.take(5 * minute)
+  expect(trial).toBeDefined()
+  expect(key.take(5 * minute + 1)).toBeUndefined()
+  expect(key.openAt(5 * minute + 1)).toBeGreaterThan(5 * minute + 1)
+})
+
+test('the success of the trial lifts it at once', () => {
+  const key = suspension()
+  key.suspend(refusal, 0)
+  key.take(5 * minute)?.end('good', 5 * minute + 500)
+  expect(key.onTrial(5 * minute + 500)).toBe(false)
+  expect(key.openAt(5 * minute + 500)).toBeLessThan(0)
+})
+
+test('a trial that is refused again doubles the time, up to an hour', () => {
+  const key = suspension()
+  let now = 0
+  const waits: number[] = []
+  for (let round = 0; round < 6; round += 1) {
+    const until = key.suspend(refusal, now)
+    waits.push((until - now) / minute)
+    now = until
+    key.take(now)?.end('bad', now)
+  }
+  expect(waits).toEqual([5, 10, 20, 40, 60, 60])
+})
+
+test('refusals of calls that were under way together are one refusal', () => {
+  const key = suspension()
+  for (let call = 0; call < 100; call += 1) key.suspend(refusal, call)
+  expect(key.openAt(100)).toBe(5 * minute)
+})
+
+test('a trial without a verdict lets the next call try at once', () => {
+  const key = suspension()
+  key.suspend(refusal, 0)
+  key.take(5 * minute)?.end('none', 5 * minute)
+  expect(key.take(5 * minute)).toBeDefined()
+})
+
+test('a trial that never ends gives its place back by itself', () => {
+  const key = suspension()
+  key.suspend(refusal, 0)
+  const lost = key.take(5 * minute)
+  const next = key.take(5 * minute + loadFirst.gate.trialLeaseMs)
+  expect(next).toBeDefined()
+  lost?.end('good', 6 * minute)
+  expect(key.onTrial(6 * minute), 'the late verdict of a lost trial').toBe(true)
+})
+
+test('a time that the server named is never shortened, and is known apart from our own guess', () => {
+  const key = suspension()
+  key.suspend({ ...refusal, retryAfterMs: 7_200_000 }, 0)
+  expect(key.openAt(0)).toBe(7_200_000)
+  expect(key.namedUntil()).toBe(7_200_000)
+})
+
+test('nothing is on trial before anything was refused', () => {
+  const key = suspension()
+  expect(key.onTrial(0)).toBe(false)
+  expect(key.take(0)).toBeUndefined()
+})
