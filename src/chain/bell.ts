@@ -9,10 +9,13 @@ export function createBell(): Bell {
       ringing = true
       listener?.()
     },
-    async rung() {
-      if (!ringing) await new Promise<void>(resolve => (listener = resolve))
-      listener = undefined
-      ringing = false
+    rung() {
+      const done = () => {
+        listener = undefined
+        ringing = false
+      }
+      if (ringing) return Promise.resolve(done())
+      return new Promise(resolve => (listener = () => resolve(done())))
     },
     onRing(given) {
       listener = given

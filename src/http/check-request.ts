@@ -1,8 +1,20 @@
 /** Where a request goes: what undici wants of a URL. */
 export type Destination = { readonly origin: string; readonly path: string }
 
+/** A process asks few addresses, again and again; parsing one takes longer than anything else in a request. */
+const known = new Map<string, Destination>()
+const mostKnown = 256
+
 /** Takes an absolute http or https URL apart. Throws a `TypeError` that says what to write instead. */
 export function destinationOf(url: string): Destination {
+  const before = known.get(url)
+  if (before !== undefined) return before
+  const destination = takeApart(url)
+  if (known.size < mostKnown) known.set(url, destination)
+  return destination
+}
+
+function takeApart(url: string): Destination {
   const parsed = URL.parse(url)
   if (parsed === null)
     throw new TypeError(`${shown(url)} is not an absolute URL. Write one like https://api.deepseek.com/chat/completions.`)
@@ -18,8 +30,17 @@ export function destinationOf(url: string): Destination {
   return { origin, path: `${pathname}${search}` }
 }
 
+/** Headers that were checked once, by the object they came in: a provider hands in the same for every request. */
+const checked = new WeakMap<Readonly<Record<string, string>>, readonly string[]>()
+
 /** Header names and values in turn, as undici takes them. Throws a `TypeError` that names the header and never shows its value. */
 export function wireHeaders(headers: Readonly<Record<string, string>>): string[] {
+  const pairs = checked.get(headers) ?? pairsOf(headers)
+  if (Object.isFrozen(headers)) checked.set(headers, pairs)
+  return [...pairs]
+}
+
+function pairsOf(headers: Readonly<Record<string, string>>): string[] {
   const pairs: string[] = []
   let encodingAsked = false
   for (const name of Object.keys(headers)) {

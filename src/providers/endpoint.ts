@@ -68,9 +68,8 @@ export function missingKeyFailure(endpoint: Endpoint, model: string): Failure | 
 
 /** Puts a path behind a base URL; a query of the base URL (`?api-version=...`) stays at the end. */
 export function urlOf(baseURL: string, path: string): string {
-  const url = new URL(baseURL)
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}${path}`
-  return url.href
+  const [base = '', ...query] = baseURL.split('?')
+  return [`${base.replace(/\/+$/, '')}${path}`, ...query].join('?')
 }
 
 /** The server's root: local servers answer `/metrics` and the like beside `/v1`, not below it. */

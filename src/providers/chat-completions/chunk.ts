@@ -50,18 +50,27 @@ export function choiceOf(chunk: Chunk): Choice | undefined {
 /** The text of a chunk that holds one piece of text or of reasoning, and nothing else that is news. */
 export function plainTextOf(chunk: Chunk): { readonly field: TextField; readonly text: string } | undefined {
   const choice = choiceOf(chunk)
-  const delta = choice?.delta
-  if (delta === undefined || delta === null || hasNews(chunk, ['usage', 'error', 'prompt_progress'])) return undefined
-  if (hasNews(choice, ['finish_reason', 'logprobs', 'usage', 'error']) || hasNews(delta, richFields)) return undefined
-  const [field, another] = textFields.filter(name => typeof delta[name] === 'string' && delta[name] !== '')
-  return field === undefined || another !== undefined ? undefined : { field, text: delta[field] as string }
+  const delta = choice?.delta ?? undefined
+  if (choice === undefined || delta === undefined || hasNews(chunk, choice)) return undefined
+  let plain: { readonly field: TextField; readonly text: string } | undefined
+  for (const [name, value] of Object.entries(delta)) {
+    if (value === null || value === '' || name === 'role') continue
+    if (plain !== undefined || !isTextField(name) || typeof value !== 'string') return undefined
+    plain = { field: name, text: value }
+  }
+  return plain
 }
 
-const textFields: readonly TextField[] = ['content', 'reasoning_content', 'reasoning']
-const richFields = ['text', 'reasoning_details', 'thinking', 'refusal', 'tool_calls', 'function_call']
+function hasNews(chunk: Chunk, choice: Choice): boolean {
+  return [chunk.usage, chunk.error, choice.finish_reason, choice.logprobs, choice.usage].some(isPresent)
+}
 
-function hasNews(value: { readonly [key: string]: unknown } | undefined, fields: readonly string[]): boolean {
-  return fields.some(name => value?.[name] !== undefined && value[name] !== null)
+function isTextField(name: string): name is TextField {
+  return name === 'content' || name === 'reasoning_content' || name === 'reasoning'
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null
 }
 
 /**

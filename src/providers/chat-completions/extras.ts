@@ -1,5 +1,6 @@
 import type { Chunk } from './chunk.ts'
 import { choiceOf } from './chunk.ts'
+import { asObject } from './parse-json.ts'
 
 export type Extras = {
   /** Looks at a chunk that carries more than text. */
@@ -10,12 +11,19 @@ export type Extras = {
 
 /** What a server sends beyond the common fields, for `providerMetadata`: nothing it says is dropped (R45). */
 export function createExtras(): Extras {
-  const found = new Map<string, unknown>()
-  const logprobs = new Map<string, unknown[]>()
+  // most answers have neither
+  let found: Map<string, unknown> | undefined
+  let logprobs: Map<string, unknown[]> | undefined
 
-  const collect = (value: object | null | undefined, known: ReadonlySet<string>) => {
-    if (value === null || value === undefined) return
-    for (const [name, field] of Object.entries(value)) if (field !== null && !known.has(name)) found.set(name, field)
+  const set = (name: string, field: unknown) => {
+    found ??= new Map()
+    found.set(name, field)
+  }
+  const collect = (value: unknown, known: ReadonlySet<string>) => {
+    const fields = asObject(value)
+    for (const name in fields) {
+      if (Object.hasOwn(fields, name) && fields[name] !== null && !known.has(name)) set(name, fields[name])
+    }
   }
 
   return {
@@ -24,12 +32,14 @@ export function createExtras(): Extras {
       collect(chunk, chunkFields)
       collect(choice, choiceFields)
       collect(choice?.delta ?? choice?.message, partFields)
-      addLogprobs(choice?.logprobs, logprobs)
+      if (choice?.logprobs === undefined || choice.logprobs === null) return
+      logprobs ??= new Map()
+      addLogprobs(choice.logprobs, logprobs)
     },
-    set: (name, value) => found.set(name, value),
+    set,
     result() {
-      if (logprobs.size > 0) found.set('logprobs', Object.fromEntries(logprobs))
-      return found.size === 0 ? undefined : Object.fromEntries(found)
+      if (logprobs !== undefined && logprobs.size > 0) set('logprobs', Object.fromEntries(logprobs))
+      return found === undefined ? undefined : Object.fromEntries(found)
     },
   }
 }
