@@ -59,6 +59,8 @@ const entries = {
       'FinishReason',
       'GenerateInput',
       'GenerateResult',
+      'HealthFact',
+      'HealthStore',
       'HostName',
       'HostOptions',
       'ImagePart',
@@ -81,6 +83,7 @@ const entries = {
       'RetrySettings',
       'ServiceOptions',
       'SglangOptions',
+      'StoreMessage',
       'StreamEvent',
       'Target',
       'TargetOptions',
@@ -148,6 +151,10 @@ const entries = {
     ],
   },
   'unbusy/embedded': { values: ['embedded'], types: ['EmbeddedOptions'] },
+  'unbusy/redis': {
+    values: ['redisHealth'],
+    types: ['IoRedisClient', 'NodeRedisClient', 'RedisClient', 'RedisHealthOptions'],
+  },
 } as const
 
 test('every entry of package.json has its list', () => {

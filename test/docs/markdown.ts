@@ -36,6 +36,21 @@ export function regionOf(code: string, name: string): string | undefined {
     .join('')
 }
 
+/** The rows of the table under `<!-- table: name -->`, head left out, cell by cell without the marks of code. Undefined: no such table. */
+export function tableOf(page: string, name: string): readonly (readonly string[])[] | undefined {
+  const [, rest] = page.split(`<!-- table: ${name} -->\n`)
+  const table = /^\n*(?:\|.*\n)+/.exec(rest ?? '')?.[0].trim()
+  return table
+    ?.split('\n')
+    .slice(2)
+    .map(row =>
+      row
+        .slice(1, -1)
+        .split('|')
+        .map(cell => cell.trim().replaceAll('`', '')),
+    )
+}
+
 /** The anchors of a page's headings, as GitHub makes them. */
 export function anchorsOf(page: string): ReadonlySet<string> {
   const anchors = new Set<string>()
