@@ -5,6 +5,7 @@ const entries = {
   index: 'src/index.ts',
   'testing/index': 'src/testing/index.ts',
   'embedded/index': 'src/embedded/index.ts',
+  'redis/index': 'src/redis/index.ts',
 }
 
 export default defineConfig({

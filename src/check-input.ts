@@ -70,6 +70,13 @@ const logger: Check = (value, name) => {
   }
 }
 
+const health: Check = (value, name) => {
+  const methods = ['publish', 'subscribe', 'lease']
+  if (!isRecord(value) || methods.some(method => typeof value[method] !== 'function')) {
+    throw new TypeError(`${name} must be a store, for example redisHealth(redis) of 'unbusy/redis', not ${kindOf(value)}.`)
+  }
+}
+
 const chain: Check = (value, name) => {
   list(value, name)
   const steps = value as readonly unknown[]
@@ -161,6 +168,7 @@ const clientChecks = {
     ...{ probeFirstChunkMs: milliseconds, successesToClose: count },
   }),
   profile: oneOf('loadFirst', 'costFirst'),
+  health,
   defaultResponse: anything,
   decide: callback,
   onEvent: callback,

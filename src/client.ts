@@ -49,7 +49,7 @@ export function createClient(options: ClientOptions): Client {
   checkClientOptions(options)
   const { clock = systemClock, random = Math.random, onEvent, logger } = options
   const tell = createTeller([...(onEvent === undefined ? [] : [onEvent]), ...(logger === undefined ? [] : [logEvents(logger)])])
-  const health = createHealth({ clock, random, settings: healthSettings(options), emit: tell })
+  const health = createHealth({ clock, random, settings: healthSettings(options), emit: tell, store: options.health })
   const hedging = hedgeSettings(options.hedge)
   const resolve = (target: Target, targetIndex: number): ChainTarget => {
     const { provider, model, price, when } = target

@@ -29,6 +29,7 @@ export { deepseekFim, type DeepSeekFimOptions, type DeepSeekFimResult } from './
 export { ChainExhaustedError, ProviderError, type ProviderErrorOptions, UnbusyError } from './errors.ts'
 export { StreamInterruptedError } from './stream-interrupted-error.ts'
 export type { AfterFirstToken } from './seam.ts'
+export type { HealthFact, HealthStore, StoreMessage } from './health/store.ts'
 export type {
   Attempt,
   AttemptRecord,

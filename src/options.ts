@@ -15,6 +15,7 @@ import type {
 import type { Pool } from './chain/pool.ts'
 import type { HedgeSettings } from './chain/state.ts'
 import { type BreakerSettings, costFirst, type HealthSettings, loadFirst } from './health/settings.ts'
+import type { HealthStore } from './health/store.ts'
 import type { AfterFirstToken } from './seam.ts'
 import type { Logger } from './telemetry/log.ts'
 
@@ -38,6 +39,11 @@ export type ClientOptions = {
    * (`costFirst`: more retries). @default 'loadFirst'
    */
   readonly profile?: 'loadFirst' | 'costFirst' | undefined
+  /**
+   * One memory for many processes: what one learns of a target, all know. `redisHealth(redis)` of `unbusy/redis`. No call waits for it.
+   * @default the memory of this client alone
+   */
+  readonly health?: HealthStore | undefined
   /**
    * What is answered when no target answers: a text, a value, or a function of the failures that returns one. Not used when the caller
    * aborts. Without it, a call rejects with a `ChainExhaustedError`.

@@ -63,14 +63,17 @@ export function createAttempt(options: AttemptOptions): Permit {
   })
 }
 
-function succeed({ rooms, pass, trials, isCounted, onSuccess }: Attempt, now: number): void {
+function succeed({ rooms, herald, pass, trials, isCounted, onSuccess }: Attempt, now: number): void {
   onSuccess(now)
   rooms.watch.reach()
   if (!isCounted) rooms.breaker.succeed(pass, now)
   if (trials.length === 0) return
   const wasRefused = rooms.key.suspension.onTrial(now)
   for (const trial of trials) trial.end('good', now)
-  if (wasRefused) rooms.key.lift()
+  if (!wasRefused) return
+  rooms.key.lift()
+  // Another process must not leave alone for an hour what has been paid for.
+  if (!rooms.key.suspension.onTrial(now)) herald.publish({ kind: 'closed', reason: 'quota', forMs: 0 }, 'credential')
 }
 
 function beLate(attempt: Attempt, now: number): void {

@@ -12,7 +12,7 @@ export type KeyMemory = {
   worksElsewhere(member: KeyMember, now: number): boolean
   /** Answers until when the key is left alone. */
   refuse(refusal: Refusal, now: number): number
-  /** Another process was refused. */
+  /** Another process was refused, or found that the key is good again. */
   learn(fact: HealthFact, now: number): void
   /** A trial succeeded: all may go on. */
   lift(): void
@@ -34,6 +34,10 @@ export function createKeyMemory(settings: GateSettings, random: () => number): K
     return until
   }
 
+  function lift(): void {
+    for (const member of members) member.onLifted()
+  }
+
   return {
     suspension,
     join: member => void members.add(member),
@@ -45,9 +49,10 @@ export function createKeyMemory(settings: GateSettings, random: () => number): K
     learn({ kind, reason, forMs }, now) {
       const refusal = { reason, message: 'Another process was refused.', retryAfterMs: undefined }
       if (kind === 'refused') tell(refusal, suspension.suspendUntil(now + forMs, refusal), now)
+      if (kind !== 'closed') return
+      suspension.lift()
+      lift()
     },
-    lift() {
-      for (const member of members) member.onLifted()
-    },
+    lift,
   }
 }

@@ -22,7 +22,8 @@ export type HealthFact = {
   readonly key: string
   /**
    * `gate`: the server named a time. `refused`: the key or the model is refused. `open`: the breaker opened. `closed`: it
-   * closed again. `limit`: how many requests may be in flight; published as the account's, received as this process's share of it.
+   * closed again, or the refused key is good again. `limit`: how many requests may be in flight; published as the account's,
+   * received as this process's share of it.
    */
   readonly kind: 'gate' | 'refused' | 'open' | 'closed' | 'limit'
   readonly reason: FailureReason

@@ -14,6 +14,8 @@ export type Suspension = Guard & {
   suspend(refusal: Refusal, now: number): number
   /** Suspends it until a time that somebody else has drawn already. */
   suspendUntil(until: number, refusal: Refusal): number
+  /** Somebody else found that it is over. */
+  lift(): void
   /** The one call that tries; undefined when there is nothing to try, or when another one does. */
   take(now: number): Trial | undefined
   /** When the time that the server itself named is over. Before it not even a last resort may call. */
@@ -47,6 +49,11 @@ export function createSuspension(settings: GateSettings, random: () => number): 
     return suspendUntil(now + closedMs * (1 + settings.jitterShare * random()), refusal)
   }
 
+  function lift(): void {
+    inARow = 0
+    until = Number.NEGATIVE_INFINITY
+  }
+
   return {
     openAt: () => Math.max(until, lease.freeAt()),
     onTrial: isSuspended,
@@ -54,15 +61,13 @@ export function createSuspension(settings: GateSettings, random: () => number): 
     namedUntil: () => named,
     suspend,
     suspendUntil,
+    lift,
     take(now) {
       const id = isSuspended() ? lease.take(now) : undefined
       if (id === undefined) return undefined
       return {
         end(verdict) {
-          if (verdict === 'good' && lease.holds(id)) {
-            inARow = 0
-            until = Number.NEGATIVE_INFINITY
-          }
+          if (verdict === 'good' && lease.holds(id)) lift()
           lease.giveBack(id)
         },
       }

@@ -1,0 +1,2 @@
+export { redisHealth, type RedisHealthOptions } from './redis-health.ts'
+export type { IoRedisClient, NodeRedisClient, RedisClient } from './redis-client.ts'
