@@ -55,8 +55,9 @@ export function plainTextOf(chunk: Chunk): { readonly field: TextField; readonly
   let plain: { readonly field: TextField; readonly text: string } | undefined
   for (const [name, value] of Object.entries(delta)) {
     if (value === null || value === '' || name === 'role') continue
-    if (plain !== undefined || !isTextField(name) || typeof value !== 'string') return undefined
-    plain = { field: name, text: value }
+    const piece = pieceOf(name, value)
+    if (plain !== undefined || piece === undefined) return undefined
+    plain = piece
   }
   return plain
 }
@@ -65,8 +66,9 @@ function hasNews(chunk: Chunk, choice: Choice): boolean {
   return [chunk.usage, chunk.error, choice.finish_reason, choice.logprobs, choice.usage].some(isPresent)
 }
 
-function isTextField(name: string): name is TextField {
-  return name === 'content' || name === 'reasoning_content' || name === 'reasoning'
+function pieceOf(name: string, text: unknown): { readonly field: TextField; readonly text: string } | undefined {
+  if (name !== 'content' && name !== 'reasoning_content' && name !== 'reasoning') return undefined
+  return typeof text === 'string' ? { field: name, text } : undefined
 }
 
 function isPresent(value: unknown): boolean {

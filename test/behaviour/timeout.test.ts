@@ -1,0 +1,134 @@
+import { type Clock, createClient, deepseek, llama, type TimeoutSettings } from 'unbusy'
+import { answer, fakeClock, fakeTarget, hang } from 'unbusy/testing'
+import { expect, onTestFinished } from 'vitest'
+import { test } from '../helpers/vitest.ts'
+
+const key = { apiKey: 'sk-test-0123456789abcdef', retry: 0 }
+const forever = Infinity
+
+test.for([
+  ['headers', { headersMs: 40 }, { headersAfterMs: forever }, '(R66)'],
+  ['firstChunk', { firstChunkMs: 40 }, { firstChunkAfterMs: forever }, '(R13, R63, R79, R81)'],
+  ['queued', { queuedMs: 60 }, { keepAliveForMs: forever, keepAliveEveryMs: 5 }, '(R65, R78, R86)'],
+  ['chunk', { chunkMs: 40 }, { stallAfterChunks: 2 }, '(R67, R71, R75, R80, R84)'],
+] as const)(
+  'the clock %s ends an attempt over a real socket, and the next target answers %s',
+  async ([name, timeout, conduct], { server }) => {
+    const slow = await server(answer('Never to be seen whole.', conduct), { format: 'deepseek' })
+    const local = await server(answer('Here.'), { format: 'llama' })
+    const client = createClient({
+      chain: [deepseek({ ...key, baseURL: slow.baseURL, timeout }), llama({ baseURL: local.baseURL })],
+    })
+    onTestFinished(async () => client.close())
+    const { text, attempts } = await client.generate('Hi')
+    expect(text).toBe('Here.')
+    expect(attempts[0]).toMatchObject({ outcome: 'failed', reason: 'timeout', clock: name })
+    expect(attempts[0]?.durationMs).toBeGreaterThanOrEqual(39)
+    await slow.untilAllClosed()
+  },
+)
+
+test('the connect clock ends an attempt whose connection never comes', async ({ clock }) => {
+  const chain = [fakeTarget('late', { name: 'far', clock }), fakeTarget('Here.', { name: 'near', clock })]
+  const far = fakeTarget({ text: 'late', connectAfterMs: forever }, { name: 'far', clock })
+  const client = createClient({ chain: [far, ...chain.slice(1)], clock, timeout: { connectMs: 5_000 } })
+  const { attempts, text } = await clock.until(client.generate('Hi'))
+  expect(text).toBe('Here.')
+  expect(attempts[0]).toMatchObject({ clock: 'connect', durationMs: 5_000 })
+})
+
+test('the total clock ends the call, whatever is going on', async ({ clock }) => {
+  const endless = fakeTarget({ text: Array.from({ length: 1_000 }, () => 'a'), chunkEveryMs: 500 }, { clock })
+  const client = createClient({ chain: [endless], clock, timeout: { totalMs: 10_000 } })
+  await expect(clock.until(client.generate('Hi'))).rejects.toMatchObject({
+    status: 504,
+    attempts: [{ clock: 'total', durationMs: 10_000 }],
+  })
+  expect(clock.pending()).toBe(0)
+})
+
+test('reasoning for minutes is life, and no clock ends it (R15, R73, R88)', async ({ clock }) => {
+  const reasoning = Array.from({ length: 20 }, () => 'hm ')
+  const thinker = fakeTarget({ reasoning, text: '42', chunkEveryMs: 45_000 }, { clock })
+  const client = createClient({ chain: [thinker], clock, timeout: { totalMs: 3_600_000 } })
+  expect(await clock.until(client.generate('Hi'))).toMatchObject({ text: '42' })
+})
+
+test('keep-alives every second for twenty minutes end in the queued clock, payload every 59 s in none (R72, R87)', async ({
+  clock,
+}) => {
+  const timeout = { totalMs: 3_600_000 }
+  const queued = fakeTarget({ text: 'x', keepAliveForMs: 1_200_000, keepAliveEveryMs: 1_000 }, { clock, retry: 0 })
+  const one = createClient({ chain: [queued], clock, timeout })
+  await expect(clock.until(one.generate('Hi'))).rejects.toMatchObject({ attempts: [{ clock: 'queued', durationMs: 600_000 }] })
+  const slow = fakeTarget({ text: Array.from({ length: 20 }, () => 'a'), chunkEveryMs: 59_000 }, { clock })
+  const other = createClient({ chain: [slow], clock, timeout })
+  expect(await clock.until(other.generate('Hi'))).toMatchObject({ text: 'a'.repeat(20) })
+})
+
+test('while another target is left, no attempt uses more than half of the time without a word (R58)', async ({ clock }) => {
+  const silent = fakeTarget({ hang: true }, { name: 'silent', clock })
+  const client = createClient({
+    chain: [silent, fakeTarget('Here.', { clock })],
+    clock,
+    hedge: false,
+    timeout: { totalMs: 10_000 },
+  })
+  const { text, attempts } = await clock.until(client.generate('Hi'))
+  expect(text).toBe('Here.')
+  expect(attempts[0]).toMatchObject({ reason: 'timeout', clock: 'firstChunk', durationMs: 5_000 })
+})
+
+test('limits are overridden for the client, for a target and for a call, the nearest wins (R62, R64, R82, R98)', async ({
+  clock,
+}) => {
+  const ended = async (limits: {
+    client?: Partial<TimeoutSettings>
+    target?: Partial<TimeoutSettings>
+    call?: Partial<TimeoutSettings>
+  }) => {
+    const target = fakeTarget({ hang: true }, { clock, timeout: limits.target, retry: 0 })
+    const client = createClient({ chain: [target], clock: clock as Clock, timeout: limits.client })
+    const error: unknown = await clock
+      .until(client.generate({ prompt: 'Hi', timeout: limits.call }))
+      .catch((thrown: unknown) => thrown)
+    return (error as { attempts: { durationMs: number }[] }).attempts[0]?.durationMs
+  }
+  // the fake server takes the request and sends no headers
+  expect(await ended({})).toBe(15_000)
+  expect(await ended({ client: { firstChunkMs: 7_000 } })).toBe(7_000)
+  expect(await ended({ client: { firstChunkMs: 7_000 }, target: { firstChunkMs: 6_000 } })).toBe(6_000)
+  const all = { client: { firstChunkMs: 7_000 }, target: { firstChunkMs: 6_000 }, call: { firstChunkMs: 5_000 } }
+  expect(await ended(all)).toBe(5_000)
+})
+
+test('a route that stayed silent is not asked again (R55, R83)', async ({ clock }) => {
+  const silent = fakeTarget({ hang: true }, { name: 'silent', clock, retry: 3 })
+  const client = createClient({ chain: [silent, fakeTarget('Here.', { clock })], clock })
+  await clock.until(client.generate('Hi'))
+  expect(silent.provider.calls).toHaveLength(1)
+})
+
+test('a reader that is slow does not let the chunk clock run', async ({ clock }) => {
+  const target = fakeTarget({ text: Array.from({ length: 400 }, () => 'a') }, { clock })
+  const client = createClient({ chain: [target], clock, timeout: { chunkMs: 1_000, totalMs: 3_600_000 } })
+  const stream = await clock.until(client.stream('Hi'))
+  let text = ''
+  for await (const event of stream) {
+    if (event.type === 'text-delta') text += event.text
+    if (text.length % 100 === 0) await clock.advance(600_000)
+  }
+  expect(text).toBe('a'.repeat(400))
+})
+
+test('a server that never answers at all leads to the next target', async ({ server }) => {
+  const dead = await server(hang(), { format: 'deepseek' })
+  const local = await server(answer('Here.'), { format: 'llama' })
+  const timeout = { headersMs: 30 }
+  const client = createClient({
+    chain: [deepseek({ ...key, baseURL: dead.baseURL, timeout }), llama({ baseURL: local.baseURL })],
+  })
+  onTestFinished(async () => client.close())
+  expect(await client.generate('Hi')).toMatchObject({ text: 'Here.', provider: 'llama' })
+  expect(fakeClock().pending()).toBe(0)
+})
