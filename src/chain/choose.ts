@@ -144,7 +144,8 @@ function tooSlow<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
 function skip<Answer>(walk: Walk<Answer>, target: ChainTarget, refusal: Partial<Failure>): void {
   const { provider, model, targetIndex } = target
   const { reason, message = 'It cannot take this call.' } = refusal
-  if (walk.skipped[targetIndex] === true) return
+  // one that was asked has told why itself
+  if (walk.skipped[targetIndex] === true || walk.asked[targetIndex] !== undefined) return
   walk.skipped[targetIndex] = true
   const of = { provider: provider.name, model, targetIndex }
   const nothing = {

@@ -49,7 +49,7 @@ async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd
   let thrown: unknown
   const attempt = async (number: number): Promise<Answer> => {
     try {
-      return await askOnce(walk, leg, number === 1 ? leg.kind : 'retry')
+      return await askAndRepair(walk, leg, number === 1 ? leg.kind : 'retry')
     } catch (error) {
       thrown = error
       throw error
@@ -74,6 +74,24 @@ async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd
 function retriesLeft<Answer>(walk: Walk<Answer>, target: ChainTarget): number {
   const asked = walk.asked[target.targetIndex] ?? 0
   return Math.max(0, target.retry.maxRetries - asked)
+}
+
+/** An answer that is not as asked may be asked for once more, with what was wrong with it: no retry, and none is taken for it. */
+async function askAndRepair<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind): Promise<Answer> {
+  for (let next = kind; ; next = 'retry') {
+    try {
+      return await askOnce(walk, leg, next)
+    } catch (error) {
+      const source = { ...leg.target, attempt: walk.asked[leg.target.targetIndex] ?? 0 }
+      const mayRepair = leg.end === undefined && leg.kind !== 'probe' && ProviderError.isInstance(error)
+      if (!mayRepair || walk.sink.repairs?.(error, source) !== true) throw error
+      leg.permit = leg.target.health.enter('call')
+      if (leg.permit === undefined) throw error
+      walk.failures.push(error)
+      walk.sink.mayGoOn(error)
+      leg.waitMs = 0
+    }
+  }
 }
 
 async function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind): Promise<Answer> {

@@ -1,4 +1,4 @@
-import { type Clock, createClient, deepseek, llama, type TimeoutSettings } from 'unbusy'
+import { createClient, deepseek, llama, type TimeoutSettings } from 'unbusy'
 import { answer, fakeClock, fakeTarget, hang } from 'unbusy/testing'
 import { expect, onTestFinished } from 'vitest'
 import { test } from '../helpers/vitest.ts'
@@ -88,7 +88,7 @@ test('limits are overridden for the client, for a target and for a call, the nea
     call?: Partial<TimeoutSettings>
   }) => {
     const target = fakeTarget({ hang: true }, { clock, timeout: limits.target, retry: 0 })
-    const client = createClient({ chain: [target], clock: clock as Clock, timeout: limits.client })
+    const client = createClient({ chain: [target], clock, timeout: limits.client })
     const error: unknown = await clock
       .until(client.generate({ prompt: 'Hi', timeout: limits.call }))
       .catch((thrown: unknown) => thrown)
