@@ -22,7 +22,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'seam.ts': ['contract.ts'],
   'result.ts': ['contract.ts', 'errors.ts', 'output/', 'answer.ts', 'seam.ts'],
   'event-queue.ts': [],
-  'answer-stream.ts': ['contract.ts', 'answer.ts', 'event-queue.ts'],
+  'answer-stream.ts': ['contract.ts', 'output/', 'answer.ts', 'event-queue.ts'],
   'stream.ts': ['contract.ts', 'errors.ts', 'output/', 'answer.ts', 'answer-stream.ts', 'event-queue.ts', 'result.ts', 'seam.ts'],
   'stream-interrupted-error.ts': ['contract.ts', 'errors.ts', 'answer-stream.ts', 'seam.ts'],
   'cli/': ['contract.ts', 'errors.ts', 'index.ts', 'testing/', 'telemetry/', 'cli/'],

@@ -1,6 +1,7 @@
 import type { GenerateResult } from './answer.ts'
-import type { FailureReason, ProviderEvent } from './contract.ts'
+import type { FailureReason, ProviderEvent, ToolCall } from './contract.ts'
 import type { EventQueue } from './event-queue.ts'
+import type { DeepPartial } from './output/partial-output.ts'
 
 type SeamSource = {
   readonly provider: string
@@ -12,27 +13,38 @@ type SeamSource = {
 }
 
 /** What the reader of a stream gets, in order: content first, `finish` last and exactly once. */
-export type StreamEvent =
+export type StreamEvent<Output = unknown, Call extends ToolCall = ToolCall> =
   | Extract<
       ProviderEvent,
-      { type: 'response-metadata' | 'warning' | 'reasoning-delta' | 'text-delta' | 'tool-call-delta' | 'tool-call' | 'finish' }
+      { type: 'response-metadata' | 'warning' | 'reasoning-delta' | 'text-delta' | 'tool-call-delta' | 'finish' }
     >
+  /** A whole tool call, its input validated. */
+  | ({ readonly type: 'tool-call' } & Call)
+  | ([Output] extends [undefined] ? never : OutputEvent<Output>)
   /** What came so far is void: a new attempt begins the answer anew. Only with `afterFirstToken: 'restart'` or `'continue'`. */
   | (SeamSource & { readonly type: 'restart'; readonly discardedCharacters: number })
   /** What came so far stays, and the new attempt goes on from there. Only with `afterFirstToken: 'continue'` or `continueOnLength`. */
   | (SeamSource & { readonly type: 'continue'; readonly characters: number })
 
+type OutputEvent<Output> =
+  /** What there is of the value, not validated yet. Always the same object, which grows: copy what you keep. */
+  | { readonly type: 'partial-output'; readonly output: DeepPartial<Output> }
+  /** An item of `array()` is whole, and fits its schema. The answer may still break, or fail as a whole. */
+  | { readonly type: 'element'; readonly element: ElementOf<Output>; readonly index: number }
+
+type ElementOf<Output> = unknown extends Output ? unknown : Output extends readonly (infer Element)[] ? Element : never
+
 /**
  * An answer as it is made. Read it once: by `for await`, or by one of the methods. Leaving the loop closes the request at once, and
  * where the provider bills by token the bill stops too. A slow reader pauses the connection.
  */
-export type AnswerStream<Output = unknown> = AsyncIterable<StreamEvent> & {
+export type AnswerStream<Output = unknown, Call extends ToolCall = ToolCall> = AsyncIterable<StreamEvent<Output, Call>> & {
   /** The whole text. */
   text(): Promise<string>
   /** The whole answer, as `generate()` would give it. May be called while or after the stream is read. */
-  result(): Promise<GenerateResult<Output>>
+  result(): Promise<GenerateResult<Output, Call>>
   /** The events as a web stream. */
-  toReadableStream(): ReadableStream<StreamEvent>
+  toReadableStream(): ReadableStream<StreamEvent<Output, Call>>
 }
 
 /** The reader's side of a stream. `leave` is called when the reader goes before the end. */

@@ -1,12 +1,13 @@
 import type { AttemptRecord, FinishReason, Price, ToolCall, Usage, Warning } from './contract.ts'
 
 /** What one attempt has answered. */
-export type Answer<Output = unknown> = {
+export type Answer<Output = unknown, Call extends ToolCall = ToolCall> = {
   readonly text: string
   /** What the model thought, where the target shows it. */
   readonly reasoningText: string
-  readonly toolCalls: readonly ToolCall[]
-  /** The value of the schema given as `output`; undefined without one. */
+  /** Each with its input validated by its schema. */
+  readonly toolCalls: readonly Call[]
+  /** The value of the schema given as `output`; undefined without one, and when the model calls tools instead. */
   readonly output: Output
   readonly finishReason: FinishReason
   readonly usage: Usage
@@ -22,7 +23,7 @@ export type Answer<Output = unknown> = {
 }
 
 /** What `generate()` resolves to. */
-export type GenerateResult<Output = unknown> = Answer<Output> & {
+export type GenerateResult<Output = unknown, Call extends ToolCall = ToolCall> = Answer<Output, Call> & {
   /** US dollars for everything this call used, failed attempts included, as far as prices and usage are known. */
   readonly cost: number | undefined
   /** Who answered; `default` when it is the default response. */
@@ -56,12 +57,21 @@ function priceOf(usage: Usage, price: Price): number {
   return ((inputTokens - cachedInputTokens) * price.input + cachedInputTokens * cached + outputTokens * price.output) / 1_000_000
 }
 
+export type Substitute = {
+  readonly value: unknown
+  /** The value is one of the schema that was given as `output`; else a text is the text of the answer. */
+  readonly isTyped: boolean
+  readonly attempts: readonly AttemptRecord[]
+  readonly cost: number | undefined
+}
+
 /** The default response in the form of a result. */
-export function defaultResult(value: unknown, attempts: readonly AttemptRecord[], cost: number | undefined): GenerateResult {
+export function defaultResult({ value, isTyped, attempts, cost }: Substitute): GenerateResult {
   const isText = typeof value === 'string'
   return {
     text: isText ? value : JSON.stringify(value),
-    ...{ reasoningText: '', toolCalls: [], output: isText ? undefined : value, finishReason: 'stop', usage: {}, warnings: [] },
+    ...{ reasoningText: '', toolCalls: [], finishReason: 'stop', usage: {}, warnings: [] },
+    output: isText && !isTyped ? undefined : value,
     response: { id: undefined, model: undefined, requestId: undefined, providerMetadata: undefined },
     ...{ cost, provider: 'default', model: 'default', targetIndex: -1, attempts, degraded: true },
   }

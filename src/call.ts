@@ -4,7 +4,7 @@ import { type ChainPool, orderPool } from './chain/pool.ts'
 import type { ChainTarget, Hedge, Leg } from './chain/state.ts'
 import { walk } from './chain/walk.ts'
 import { checkInput } from './check-input.ts'
-import type { Call, ClientEvent, Clock, EventListener, Sink } from './contract.ts'
+import type { Call, ClientEvent, Clock, EventListener, Failure, Sink } from './contract.ts'
 import { ChainExhaustedError, UnbusyError } from './errors.ts'
 import {
   type ClientOptions,
@@ -15,6 +15,8 @@ import {
   seamSettings,
   type SeamSettings,
 } from './options.ts'
+import { type AnswerForm, answerForm } from './output/answer-form.ts'
+import { createRepairs, type Repairs } from './output/repairs.ts'
 import { whole } from './result.ts'
 import { createSeam, type Kept, type Seam } from './seam.ts'
 import { open, type Outlet } from './stream.ts'
@@ -43,6 +45,8 @@ type Begun = {
   readonly call: Call
   readonly settings: SeamSettings
   readonly seam: Seam
+  readonly form: AnswerForm | undefined
+  readonly repairs: Repairs
   readonly controller: AbortController
 }
 type Into = { readonly sink: Sink<Answer>; mayDefault(): boolean }
@@ -52,13 +56,14 @@ type Ending = { readonly outcome: CallEnd['outcome']; readonly result?: Generate
 /** A call that resolves with the whole answer. */
 export async function runGenerate(shared: Shared, input: string | GenerateInput): Promise<GenerateResult> {
   const begun = begin(shared, input)
-  return run(shared, begun, { sink: whole(begun.seam), mayDefault: () => true })
+  return run(shared, begun, { sink: whole(begun), mayDefault: () => true })
 }
 
 /** A call whose reader gets what comes as it comes. Resolves at the first content. */
 export async function runStream(shared: Shared, input: string | GenerateInput, from?: Kept): Promise<AnswerStream> {
   const begun = begin(shared, input, from)
-  const outlet = open({ ...begun.settings, seam: begun.seam, clock: shared.clock, from })
+  const { seam, form, repairs } = begun
+  const outlet = open({ ...begun.settings, seam, form, repairs, clock: shared.clock, from })
   // a reader who holds text already must not get the default response behind it
   const result = run(shared, begun, { sink: outlet.sink, mayDefault: () => !outlet.isOpen() }).then(
     answer => {
@@ -83,11 +88,16 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Kept): Begu
   checkInput(input)
   if (shared.closed !== undefined) throw shared.closed
   const given = typeof input === 'string' ? { prompt: input } : input
-  const call = resolveCall(given)
+  const form = answerForm(given)
+  const call = resolveCall(given, form)
   const settings = from === undefined ? seamSettings(shared.options, given) : resuming
   const isPlainText = call.tools === undefined && call.output === undefined
   const seam = createSeam({ ...settings, maxOutputTokens: call.maxOutputTokens, isPlainText })
-  return { callId: ++shared.calls, startedAt: shared.clock.now(), given, call, settings, seam, controller: new AbortController() }
+  const repairs = createRepairs({ limit: given.repair ?? shared.options.repair ?? 0, messages: call.messages })
+  return {
+    ...{ callId: ++shared.calls, startedAt: shared.clock.now() },
+    ...{ given, call, settings, seam, form, repairs, controller: new AbortController() },
+  }
 }
 
 const resuming: SeamSettings = { ...defaults.seam, afterFirstToken: 'continue' }
@@ -106,8 +116,8 @@ async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateRe
     return result
   } catch (error) {
     ending = { outcome: controller.signal.aborted ? 'aborted' : 'failed', error }
-    if (!ChainExhaustedError.isInstance(error) || !into.mayDefault() || shared.options.defaultResponse === undefined) throw error
-    const result = await substitute(shared, error)
+    const result = ChainExhaustedError.isInstance(error) && into.mayDefault() ? await substitute(shared, begun, error) : undefined
+    if (result === undefined) throw error
     ending = { outcome: 'degraded', result, error }
     return result
   } finally {
@@ -144,12 +154,26 @@ function interrupted(shared: Shared, { input, outlet, error }: Broken): StreamIn
 /** The reader left the loop: nobody is there to be told. */
 const left = new UnbusyError('The reader left the stream.')
 
-/** What is answered when nobody else does. */
-async function substitute({ options, targets }: Shared, error: ChainExhaustedError): Promise<GenerateResult> {
-  const { defaultResponse } = options
-  const value: unknown = typeof defaultResponse === 'function' ? await defaultResponse(error.failures) : defaultResponse
-  return defaultResult(value, error.attempts, costOf(error.attempts, targets))
+/**
+ * What is answered when nobody else does. The client's default was written for no schema in particular: where it does not fit the one of
+ * this call, there is none.
+ */
+async function substitute(
+  { options, targets }: Shared,
+  { given, form }: Begun,
+  { failures, attempts }: ChainExhaustedError,
+): Promise<GenerateResult | undefined> {
+  const chosen = given.defaultResponse ?? options.defaultResponse
+  if (chosen === undefined) return undefined
+  const value: unknown = typeof chosen === 'function' ? await (chosen as DefaultOf)(failures) : chosen
+  const isTyped = form?.output !== undefined
+  const ending = { isTyped, attempts, cost: costOf(attempts, targets) }
+  if (form?.output === undefined || given.defaultResponse !== undefined) return defaultResult({ value, ...ending })
+  const checked = await form.output.check(value)
+  return 'value' in checked ? defaultResult({ value: checked.value, ...ending }) : undefined
 }
+
+type DefaultOf = (failures: readonly Failure[]) => unknown
 
 function tellEnd(shared: Shared, { callId, startedAt }: Begun, { outcome, result, error }: Ending): void {
   const at = shared.clock.now()

@@ -14,6 +14,7 @@ import {
   milliseconds,
   oneOf,
   record,
+  suggestion,
   text,
 } from './providers/check-options.ts'
 import { targetChecks } from './providers/target.ts'
@@ -35,6 +36,10 @@ export function checkInput(input: string | GenerateInput): void {
   checkOptions(input, inputChecks, 'generate')
   if ((input.prompt === undefined) === (input.messages === undefined)) {
     throw new TypeError('generate: give either prompt or messages, for example { prompt: "Why is the sky blue?" }.')
+  }
+  const { tools: given = {}, toolChoice } = input
+  if (typeof toolChoice === 'object' && !Object.hasOwn(given, toolChoice.toolName)) {
+    throw new TypeError(`generate: toolChoice names no tool of this call.${suggestion(toolChoice.toolName, Object.keys(given))}`)
   }
 }
 
@@ -147,6 +152,15 @@ const texts: Check = (value, name) => {
   for (const [index, one] of (value as readonly unknown[]).entries()) text(one, `${name}[${index}]`)
 }
 
+const tools: Check = (value, name) => {
+  record(value, name)
+  for (const [toolName, tool] of Object.entries(value as Readonly<Record<string, unknown>>)) {
+    const schema = isRecord(tool) ? tool['inputSchema'] : undefined
+    if ((typeof schema === 'object' && schema !== null) || typeof schema === 'function') continue
+    throw new TypeError(`${name}.${toolName} must be { description, inputSchema: z.object({ ... }) }.`)
+  }
+}
+
 const anything: Check = () => {}
 
 const seamChecks = {
@@ -154,6 +168,8 @@ const seamChecks = {
   holdBackMs: milliseconds,
   holdBackChars: count,
   continueOnLength: count,
+  repair: count,
+  defaultResponse: anything,
 }
 
 const clientChecks = {
@@ -169,7 +185,6 @@ const clientChecks = {
   }),
   profile: oneOf('loadFirst', 'costFirst'),
   health,
-  defaultResponse: anything,
   decide: callback,
   onEvent: callback,
   logger,
@@ -182,7 +197,8 @@ const inputChecks = {
   prompt: text,
   messages,
   system: text,
-  tools: record,
+  output: anything,
+  tools,
   toolChoice: anything,
   temperature: amount,
   topP: share,

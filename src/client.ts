@@ -10,6 +10,8 @@ import type { Clock, Target } from './contract.ts'
 import { UnbusyError } from './errors.ts'
 import { createHealth, type TargetSnapshot } from './health/health.ts'
 import { type ClientOptions, type GenerateInput, healthSettings, hedgeSettings, targetRetry, targetTimeout } from './options.ts'
+import type { InferOutput, StandardSchema } from './output/standard-schema.ts'
+import type { ToolCallOf, ToolSet } from './output/tool-set.ts'
 import { createTeller } from './telemetry/events.ts'
 import { logEvents } from './telemetry/log.ts'
 
@@ -22,15 +24,24 @@ export type Client = {
    * @throws {TypeError} The input is not as it should be; nothing was sent.
    * @throws The reason of `signal`, untouched, when the caller aborts.
    */
-  generate(input: string | GenerateInput): Promise<GenerateResult>
+  generate<Schema extends StandardSchema | undefined = undefined, Tools extends ToolSet | undefined = undefined>(
+    input: string | GenerateInput<Schema, Tools>,
+  ): Promise<GenerateResult<OutputOf<Schema, Tools>, ToolCallOf<Tools>>>
   /** Asks the chain and resolves at the first content. Rejects like `generate()` as long as there is none. */
-  stream(input: string | GenerateInput): Promise<AnswerStream>
+  stream<Schema extends StandardSchema | undefined = undefined, Tools extends ToolSet | undefined = undefined>(
+    input: string | GenerateInput<Schema, Tools>,
+  ): Promise<AnswerStream<OutputOf<Schema, Tools>, ToolCallOf<Tools>>>
   /** What the client thinks of every target now. */
   health(): readonly TargetSnapshot[]
   /** Ends all calls that still run, all timers and all connections. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
+
+/** A model that calls tools has not come to its answer yet. */
+type OutputOf<Schema, Tools> = Schema extends StandardSchema
+  ? InferOutput<Schema> | (Tools extends ToolSet ? undefined : never)
+  : undefined
 
 const systemClock: Clock = {
   now: () => performance.now(),
@@ -84,8 +95,9 @@ export function createClient(options: ClientOptions): Client {
     for (const provider of new Set(targets.map(target => target.provider))) await provider.close?.()
   }
   return {
-    generate: async input => runGenerate(shared, input),
-    stream: async input => runStream(shared, input),
+    // what is in the result was validated by the schemas that its type comes from
+    generate: (async (input: string | GenerateInput) => runGenerate(shared, input)) as Client['generate'],
+    stream: (async (input: string | GenerateInput) => runStream(shared, input)) as Client['stream'],
     health: () => health.snapshot(),
     close,
     [Symbol.asyncDispose]: close,

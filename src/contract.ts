@@ -89,6 +89,9 @@ export type Reasoning = 'off' | 'low' | 'high' | 'max'
 /** The form that the answer must have: any JSON, or JSON of a schema. */
 export type OutputFormat = { readonly type: 'json'; readonly name?: string | undefined; readonly schema?: JsonSchema | undefined }
 
+/** One thing that is wrong with an answer, and where. The message is the schema's and may quote the answer. */
+export type Issue = { readonly path: readonly (string | number)[]; readonly message: string }
+
 /** What an interrupted answer already held, for a target that can truly go on from there. */
 export type Prefix = { readonly text: string; readonly reasoningText: string }
 
@@ -365,12 +368,14 @@ export type Sink<Answer> = {
   wantsMore?(answer: Answer, source: Source): boolean
   /** It did not give more: the answer with what came all the same. */
   settleFor?(answer: Answer): Answer
+  /** The answer was not as asked: ask the same target once more, and say what was wrong with it. */
+  repairs?(failure: Failure, source: Source): boolean
 }
 
 /** What one attempt's events are folded into. */
 export type Fold<Answer> = {
-  /** What the call is changed by, so that the provider goes on from what there is already. */
-  readonly resume?: Pick<Call, 'prefix' | 'maxOutputTokens'> | undefined
+  /** What the call is changed by, so that the provider goes on from what there is already, or knows what was wrong with it. */
+  readonly resume?: Partial<Pick<Call, 'prefix' | 'maxOutputTokens' | 'messages'>> | undefined
   /** Answers `false` while the reader is behind. */
   emit(event: ProviderEvent): boolean
   onDrain(listener: () => void): void

@@ -1,4 +1,4 @@
-import type { AttemptRecord, ClockName, Failure, FailureReason } from './contract.ts'
+import type { AttemptRecord, ClockName, Failure, FailureReason, Issue } from './contract.ts'
 
 const brand = Symbol.for('unbusy.error')
 
@@ -16,6 +16,10 @@ export type ProviderErrorOptions = Partial<Omit<Failure, 'reason' | 'message'>> 
   readonly reason: FailureReason
   /** The beginning of the server's answer, without secrets. */
   readonly body?: string | undefined
+  /** `invalid-output`: what the model wrote. */
+  readonly text?: string | undefined
+  /** `invalid-output`: what is wrong with it. */
+  readonly issues?: readonly Issue[] | undefined
   readonly cause?: unknown
 }
 
@@ -38,6 +42,8 @@ export class ProviderError extends UnbusyError implements Failure {
   readonly requestedTokens: number | undefined
   readonly concurrencyLimit: number | undefined
   readonly body: string | undefined
+  readonly text: string | undefined
+  readonly issues: readonly Issue[] | undefined
 
   constructor(message: string, options: ProviderErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -52,6 +58,8 @@ export class ProviderError extends UnbusyError implements Failure {
     this.requestedTokens = options.requestedTokens
     this.concurrencyLimit = options.concurrencyLimit
     this.body = options.body
+    this.text = options.text
+    this.issues = options.issues
   }
 
   static override isInstance(value: unknown): value is ProviderError {

@@ -3,6 +3,12 @@ export type { ClientOptions, DefaultResponse, GenerateInput } from './options.ts
 export type { Answer, GenerateResult } from './answer.ts'
 export type { AnswerStream, StreamEvent } from './answer-stream.ts'
 
+export { choice, type Choice } from './output/choice.ts'
+export { array, type ArrayOf } from './output/array.ts'
+export type { InferOutput, StandardSchema } from './output/standard-schema.ts'
+export type { DeepPartial } from './output/partial-output.ts'
+export type { ToolCallOf, ToolDefinition, ToolInput, ToolSet } from './output/tool-set.ts'
+
 export { deepseek, type DeepSeekModel, type DeepSeekOptions } from './providers/deepseek.ts'
 export { openai, type OpenAIModel, type OpenAIOptions } from './providers/openai.ts'
 export { llama, type LlamaOptions } from './providers/llama.ts'
@@ -44,6 +50,7 @@ export type {
   FailureReason,
   FinishReason,
   ImagePart,
+  Issue,
   JsonSchema,
   Message,
   Prefix,

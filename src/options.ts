@@ -9,13 +9,15 @@ import type {
   RetrySettings,
   Target,
   TimeoutSettings,
-  Tool,
   ToolChoice,
 } from './contract.ts'
 import type { Pool } from './chain/pool.ts'
 import type { HedgeSettings } from './chain/state.ts'
 import { type BreakerSettings, costFirst, type HealthSettings, loadFirst } from './health/settings.ts'
 import type { HealthStore } from './health/store.ts'
+import type { AnswerForm } from './output/answer-form.ts'
+import type { InferOutput, StandardSchema } from './output/standard-schema.ts'
+import type { ToolSet } from './output/tool-set.ts'
 import type { AfterFirstToken } from './seam.ts'
 import type { Logger } from './telemetry/log.ts'
 
@@ -46,7 +48,7 @@ export type ClientOptions = {
   readonly health?: HealthStore | undefined
   /**
    * What is answered when no target answers: a text, a value, or a function of the failures that returns one. Not used when the caller
-   * aborts. Without it, a call rejects with a `ChainExhaustedError`.
+   * aborts. Without it, a call rejects with a `ChainExhaustedError`. For a call with `output` it counts only if it fits that schema.
    */
   readonly defaultResponse?: DefaultResponse | undefined
   /**
@@ -67,6 +69,11 @@ export type ClientOptions = {
    * @default 0
    */
   readonly continueOnLength?: number | undefined
+  /**
+   * How often a target whose answer misses the schema is asked once more, with what was wrong with it, before the next target is asked.
+   * @default 0
+   */
+  readonly repair?: number | undefined
   /** Overrules the table for a failure; `undefined` leaves it to the table. */
   readonly decide?: ((failure: Failure) => Decision | undefined) | undefined
   /** Hears of everything that happens. One that throws harms nothing. */
@@ -81,16 +88,39 @@ export type ClientOptions = {
 
 export type DefaultResponse = string | object | ((failures: readonly Failure[]) => unknown)
 
+type MaybeSchema = StandardSchema | undefined
+type MaybeTools = ToolSet | undefined
+
+/** A call's own default is of the type that the call asks for. */
+type DefaultFor<Schema extends MaybeSchema> =
+  | ValueFor<Schema>
+  | ((failures: readonly Failure[]) => ValueFor<Schema> | Promise<ValueFor<Schema>>)
+type ValueFor<Schema extends MaybeSchema> = Schema extends StandardSchema ? InferOutput<Schema> : string
+
+type ToolChoiceFor<Tools extends MaybeTools> =
+  | Exclude<ToolChoice, object>
+  | { readonly toolName: keyof NonNullable<Tools> & string }
+
 /** What `generate()` and `stream()` are asked. A string is short for `{ prompt }`. */
-export type GenerateInput = {
+export type GenerateInput<Schema extends MaybeSchema = MaybeSchema, Tools extends MaybeTools = MaybeTools> = {
   /** The user's question. Either this or `messages`. */
   readonly prompt?: string | undefined
   /** A conversation, oldest turn first. Either this or `prompt`. */
   readonly messages?: readonly Message[] | undefined
   /** Instructions that come before everything else. */
   readonly system?: string | undefined
-  readonly tools?: { readonly [toolName: string]: Tool } | undefined
-  readonly toolChoice?: ToolChoice | undefined
+  /**
+   * The form of the answer: a schema that offers a JSON Schema (zod 4, arktype, valibot with `@valibot/to-json-schema`), `choice()` or
+   * `array()`. Every target is held to it as strongly as it can be; an answer that misses it is a failed attempt.
+   */
+  readonly output?: Schema | undefined
+  /** See the client's option of the same name. */
+  readonly repair?: number | undefined
+  /** Comes before the client's, and is of the type of `output`. */
+  readonly defaultResponse?: DefaultFor<NoInfer<Schema>> | undefined
+  /** What the model may call. Calls come back with their inputs validated; nothing is executed, see `runTools()`. */
+  readonly tools?: Tools | undefined
+  readonly toolChoice?: ToolChoiceFor<NoInfer<Tools>> | undefined
   readonly temperature?: number | undefined
   readonly topP?: number | undefined
   /** The most tokens an answer may have, thinking included where a model thinks. */
@@ -131,13 +161,14 @@ export const defaults = {
 } as const satisfies { timeout: TimeoutSettings; retry: RetrySettings; hedge: HedgeSettings; seam: SeamSettings }
 
 /** The call that every target is asked, before each gets its own model. */
-export function resolveCall(input: GenerateInput): Call {
+export function resolveCall(input: GenerateInput, form?: AnswerForm): Call {
   const { prompt, messages = [{ role: 'user', content: prompt ?? '' }], system, metadata = nothing } = input
-  const { tools, toolChoice, temperature, topP, maxOutputTokens, stopSequences, seed, reasoning, extraBody } = input
+  const { toolChoice, temperature, topP, maxOutputTokens, stopSequences, seed, reasoning, extraBody } = input
   return {
     model: '',
     messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages],
-    ...{ tools, toolChoice, temperature, topP, maxOutputTokens, stopSequences, seed, reasoning, metadata, extraBody },
+    ...{ tools: form?.tools?.tools, output: form?.output?.format },
+    ...{ toolChoice, temperature, topP, maxOutputTokens, stopSequences, seed, reasoning, metadata, extraBody },
   }
 }
 

@@ -1,14 +1,14 @@
 import type { Answer } from './answer.ts'
-import type { Fold, ProviderEvent, Sink, ToolCall, Warning } from './contract.ts'
+import type { Fold, ProviderEvent, Sink, Source, ToolCall, Warning } from './contract.ts'
 import { ProviderError } from './errors.ts'
+import { type AnswerForm, inForm } from './output/answer-form.ts'
+import type { Repairs } from './output/repairs.ts'
 import { addUsage, type Kept, type Seam } from './seam.ts'
 
-/** Reads the value out of a whole answer's text; throws a `ProviderError` when it is not of the form asked for. */
-export type ReadOutput = (text: string) => unknown
-
 export type CollectOptions = {
-  readonly provider: string
-  readonly readOutput?: ReadOutput | undefined
+  readonly source: Source
+  /** Undefined: a plain text will do. */
+  readonly form?: AnswerForm | undefined
   /** What there is already of the answer that this attempt goes on with. */
   readonly from?: Kept | undefined
 }
@@ -16,12 +16,13 @@ export type CollectOptions = {
 /** Folds the events of one attempt into an answer: the commit of `generate()`, and what `stream().result()` tells in the end. */
 export type Collector = Fold<Answer> & { kept(): Kept }
 
-export function collect({ provider, readOutput, from }: CollectOptions): Collector {
+export function collect({ source, form, from }: CollectOptions): Collector {
   let { text, reasoningText, chunks, hasToolCall } = from ?? { text: '', reasoningText: '', chunks: 0, hasToolCall: false }
   let finished: (ProviderEvent & { type: 'finish' }) | undefined
   let metadata: Partial<ProviderEvent & { type: 'response-metadata' }> = {}
   const toolCalls: ToolCall[] = []
   const warnings: Warning[] = []
+  const { name: provider, capabilities } = source.provider
   const usage = () => addUsage(from?.usage ?? {}, finished?.usage ?? {})
   return {
     emit(event) {
@@ -60,9 +61,10 @@ export function collect({ provider, readOutput, from }: CollectOptions): Collect
       const finishReason = finished?.finishReason ?? 'other'
       const { id, model, requestId } = metadata
       checkContent({ text, reasoningText, toolCalls, finishReason, requestId })
-      const output = readOutput?.(text)
       const response = { id, model, requestId, providerMetadata: finished?.providerMetadata }
-      return { text, reasoningText, toolCalls, output, finishReason, usage: usage(), warnings, response }
+      const answer = { text, reasoningText, toolCalls, output: undefined, finishReason, usage: usage(), warnings, response }
+      if (form === undefined) return answer
+      return inForm<Answer>(answer, form, { isForced: capabilities?.output === 'json-schema', finishReason, requestId })
     },
   }
 }
@@ -85,11 +87,17 @@ function checkContent({ text, reasoningText, toolCalls, finishReason, requestId 
   throw new ProviderError(message, { reason: 'empty', status: 200, requestId })
 }
 
+export type WholeOptions = {
+  readonly seam: Seam
+  readonly form?: AnswerForm | undefined
+  readonly repairs?: Repairs | undefined
+}
+
 /**
  * The commit of `generate()`: nothing is the caller's before the answer is there, complete and valid. What came of a broken attempt is
  * kept, so that the next may go on from there instead of paying for it twice.
  */
-export function whole(seam: Seam, readOutput?: ReadOutput): Sink<Answer> {
+export function whole({ seam, form, repairs }: WholeOptions): Sink<Answer> {
   let kept: Kept | undefined
   let latest: Collector | undefined
   const keep = (part: Kept) => {
@@ -99,10 +107,11 @@ export function whole(seam: Seam, readOutput?: ReadOutput): Sink<Answer> {
     begin(source) {
       const resume = seam.resumeOn(kept, source)
       const from = resume === undefined ? undefined : kept
-      const answer = collect({ provider: source.provider.name, readOutput, from })
+      const answer = collect({ source, form, from })
       latest = answer
-      return { ...answer, resume, drop: () => keep(answer.kept()) }
+      return { ...answer, resume: resume ?? repairs?.resumeOn(source), drop: () => keep(answer.kept()) }
     },
+    repairs: (failure, source) => repairs?.take(failure, source) === true,
     mayGoOn(failure) {
       seam.failed(failure)
       // what does not fit or was withheld is nothing to go on from

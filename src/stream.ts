@@ -2,14 +2,18 @@ import { type AnswerStream, type StreamEvent, toAnswerStream } from './answer-st
 import type { Answer, GenerateResult } from './answer.ts'
 import type { Clock, Fold, ProviderEvent, Sink, Source } from './contract.ts'
 import { createEventQueue, type EventQueue } from './event-queue.ts'
-import { collect, type ReadOutput } from './result.ts'
+import type { AnswerForm } from './output/answer-form.ts'
+import { createPartialOutput } from './output/partial-output.ts'
+import type { Repairs } from './output/repairs.ts'
+import { collect, type Collector } from './result.ts'
 import type { AfterFirstToken, Kept, Seam } from './seam.ts'
 
 export type OutletOptions = {
   readonly clock: Clock
   readonly seam: Seam
   readonly afterFirstToken: AfterFirstToken
-  readonly readOutput?: ReadOutput | undefined
+  readonly form?: AnswerForm | undefined
+  readonly repairs?: Repairs | undefined
   /** The first content is kept back for so long, in milliseconds, so that an early break is healed unseen. */
   readonly holdBackMs: number
   /** It is kept back until it has so many characters. */
@@ -57,6 +61,9 @@ export function open(options: OutletOptions): Outlet {
         // what the reader has cannot be taken back unless it was said before that it may be
         return !reader.isOpen || afterFirstToken !== 'fail'
       },
+      // what the reader has cannot be asked for again, unless it was said before
+      repairs: (failure, source) =>
+        (!reader.isOpen || afterFirstToken !== 'fail') && options.repairs?.take(failure, source) === true,
       wantsMore: (answer, source) => answer.finishReason === 'length' && seam.takeLength(reader.held(), source),
       settleFor(answer) {
         const { text, reasoningText } = reader.held()
@@ -79,62 +86,108 @@ export function open(options: OutletOptions): Outlet {
 type Begun = { readonly source: Source; readonly commit: () => void }
 
 /** Folds one attempt's events and hands them on, from the moment at which they are the reader's. */
-function streamFold(options: OutletOptions, reader: Reader, { source, commit }: Begun): Fold<Answer> {
-  const { queue } = reader
+function streamFold(options: OutletOptions, reader: Reader, begun: Begun): Fold<Answer> {
+  const { source } = begun
+  const { form, repairs } = options
   const before = reader.held()
   const resume = reader.isOpen ? options.seam.resumeOn(before, source) : undefined
-  const { provider } = source
-  const answer = collect({
-    provider: provider.name,
-    readOutput: options.readOutput,
-    from: resume === undefined ? undefined : before,
-  })
-  // What comes before that moment is kept back: another attempt may still win, or this one may break early.
+  const answer = collect({ source, form, from: resume === undefined ? undefined : before })
+  const opening = reader.isOpen && seamEvent(options.seam, { source, before, isContinued: resume !== undefined })
+  const outbox = createOutbox(options, reader, { ...begun, answer, opening: opening === false ? undefined : opening })
+  const partial = form?.output?.hasPartials === true ? createPartialOutput(form.output, outbox.push) : undefined
+
+  return {
+    resume: resume ?? repairs?.resumeOn(source),
+    emit(event) {
+      answer.emit(event)
+      // a tool call is handed out when its input was validated
+      if (!isForReader(event) || (event.type === 'tool-call' && form?.tools !== undefined)) return true
+      const isFlowing = outbox.push(event)
+      return partial === undefined || event.type !== 'text-delta'
+        ? isFlowing
+        : pushAll(outbox, partial.feed(event.text), isFlowing)
+    },
+    onDrain: reader.queue.onDrain,
+    async finish() {
+      await partial?.settled()
+      const whole = await answer.finish()
+      outbox.open()
+      if (form?.tools !== undefined) for (const call of whole.toolCalls) outbox.push({ type: 'tool-call', ...call })
+      return whole
+    },
+    drop: outbox.drop,
+  }
+}
+
+function pushAll(outbox: Outbox, events: readonly StreamEvent[], isFlowing: boolean): boolean {
+  let flowing = isFlowing
+  for (const event of events) flowing = outbox.push(event)
+  return flowing
+}
+
+/** What one attempt has for the reader. It is kept back at first: another may still win, or this one may break early. */
+type Outbox = {
+  /** Answers `false` while the reader is behind. */
+  push(event: StreamEvent): boolean
+  /** Nothing is kept back any more. */
+  open(): void
+  /** The attempt is over without an answer: what it still has is nobody's. */
+  drop(): void
+}
+
+type Filled = Begun & {
+  readonly answer: Collector
+  /** What the reader is told first. */ readonly opening: StreamEvent | undefined
+}
+
+function createOutbox(options: OutletOptions, reader: Reader, { commit, answer, opening }: Filled): Outbox {
+  const { queue } = reader
+  const { clock, holdBackMs, holdBackChars } = options
   let early: StreamEvent[] | undefined = []
+  let dropped = false
   let timer: unknown
 
   const release = () => {
-    options.clock.clearTimeout(timer)
-    if (reader.isOpen) queue.push(seamEvent(options.seam, { source, before, isContinued: resume !== undefined }))
-    for (const event of early ?? []) queue.push(event)
+    clock.clearTimeout(timer)
+    if (early === undefined || dropped) return
+    if (opening !== undefined) queue.push(opening)
+    for (const event of early) queue.push(event)
     early = undefined
     reader.held = answer.kept
     reader.isOpen = true
     commit()
     reader.opened.resolve()
   }
-  const hold = (event: StreamEvent, content: Kept): boolean => {
-    early?.push(event)
-    const { holdBackMs, holdBackChars } = options
-    const isEnough = content.text.length + content.reasoningText.length >= holdBackChars
-    if (reader.isOpen || holdBackMs + holdBackChars === 0 || (holdBackChars > 0 && isEnough)) release()
-    else if (holdBackMs > 0) timer ??= options.clock.setTimeout(release, holdBackMs)
-    return true
+  const isEnough = () => {
+    if (reader.isOpen || holdBackMs + holdBackChars === 0) return true
+    const { text, reasoningText } = answer.kept()
+    return holdBackChars > 0 && text.length + reasoningText.length >= holdBackChars
   }
   return {
-    resume,
-    emit(event) {
-      answer.emit(event)
-      if (!isForReader(event)) return true
+    open: release,
+    push(event) {
+      if (dropped) return true
       if (early === undefined) return queue.push(event)
-      if (isContent(event)) return hold(event, answer.kept())
-      return early.push(event) > 0
+      early.push(event)
+      if (!isContent(event)) return true
+      if (isEnough()) release()
+      else if (holdBackMs > 0) timer ??= clock.setTimeout(release, holdBackMs)
+      return true
     },
-    onDrain: queue.onDrain,
-    async finish() {
-      const whole = await answer.finish()
-      if (early !== undefined) release()
-      return whole
+    drop() {
+      dropped = true
+      clock.clearTimeout(timer)
     },
-    drop: () => options.clock.clearTimeout(timer),
   }
 }
 
-function isForReader(event: ProviderEvent): event is Exclude<StreamEvent, { type: 'finish' | 'restart' | 'continue' }> {
+type OfProvider = Extract<ProviderEvent, { type: 'response-metadata' | 'warning' | `${string}-delta` | 'tool-call' }>
+
+function isForReader(event: ProviderEvent): event is OfProvider {
   return isContent(event) || event.type === 'response-metadata' || event.type === 'warning'
 }
 
-function isContent({ type }: ProviderEvent): boolean {
+function isContent({ type }: ProviderEvent | StreamEvent): boolean {
   return type === 'text-delta' || type === 'reasoning-delta' || type === 'tool-call-delta' || type === 'tool-call'
 }
 

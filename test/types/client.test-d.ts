@@ -28,7 +28,7 @@ test('a stream is read event by event, and each event is known by its type', asy
   const stream = await client.stream('Hi')
   expectTypeOf(stream).toExtend<AnswerStream>()
   for await (const event of stream) {
-    expectTypeOf(event).toEqualTypeOf<StreamEvent>()
+    expectTypeOf(event).toEqualTypeOf<StreamEvent<undefined>>()
     if (event.type === 'text-delta') expectTypeOf(event.text).toEqualTypeOf<string>()
     // @ts-expect-error only deltas have a text
     if (event.type === 'finish') void event.text

@@ -1,0 +1,25 @@
+import type { Issue } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
+
+export type InvalidOutput = {
+  /** What the model wrote. It is kept on the error, and is no part of its message: messages end up in logs. */
+  readonly text: string
+  readonly issues?: readonly Issue[] | undefined
+  readonly how: { readonly requestId: string | undefined }
+}
+
+/** The answer came and is not of the form that was asked for. */
+export function invalidOutput(what: string, { text, issues = [], how }: InvalidOutput): ProviderError {
+  const message = `The answer is not as asked: ${what}${placesOf(issues)}.`
+  return new ProviderError(message, { reason: 'invalid-output', status: 200, requestId: how.requestId, text, issues })
+}
+
+const mostPlaces = 3
+
+/** Where, but not what stood there: an issue's own message may quote the answer. */
+function placesOf(issues: readonly Issue[]): string {
+  if (issues.length === 0) return ''
+  const places = issues.slice(0, mostPlaces).map(({ path }) => (path.length === 0 ? 'the whole' : path.join('.')))
+  const more = issues.length > mostPlaces ? ` and ${issues.length - mostPlaces} more` : ''
+  return ` at ${places.join(', ')}${more} (see issues)`
+}

@@ -1,0 +1,279 @@
+/** A JSON text that is read as it comes: each character once, whatever the size of the value. */
+export type PartialJson = {
+  /** The next piece of the text. Answers whether more of the value can be seen now. */
+  feed(piece: string): boolean
+  /** The text is over: a number that is the whole value ends only now. Answers whether the value is whole. */
+  end(): boolean
+  /** What there is of the value: always the same object, which grows. Undefined before anything of it is known. */
+  value(): unknown
+  /** How many items of this list, a part of the value, will not change any more. */
+  wholeItems(list: readonly unknown[]): number
+}
+
+type Container = unknown[] | { [key: string]: unknown }
+
+/** What may come next. At a `first` item the container may also be closed at once. */
+type Expected = 'value' | 'first value' | 'key' | 'first key' | 'colon' | 'comma' | 'string' | 'bare' | 'nothing' | 'failed'
+
+type State = {
+  expected: Expected
+  root: unknown
+  /** The containers that are open, outermost first. */
+  readonly stack: Container[]
+  top: Container | undefined
+  /** Of the value that comes, in the top container. */
+  key: string
+  isKey: boolean
+  /** The string that is read, or the number, `true`, `false`, `null`. Nobody looks into it before it ends: it is a rope. */
+  text: string
+  /** An escape sequence that is not whole yet. */
+  escape: string
+  /** The string stops between the two halves of a character. */
+  isHalf: boolean
+  /** A part of it is in the value. */
+  isShown: boolean
+  /** Where in this piece they are next; -1 when nobody has looked. */
+  nextQuote: number
+  nextEscape: number
+  changed: boolean
+}
+
+/**
+ * Strings can be seen as far as they have come, numbers and words when they are whole: `1` may become `12`. What can be seen is always
+ * a beginning of the truth; half a value is completed by nothing. What is no JSON stops it.
+ */
+export function createPartialJson(): PartialJson {
+  const state: State = {
+    ...{ expected: 'value', root: undefined, stack: [], top: undefined },
+    ...{
+      key: '',
+      isKey: false,
+      text: '',
+      escape: '',
+      isHalf: false,
+      isShown: false,
+      nextQuote: -1,
+      nextEscape: -1,
+      changed: false,
+    },
+  }
+  return {
+    feed: piece => feed(state, piece),
+    end() {
+      if (state.expected === 'bare') endBare(state)
+      return state.expected === 'nothing'
+    },
+    value: () => state.root,
+    wholeItems(list) {
+      const isOpen = state.stack.some(container => container === list)
+      const isBetween = state.top === list && !(state.expected === 'string' && state.isShown)
+      return isOpen && !isBetween ? list.length - 1 : list.length
+    },
+  }
+}
+
+function feed(state: State, piece: string): boolean {
+  let at = 0
+  state.changed = false
+  state.nextQuote = -1
+  state.nextEscape = -1
+  while (at < piece.length) {
+    if (state.expected === 'string') at = readString(state, piece, at)
+    else if (state.expected === 'bare') at = readBare(state, piece, at)
+    else if (state.expected === 'failed') break
+    else {
+      readMark(state, piece.charCodeAt(at))
+      at += 1
+    }
+  }
+  if (state.expected === 'string' && !state.isKey && !state.isHalf) showString(state)
+  return state.changed
+}
+
+const mark = {
+  ...{ openObject: 0x7b, closeObject: 0x7d, openArray: 0x5b, closeArray: 0x5d },
+  ...{ comma: 0x2c, colon: 0x3a, quote: 0x22, backslash: 0x5c },
+} as const
+
+function readMark(state: State, code: number): void {
+  if (isBlank(code)) return
+  const { expected } = state
+  if (expected === 'comma') readAfterItem(state, code)
+  else if (expected === 'colon') state.expected = code === mark.colon ? 'value' : 'failed'
+  else if (expected === 'key' || expected === 'first key') readKey(state, code)
+  else if (expected === 'nothing') fail(state)
+  else readValue(state, code)
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
+}
+
+function readKey(state: State, code: number): void {
+  if (code === mark.quote) beginString(state, true)
+  else if (code === mark.closeObject && state.expected === 'first key') close(state)
+  else fail(state)
+}
+
+function readAfterItem(state: State, code: number): void {
+  if (code === mark.comma) state.expected = Array.isArray(state.top) ? 'value' : 'key'
+  else if (code === (Array.isArray(state.top) ? mark.closeArray : mark.closeObject)) close(state)
+  else fail(state)
+}
+
+function readValue(state: State, code: number): void {
+  if (code === mark.quote) beginString(state, false)
+  else if (code === mark.openObject) open(state, {}, 'first key')
+  else if (code === mark.openArray) open(state, [], 'first value')
+  else if (code === mark.closeArray && state.expected === 'first value') close(state)
+  else beginBare(state, code)
+}
+
+function fail(state: State): void {
+  state.expected = 'failed'
+}
+
+function open(state: State, container: Container, expected: Expected): void {
+  put(state, container)
+  state.stack.push(container)
+  state.top = container
+  state.expected = expected
+}
+
+function close(state: State): void {
+  state.stack.pop()
+  state.top = state.stack.at(-1)
+  endValue(state)
+}
+
+function endValue(state: State): void {
+  state.expected = state.top === undefined ? 'nothing' : 'comma'
+}
+
+// ---- strings
+
+function beginString(state: State, isKey: boolean): void {
+  state.expected = 'string'
+  state.isKey = isKey
+  state.isHalf = false
+  state.text = ''
+  state.isShown = false
+}
+
+/** Answers where the next thing begins. Control characters pass: they make no other value, and the whole text is read once more. */
+function readString(state: State, piece: string, start: number): number {
+  if (state.escape !== '') return readEscape(state, piece, start)
+  // looked for once a piece or once a find, so that many of the one do not make the way to the other be gone again and again
+  if (state.nextQuote < start) state.nextQuote = next(piece, '"', start)
+  if (state.nextEscape < start) state.nextEscape = next(piece, '\\', start)
+  const stop = Math.min(state.nextQuote, state.nextEscape)
+  if (stop > start)
+    append(state, start === 0 && stop === piece.length ? piece : piece.slice(start, stop), piece.charCodeAt(stop - 1))
+  if (stop === piece.length) return stop
+  if (stop === state.nextQuote) endString(state)
+  else state.escape = '\\'
+  return stop + 1
+}
+
+function next(piece: string, character: string, from: number): number {
+  const at = piece.indexOf(character, from)
+  return at === -1 ? piece.length : at
+}
+
+function append(state: State, text: string, last: number): void {
+  state.text = state.text === '' ? text : state.text + text
+  state.isHalf = last >= 0xd800 && last <= 0xdbff
+}
+
+const escaped: Readonly<Record<string, string>> = {
+  ...{ '"': '"', '\\': '\\', '/': '/' },
+  ...{ b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' },
+}
+
+function readEscape(state: State, piece: string, at: number): number {
+  const character = piece.charAt(at)
+  if (state.escape === '\\') {
+    const plain = escaped[character]
+    state.escape = character === 'u' ? '\\u' : ''
+    if (plain !== undefined) append(state, plain, 0)
+    else if (character !== 'u') fail(state)
+    return at + 1
+  }
+  if (!/[\da-f]/i.test(character)) fail(state)
+  state.escape += character
+  if (state.escape.length === 6) {
+    const code = Number.parseInt(state.escape.slice(2), 16)
+    state.escape = ''
+    append(state, String.fromCharCode(code), code)
+  }
+  return at + 1
+}
+
+function endString(state: State): void {
+  if (state.isKey) {
+    state.key = state.text
+    state.expected = 'colon'
+    return
+  }
+  showString(state)
+  endValue(state)
+}
+
+/** The first time it is a new value, later the same one, longer. */
+function showString(state: State): void {
+  const { top, text } = state
+  if (!state.isShown) put(state, text)
+  else if (top === undefined) state.root = text
+  else if (Array.isArray(top)) top[top.length - 1] = text
+  else define(top, state.key, text)
+  state.isShown = true
+  state.changed = true
+}
+
+// ---- numbers, true, false, null
+
+function beginBare(state: State, code: number): void {
+  state.expected = 'bare'
+  state.text = String.fromCharCode(code)
+}
+
+const bare = /[-+.\w]*/y
+
+function readBare(state: State, piece: string, start: number): number {
+  bare.lastIndex = start
+  bare.test(piece)
+  const at = bare.lastIndex
+  state.text += piece.slice(start, at)
+  if (at < piece.length) endBare(state)
+  return at
+}
+
+const words = new Map<string, unknown>([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+])
+const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?$/i
+
+function endBare(state: State): void {
+  const { text } = state
+  if (!words.has(text) && !number.test(text)) return fail(state)
+  put(state, words.has(text) ? words.get(text) : Number(text))
+  endValue(state)
+}
+
+// ---- the value under construction
+
+function put(state: State, value: unknown): void {
+  const { top } = state
+  if (top === undefined) state.root = value
+  else if (Array.isArray(top)) top.push(value)
+  else define(top, state.key, value)
+  state.changed = true
+}
+
+/** A plain assignment to `__proto__` would change what the object inherits; `JSON.parse` makes a field of it, and so do we. */
+function define(object: { [key: string]: unknown }, key: string, value: unknown): void {
+  if (key === '__proto__') Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  else object[key] = value
+}

@@ -1,0 +1,73 @@
+import { createPartialJson } from './partial-json.ts'
+import { type OutputSpec, unwrap } from './output-spec.ts'
+import { type Checked, validate } from './standard-schema.ts'
+
+/** The same value with everything in it optional: what a stream shows of it before it is whole. */
+export type DeepPartial<Value> = Value extends readonly (infer Item)[]
+  ? readonly DeepPartial<Item>[]
+  : Value extends object
+    ? { readonly [Key in keyof Value]?: DeepPartial<Value[Key]> }
+    : Value
+
+export type PartialEvent =
+  | { readonly type: 'partial-output'; readonly output: unknown }
+  | { readonly type: 'element'; readonly element: unknown; readonly index: number }
+
+/** Reads a typed answer of one attempt while it comes. */
+export type PartialOutput = {
+  /** The next piece of the answer's text. Answers what the reader of the stream is told. */
+  feed(text: string): readonly PartialEvent[]
+  /** Items whose schema takes its time are told later; resolves when none is any more. Undefined when there are none. */
+  settled(): Promise<unknown> | undefined
+}
+
+/** @param tellLater for items whose schema is asynchronous */
+export function createPartialOutput(spec: OutputSpec, tellLater: (event: PartialEvent) => void): PartialOutput {
+  const json = createPartialJson()
+  let started = false
+  let told = 0
+  let isValid = true
+  let pending: Promise<unknown> | undefined
+
+  const toEvent = (index: number, checked: Checked): PartialEvent | undefined => {
+    // the answer will not pass as a whole either, and what comes after a hole is not told
+    isValid &&= 'value' in checked
+    return isValid && 'value' in checked ? { type: 'element', element: checked.value, index } : undefined
+  }
+  const elementsOf = (list: readonly unknown[]): PartialEvent[] => {
+    const events: PartialEvent[] = []
+    const { element } = spec
+    const whole = element === undefined ? 0 : json.wholeItems(list)
+    while (element !== undefined && isValid && told < whole) {
+      const index = told++
+      const checked = validate(element, list[index])
+      if (checked instanceof Promise || pending !== undefined) {
+        pending = Promise.all([checked, pending]).then(([settled]) => {
+          const event = toEvent(index, settled)
+          if (event !== undefined) tellLater(event)
+        })
+        // whoever waits for the answer hears of it
+        pending.catch(() => {})
+      } else events.push(...[toEvent(index, checked)].filter(event => event !== undefined))
+    }
+    return events
+  }
+  return {
+    feed(text) {
+      const piece = started ? text : fromOpening(text)
+      started ||= piece !== ''
+      if (piece === '' || !json.feed(piece)) return []
+      const output = unwrap(json.value(), spec.field)
+      if (output === undefined || (spec.field !== undefined && output === json.value())) return []
+      const partial: PartialEvent = { type: 'partial-output', output }
+      return Array.isArray(output) ? [partial, ...elementsOf(output)] : [partial]
+    },
+    settled: () => pending,
+  }
+}
+
+/** What comes before the first bracket is prose or a fence. */
+function fromOpening(text: string): string {
+  const start = text.search(/[{[]/)
+  return start === -1 ? '' : text.slice(start)
+}

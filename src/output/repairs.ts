@@ -1,0 +1,45 @@
+import type { Failure, Message, Source } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
+
+export type RepairsOptions = {
+  /** How often a target may be asked once more. */
+  readonly limit: number
+  readonly messages: readonly Message[]
+}
+
+/** Asks a target whose answer was not as asked once more, with what was wrong with it. One for each call. */
+export type Repairs = {
+  /** May the same target be asked once more for this? Takes one of its chances. */
+  take(failure: Failure, source: Source): boolean
+  /** What the call to this target is changed by; undefined: nothing. */
+  resumeOn(source: Source): { readonly messages: readonly Message[] } | undefined
+}
+
+export function createRepairs({ limit, messages }: RepairsOptions): Repairs {
+  const taken = new Map<number, { readonly count: number; readonly messages: readonly Message[] }>()
+  return {
+    take(failure, { targetIndex }) {
+      const count = taken.get(targetIndex)?.count ?? 0
+      if (count >= limit || failure.reason !== 'invalid-output' || !ProviderError.isInstance(failure)) return false
+      const { text = '' } = failure
+      if (text.trim() === '') return false
+      const turns: readonly Message[] = [
+        { role: 'assistant', content: text },
+        { role: 'user', content: complaint(failure) },
+      ]
+      taken.set(targetIndex, { count: count + 1, messages: [...messages, ...turns] })
+      return true
+    },
+    resumeOn({ targetIndex }) {
+      const asked = taken.get(targetIndex)
+      return asked === undefined ? undefined : { messages: asked.messages }
+    },
+  }
+}
+
+function complaint({ message, issues = [] }: ProviderError): string {
+  const lines = issues.map(({ path, message: what }) => `- ${path.length === 0 ? 'the whole' : path.join('.')}: ${what}`)
+  return [lines.length === 0 ? message : 'That answer is not as asked:', ...lines, 'Answer again, corrected and in full.'].join(
+    '\n',
+  )
+}

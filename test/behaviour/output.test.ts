@@ -1,0 +1,144 @@
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+import { array, ChainExhaustedError, choice, createClient, ProviderError } from 'unbusy'
+import { fakeTarget } from 'unbusy/testing'
+
+const recipe = z.object({ name: z.string(), minutes: z.number() })
+const lasagna = { name: 'Lasagna', minutes: 90 }
+const whole = JSON.stringify(lasagna)
+
+test('a typed answer is a value, and its text is kept', async () => {
+  const target = fakeTarget(whole)
+  const result = await createClient({ chain: [target] }).generate({ prompt: 'A recipe.', output: recipe })
+  expect(result).toMatchObject({ output: lasagna, text: whole, degraded: false })
+  expect(target.provider.calls[0]?.call.output).toMatchObject({
+    type: 'json',
+    schema: { type: 'object', required: ['name', 'minutes'] },
+  })
+})
+
+const missing: Record<string, string> = {
+  'wrong types': '{"name":"Lasagna","minutes":"ninety"}',
+  'a missing field': '{"name":"Lasagna"}',
+  'half JSON': '{"name":"Lasagna","minutes":9',
+  'half JSON around a whole part': 'Here: {"name":"Lasagna","steps":[1,2]',
+  prose: 'Lasagna takes ninety minutes.',
+  'two values': `${whole} or ${whole}`,
+}
+
+test.for(Object.entries(missing))(
+  '%s: the next target answers, and nobody is charged (R119, R120, R121, R122)',
+  async ([, text]) => {
+    const first = fakeTarget(text, { name: 'first' })
+    const client = createClient({ chain: [first, fakeTarget(whole, { name: 'second' })] })
+    const result = await client.generate({ prompt: 'A recipe.', output: recipe })
+    expect(result).toMatchObject({ output: lasagna, provider: 'second' })
+    expect(result.attempts.map(({ reason }) => reason)).toEqual(['invalid-output', undefined])
+    expect(client.health()[0]).toMatchObject({ state: 'closed' })
+  },
+)
+
+test('an empty answer is not a typed one: the next target answers', async () => {
+  const client = createClient({ chain: [fakeTarget('', { name: 'first' }), fakeTarget(whole, { name: 'second' })] })
+  expect(await client.generate({ prompt: 'A recipe.', output: recipe })).toMatchObject({ output: lasagna, provider: 'second' })
+})
+
+test('JSON that was cut at the output limit is no answer, even when it looks whole (R123)', async () => {
+  const first = fakeTarget({ text: whole, finishReason: 'length' }, { name: 'first' })
+  const client = createClient({ chain: [first, fakeTarget(whole, { name: 'second' })] })
+  expect(await client.generate({ prompt: 'A recipe.', output: recipe })).toMatchObject({ provider: 'second' })
+})
+
+test.for([`\`\`\`json\n${whole}\n\`\`\``, `Sure! Here it is [as asked]:\n\n${whole}\n\nEnjoy {your meal}.`])(
+  'fences and prose around one value are read where a target cannot be held to a schema: %s',
+  async text => {
+    const loose = fakeTarget(text, { capabilities: { output: 'prompt' } })
+    expect(await createClient({ chain: [loose] }).generate({ prompt: 'A recipe.', output: recipe })).toMatchObject({
+      output: lasagna,
+    })
+    const forced = fakeTarget(text, { capabilities: { output: 'json-schema' } })
+    const refused = createClient({ chain: [forced] }).generate({ prompt: 'A recipe.', output: recipe })
+    await expect(refused).rejects.toMatchObject({ reason: 'invalid-output' })
+  },
+)
+
+test('when all fail, the error has every raw text and what is wrong with it', async () => {
+  const chain = [fakeTarget('{"name":1}', { name: 'first' }), fakeTarget('No.', { name: 'second' })]
+  const error: unknown = await createClient({ chain })
+    .generate({ prompt: 'secret', output: recipe })
+    .catch((thrown: unknown) => thrown)
+  if (!(error instanceof ChainExhaustedError)) throw new Error('expected', { cause: error })
+  expect(error.failures.map(({ text }) => text)).toEqual(['{"name":1}', 'No.'])
+  expect(error.failures[0]?.issues?.map(({ path }) => path)).toEqual([['name'], ['minutes']])
+  expect(error.failures.every(failure => failure instanceof ProviderError && failure.reason === 'invalid-output')).toBe(true)
+  expect(error.message).toContain('name, minutes')
+})
+
+test('repair asks the same target once more with what was wrong, also when it is not retried', async () => {
+  const target = fakeTarget(['{"name":"Lasagna","minutes":"ninety"}', whole], { retry: 0 })
+  const client = createClient({ chain: [target], repair: 1 })
+  const result = await client.generate({ prompt: 'A recipe.', output: recipe })
+  expect(result.output).toEqual(lasagna)
+  const [user, assistant, complaint] = target.provider.calls[1]!.call.messages
+  expect([user?.role, assistant?.role, complaint?.role]).toEqual(['user', 'assistant', 'user'])
+  expect(assistant?.content).toContain('ninety')
+  expect(complaint?.content).toContain('- minutes: ')
+})
+
+test('what repair does not help, the next target answers, with the question as it was', async () => {
+  const first = fakeTarget('No.', { name: 'first' })
+  const second = fakeTarget(whole, { name: 'second' })
+  const result = await createClient({ chain: [first, second] }).generate({ prompt: 'A recipe.', output: recipe, repair: 2 })
+  expect(result.attempts.map(({ provider }) => provider)).toEqual(['first', 'first', 'first', 'second'])
+  expect(second.provider.calls[0]?.call.messages).toHaveLength(1)
+})
+
+test('a call may bring its own default; the default of a client counts if it fits the schema', async () => {
+  const chain = [fakeTarget('No.')]
+  const own = await createClient({ chain }).generate({ prompt: 'Hi', output: recipe, defaultResponse: lasagna })
+  expect(own).toMatchObject({ output: lasagna, degraded: true })
+  const fits = createClient({ chain, defaultResponse: () => lasagna })
+  expect(await fits.generate({ prompt: 'Hi', output: recipe })).toMatchObject({ output: lasagna, degraded: true })
+  const misses = createClient({ chain, defaultResponse: 'We are busy.' })
+  await expect(misses.generate({ prompt: 'Hi', output: recipe })).rejects.toBeInstanceOf(ChainExhaustedError)
+  expect(await misses.generate({ prompt: 'Hi', output: z.string() })).toMatchObject({ output: 'We are busy.' })
+})
+
+test('choice() answers one of its words, wrapped or bare', async () => {
+  const output = choice(['positive', 'negative'])
+  const target = fakeTarget(['{"choice":"positive"}', 'negative', 'neutral'])
+  const client = createClient({ chain: [target] })
+  expect((await client.generate({ prompt: 'Nice!', output })).output).toBe('positive')
+  expect((await client.generate({ prompt: 'Bad!', output })).output).toBe('negative')
+  await expect(client.generate({ prompt: 'Hm.', output })).rejects.toMatchObject({ reason: 'invalid-output' })
+  expect(target.provider.calls[0]?.call.output?.schema).toEqual({
+    type: 'object',
+    properties: { choice: { type: 'string', enum: ['positive', 'negative'] } },
+    required: ['choice'],
+    additionalProperties: false,
+  })
+})
+
+test('a stream shows the value as it grows, and the whole of it at the end', async () => {
+  const target = fakeTarget({ text: ['```json\n{"name":"Las', 'agna","min', 'utes":9', '0}\n```'] })
+  const stream = await createClient({ chain: [target] }).stream({ prompt: 'A recipe.', output: recipe })
+  const partials = new Set<unknown>()
+  for await (const event of stream) if (event.type === 'partial-output') partials.add(event.output)
+  // always the same object: it grows
+  expect([...partials]).toEqual([lasagna])
+  expect((await stream.result()).output).toEqual(lasagna)
+})
+
+test('a stream of array() tells each item when it is whole, validated', async () => {
+  const output = array(z.object({ id: z.string().transform(Number) }))
+  const target = fakeTarget({ text: ['{"elements":[{"id":"1"},{"i', 'd":"2"}', ',{"id":"3"}]}'] })
+  const stream = await createClient({ chain: [target] }).stream({ prompt: 'Three.', output })
+  const elements: unknown[] = []
+  for await (const event of stream) if (event.type === 'element') elements.push([event.index, event.element])
+  expect(elements).toEqual([
+    [0, { id: 1 }],
+    [1, { id: 2 }],
+    [2, { id: 3 }],
+  ])
+  expect((await stream.result()).output).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }])
+})
