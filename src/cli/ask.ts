@@ -1,0 +1,177 @@
+import { text as readAll } from 'node:stream/consumers'
+import type { EventListener } from '../contract.ts'
+import {
+  type Client,
+  createClient,
+  type GenerateInput,
+  type GenerateResult,
+  type StreamEvent,
+  StreamInterruptedError,
+} from '../index.ts'
+import { ChainExhaustedError } from '../errors.ts'
+import type { Logger } from '../telemetry/log.ts'
+import { chainFromEnvironment } from './chain-from-environment.ts'
+import { type Command, exitCode, parseWords, UsageError, type World } from './command.ts'
+import { duration, withoutControls } from './terminal.ts'
+import { detailOf, failureWords, writeTrail } from './trail.ts'
+
+const help = `unbusy ask "..." - asks the chain and prints the answer.
+
+The answer goes to stdout as it comes, the trail of attempts and waits to stderr.
+The question is what stands behind "ask"; "-" in it, or none at all, reads stdin.
+
+  --chain A,B,C     whom to ask, in order: deepseek, openai, llama, ollama, vllm, sglang, or a host
+                    (siliconflow, openrouter, azure, ...); name:model picks a model
+                    default: deepseek and openai where their keys are set, then the local servers that answer
+  --model MODEL     the model of the first target
+  --system TEXT     instructions that come before the question
+  --timeout SECONDS how long the whole call may take (default 120)
+  --default TEXT    what is answered when nobody else does
+  --json            one JSON result on stdout, when the answer is whole
+  --log             lines of JSON (pino) on stderr in place of the trail
+
+Keys        DEEPSEEK_API_KEY, OPENAI_API_KEY, and the hosts' own (unbusy doctor lists them)
+Addresses   NAME_BASE_URL puts a service elsewhere: DEEPSEEK_BASE_URL, OPENAI_BASE_URL, LLAMA_BASE_URL
+            (http://127.0.0.1:8080/v1), OLLAMA_BASE_URL (:11434), VLLM_BASE_URL (:8000/v1), SGLANG_BASE_URL (:30000/v1)
+Exit codes  0 answered, 1 nobody answered, 2 wrong usage, 3 answered by --default, 130 Ctrl-C`
+
+const options = {
+  chain: { type: 'string' },
+  model: { type: 'string' },
+  system: { type: 'string' },
+  timeout: { type: 'string' },
+  default: { type: 'string' },
+  json: { type: 'boolean' },
+  log: { type: 'boolean' },
+} as const
+
+type Values = ReturnType<typeof parseWords<typeof options>>['values']
+
+export const ask: Command = {
+  help,
+  async run(words, world) {
+    const { values, positionals } = parseWords(words, options)
+    const timeout = timeoutOf(values.timeout)
+    const prompt = await readPrompt(positionals, world)
+    const steps = await chainFromEnvironment({ chain: values.chain, model: values.model, signal: world.signal })
+    if (steps.length === 0) return nobodyToAsk(values, world)
+    await using client = createClient({
+      chain: steps.map(step => step.target),
+      defaultResponse: values.default,
+      ...(await listenersOf(values, world)),
+    })
+    const input = { prompt, system: values.system, timeout, signal: world.signal }
+    try {
+      const result = await (values.json === true ? tellWhole : tellAsItComes)(client, input, world)
+      return result.degraded ? exitCode.degraded : exitCode.answered
+    } catch (error) {
+      if (world.signal.aborted) throw world.signal.reason
+      return unanswered(error, values, world)
+    }
+  },
+}
+
+function timeoutOf(seconds: string | undefined): { readonly totalMs: number } | undefined {
+  if (seconds === undefined) return undefined
+  const totalMs = Number(seconds) * 1_000
+  if (totalMs > 0) return { totalMs }
+  throw new UsageError(`--timeout wants seconds, for example --timeout 30.`)
+}
+
+async function readPrompt(positionals: readonly string[], { stdin, signal }: World): Promise<string> {
+  const wantsInput = positionals.includes('-') || positionals.length === 0
+  if (wantsInput && positionals.length === 0 && stdin.isTTY)
+    throw new UsageError('What shall be asked? Write: unbusy ask "Why is the sky blue?"')
+  const input = wantsInput ? await readInput(stdin, signal) : ''
+  const prompt = positionals.length === 0 ? input : positionals.map(word => (word === '-' ? input : word)).join(' ')
+  if (prompt.trim() === '') throw new UsageError('The question is empty. Write: unbusy ask "Why is the sky blue?"')
+  return prompt
+}
+
+async function readInput(stdin: NodeJS.ReadStream, signal: AbortSignal): Promise<string> {
+  signal.throwIfAborted()
+  const leave = () => stdin.destroy()
+  signal.addEventListener('abort', leave, { once: true })
+  try {
+    return await readAll(stdin)
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+function nobodyToAsk({ default: text, json }: Values, { stdout, stderr }: World): number {
+  stderr.line('There is nobody to ask: no key is set and no local server answers.')
+  stderr.line(
+    'Set DEEPSEEK_API_KEY or OPENAI_API_KEY, or start a server (llama-server -m model.gguf). "unbusy doctor" tells more.',
+  )
+  if (text === undefined) return exitCode.unanswered
+  stdout.line(json === true ? JSON.stringify({ text, provider: 'default', attempts: [], degraded: true }, undefined, 2) : text)
+  return exitCode.degraded
+}
+
+async function listenersOf(values: Values, { stderr }: World): Promise<{ logger: Logger } | { onEvent: EventListener }> {
+  if (values.log !== true) return { onEvent: writeTrail(stderr) }
+  const { destination, pino } = await import('pino')
+  return { logger: pino(destination({ dest: 2, sync: true })) }
+}
+
+type Tell = (client: Client, input: GenerateInput, world: World) => Promise<GenerateResult>
+
+const tellWhole: Tell = async (client, input, { stdout }) => {
+  const result = await client.generate(input)
+  stdout.line(JSON.stringify(result, undefined, 2))
+  return result
+}
+
+const tellAsItComes: Tell = async (client, input, world) => {
+  const { stdout, stderr } = world
+  const stream = await client.stream(input)
+  try {
+    await printText(stream, world)
+  } finally {
+    stdout.line()
+  }
+  const result = await stream.result()
+  for (const { provider, message } of result.warnings) stderr.line(stderr.paint('quiet', `${provider}: ${message}`))
+  stderr.line(stderr.paint('quiet', summaryOf(result)))
+  return result
+}
+
+async function printText(stream: AsyncIterable<StreamEvent>, { stdout, stderr, signal }: World): Promise<void> {
+  let isThinking = false
+  for await (const event of stream) {
+    if (event.type === 'reasoning-delta' && !isThinking) stderr.line(stderr.paint('quiet', `${' '.repeat(11)}it thinks ...`))
+    isThinking ||= event.type === 'reasoning-delta'
+    if (event.type !== 'text-delta') continue
+    const isRoom = stdout.write(stdout.isScreen ? withoutControls(event.text) : event.text)
+    if (!isRoom) await stdout.drained(signal)
+  }
+}
+
+function summaryOf({ provider, model, attempts, usage, cost, degraded }: GenerateResult): string {
+  if (degraded) return 'Nobody answered: this is the default answer.'
+  const spentMs = attempts.reduce((sum, { waitMs, durationMs }) => sum + waitMs + durationMs, 0)
+  const requests = attempts.filter(({ attempt }) => attempt > 0).length
+  const parts = [`answered by ${provider} ${model}`, `${requests} ${requests === 1 ? 'request' : 'requests'}`, duration(spentMs)]
+  if (usage.outputTokens !== undefined) parts.push(`${usage.outputTokens} tokens`)
+  if (cost !== undefined && cost > 0) parts.push(`$${cost.toPrecision(2)}`)
+  return parts.join(', ')
+}
+
+function unanswered(error: unknown, { json }: Values, { stdout, stderr }: World): number {
+  if (ChainExhaustedError.isInstance(error)) {
+    const { reason, status, retryAfterMs, attempts } = error
+    if (json === true) stdout.line(JSON.stringify({ error: { reason, status, retryAfterMs, attempts } }, undefined, 2))
+    stderr.line(stderr.paint('bad', 'Nobody answered.'))
+    for (const record of attempts) {
+      const tried = record.attempt === 0 ? 'not asked' : failureWords(record)
+      stderr.line(`  ${record.provider} ${record.model}: ${tried}: ${withoutControls(detailOf(record))}`)
+    }
+    return exitCode.unanswered
+  }
+  if (!StreamInterruptedError.isInstance(error)) throw error
+  stderr.line(stderr.paint('bad', `The answer broke off: ${withoutControls(error.message)}`))
+  return exitCode.unanswered
+}

@@ -1,0 +1,60 @@
+import { UsageError } from './command.ts'
+import { probe, type Sighting } from './probe.ts'
+import { findService, givenBaseURL, keyVariableOf, type Service, services, type Step, stepOf } from './services.ts'
+
+export type ChainWish = {
+  /** `deepseek,openai:gpt-6-sol,llama`; undefined: whoever has a key or answers. */
+  readonly chain?: string | undefined
+  /** The model of the first target. */
+  readonly model?: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** Long enough for a server on this machine, too short to be noticed. Whoever gave an address means it, and waits for it. */
+const limitsMs = { usual: 300, given: 3_000 }
+
+/** Whom to ask: those that were named, else those whose key is set and the local servers that answer. */
+export async function chainFromEnvironment({ chain, model, signal }: ChainWish): Promise<readonly Step[]> {
+  const steps = await (chain === undefined ? present(signal) : named(chain, signal))
+  const [first, ...rest] = steps
+  return model === undefined || first === undefined ? steps : [stepOf(first.service, model), ...rest]
+}
+
+/** The model that must be named to a server of one's own: what it has first. One that knows a single model takes any name. */
+export function localModel(service: Service, { models }: Pick<Sighting, 'models'>): string | undefined {
+  return service.needsModel || models.length > 1 ? models[0] : undefined
+}
+
+function look(service: Service, signal: AbortSignal): Promise<Sighting> {
+  return probe(service, { signal, limitMs: givenBaseURL(service) === undefined ? limitsMs.usual : limitsMs.given })
+}
+
+async function present(signal: AbortSignal): Promise<readonly Step[]> {
+  const found = services.map(async (service): Promise<Step | undefined> => {
+    if (service.kind === 'vendor') return keyVariableOf(service) === undefined ? undefined : stepOf(service, undefined)
+    if (service.kind === 'host') return undefined
+    const sighting = await look(service, signal)
+    // one that still reads its model may be done when its turn comes
+    return sighting.state === 'up' || sighting.state === 'loading' ? stepOf(service, localModel(service, sighting)) : undefined
+  })
+  return (await Promise.all(found)).filter(step => step !== undefined)
+}
+
+async function named(chain: string, signal: AbortSignal): Promise<readonly Step[]> {
+  const words = chain
+    .split(',')
+    .map(word => word.trim())
+    .filter(word => word !== '')
+  if (words.length === 0) throw new UsageError('--chain names nobody. Write for example --chain deepseek,openai,llama.')
+  const wishes = words.map(word => {
+    const [, name = '', model] = /^([^:]*)(?::(.+))?$/.exec(word) ?? []
+    return { service: findService(name), model }
+  })
+  return Promise.all(wishes.map(async ({ service, model }) => stepOf(service, model ?? (await modelOf(service, signal)))))
+}
+
+async function modelOf(service: Service, signal: AbortSignal): Promise<string | undefined> {
+  if (service.kind === 'local') return localModel(service, await look(service, signal))
+  if (service.kind === 'host') throw new UsageError(`${service.name} needs a model: write --chain ${service.name}:MODEL.`)
+  return undefined
+}

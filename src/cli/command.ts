@@ -1,0 +1,56 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import { suggestion } from './doors.ts'
+import type { Terminal } from './terminal.ts'
+
+/** What a command is given of the world around it. */
+export type World = {
+  readonly stdin: NodeJS.ReadStream
+  readonly stdout: Terminal
+  readonly stderr: Terminal
+  /** Fires with a {@link Stop}: Ctrl-C, or nobody reads the output any more. */
+  readonly signal: AbortSignal
+}
+
+export type Command = {
+  readonly help: string
+  /** Answers the exit code. */
+  run(words: readonly string[], world: World): Promise<number>
+}
+
+export const exitCode = { answered: 0, unanswered: 1, usage: 2, degraded: 3 } as const
+
+/** The command line is not as it should be. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** The program is asked to end, and how it should say so. */
+export class Stop extends Error {
+  override readonly name = 'Stop'
+  readonly exitCode: number
+  constructor(message: string, code: number) {
+    super(message)
+    this.exitCode = code
+  }
+}
+
+type Options = NonNullable<ParseArgsConfig['options']>
+
+/** Reads the words behind a command. */
+export function parseWords<const Named extends Options>(words: readonly string[], options: Named) {
+  try {
+    return parseArgs({ args: [...words], options, allowPositionals: true, strict: true })
+  } catch (error) {
+    throw new UsageError(parseMessage(error, options), { cause: error })
+  }
+}
+
+function parseMessage(error: unknown, options: Options): string {
+  if (!(error instanceof Error)) return String(error)
+  const [, unknown] = /Unknown option '(-[^']*)'/.exec(error.message) ?? []
+  if (unknown === undefined) return error.message
+  return `There is no option ${unknown}.${suggestion(
+    unknown,
+    Object.keys(options).map(name => `--${name}`),
+  )}`
+}

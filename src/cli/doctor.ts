@@ -1,0 +1,108 @@
+import { type Command, exitCode, parseWords, UsageError, type World } from './command.ts'
+import { diagnose, type Diagnosis, type Finding } from './diagnosis.ts'
+import { inspectMachine, type Machine } from './machine.ts'
+import { codeOf, services } from './services.ts'
+import { duration, oneLine, type Terminal } from './terminal.ts'
+
+const help = `unbusy doctor - which keys and servers are there, whether they answer, and what is wrong.
+
+It asks DeepSeek for its models and the balance, everybody else for the list of models: nothing that costs.
+No key is printed, nor any part of one.
+
+  --json   the findings as JSON
+
+Addresses   NAME_BASE_URL puts a service elsewhere: DEEPSEEK_BASE_URL, OPENAI_BASE_URL, LLAMA_BASE_URL, OLLAMA_BASE_URL,
+            VLLM_BASE_URL, SGLANG_BASE_URL, and the hosts' (AZURE_BASE_URL, SILICONFLOW_CN_BASE_URL, ...)
+Exit codes  0 at least one can answer, 1 none can, 2 wrong usage, 130 Ctrl-C`
+
+const limitsMs = { local: 1_000, remote: 5_000 }
+
+type Report = { readonly machine: Machine; readonly diagnoses: readonly Diagnosis[] }
+
+export const doctor: Command = {
+  help,
+  async run(words, world) {
+    const { values, positionals } = parseWords(words, { json: { type: 'boolean' } })
+    if (positionals.length > 0) throw new UsageError('doctor takes no words.')
+    const report = await examine(world.signal)
+    if (world.signal.aborted) throw world.signal.reason
+    if (values.json === true) tellJson(report, world.stdout)
+    else tell(report, world)
+    return report.diagnoses.some(({ finding }) => finding.state === 'answers') ? exitCode.answered : exitCode.unanswered
+  },
+}
+
+async function examine(signal: AbortSignal): Promise<Report> {
+  const diagnoses = services.map(service =>
+    diagnose(service, { signal, limitMs: service.kind === 'local' ? limitsMs.local : limitsMs.remote }),
+  )
+  const [machine, ...found] = await Promise.all([inspectMachine(signal), ...diagnoses])
+  return { machine, diagnoses: found }
+}
+
+function stepsOf({ diagnoses }: Report) {
+  return diagnoses.map(({ step }) => step).filter(step => step !== undefined)
+}
+
+function tellJson(report: Report, stdout: Terminal): void {
+  const { machine, diagnoses } = report
+  const steps = stepsOf(report)
+  const chain = steps.map(({ target }) => ({ provider: target.provider.name, model: target.model }))
+  const code = steps.length === 0 ? undefined : codeOf(steps)
+  const findings = diagnoses.map(({ finding }) => finding)
+  const ok = findings.some(({ state }) => state === 'answers')
+  stdout.line(JSON.stringify({ ok, machine, services: findings, chain, code }, undefined, 2))
+}
+
+function tell(report: Report, { stdout }: World): void {
+  const { machine, diagnoses } = report
+  const findings = diagnoses.map(({ finding }) => finding)
+  const { paint } = stdout
+  stdout.line()
+  stdout.line(nodeLine(machine, paint))
+  for (const gpu of machine.gpus ?? []) stdout.line(`  ${paint('good', '✓')} ${'gpu'.padEnd(22)} ${oneLine(gpu, 100)}`)
+  stdout.line()
+  for (const finding of findings) if (isTold(finding)) stdout.line(findingLine(finding, stdout))
+  const others = findings.filter(finding => !isTold(finding)).length
+  stdout.line(paint('quiet', `  – ${others} more hosts are known; --json lists them with the variables of their keys`))
+  stdout.line()
+  tellChain(report, stdout)
+}
+
+function nodeLine({ node, nodeIsNewEnough }: Machine, paint: Terminal['paint']): string {
+  const cure = nodeIsNewEnough ? '' : ': unbusy needs 22.19 or newer'
+  return `  ${nodeIsNewEnough ? paint('good', '✓') : paint('bad', '✗')} ${'node'.padEnd(22)} ${node}${cure}`
+}
+
+/** Of the hosts only those that somebody meant to use. */
+function isTold({ kind, state }: Finding): boolean {
+  return kind !== 'host' || state !== 'absent'
+}
+
+const marks = {
+  answers: { mark: '✓', tone: 'good' },
+  fault: { mark: '✗', tone: 'bad' },
+  absent: { mark: '–', tone: 'quiet' },
+} as const
+
+function findingLine({ name, state, detail, cure, durationMs }: Finding, { paint }: Terminal): string {
+  const { mark, tone } = marks[state]
+  const time = state === 'answers' && durationMs !== undefined ? paint('quiet', ` (${duration(durationMs)})`) : ''
+  const what = `${oneLine(detail, 160)}${cure === undefined ? '' : `: ${cure}`}`
+  return `  ${paint(tone, mark)} ${name.padEnd(22)} ${state === 'absent' ? paint('quiet', what) : what}${time}`
+}
+
+function tellChain(report: Report, stdout: Terminal): void {
+  const steps = stepsOf(report)
+  const { paint } = stdout
+  if (steps.length === 0) {
+    stdout.line(
+      `  ${paint('bad', 'Nobody can answer.')} Set DEEPSEEK_API_KEY, or start a local server: llama-server -m model.gguf`,
+    )
+  } else {
+    stdout.line(`  ${paint('strong', 'The chain:')}`)
+    stdout.line()
+    for (const line of codeOf(steps).split('\n')) stdout.line(line === '' ? '' : `    ${line}`)
+  }
+  stdout.line()
+}

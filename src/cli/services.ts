@@ -1,0 +1,145 @@
+import type { Target } from '../contract.ts'
+import { deepseek, host, type HostName, llama, ollama, openai, sglang, vllm } from '../index.ts'
+import { UsageError } from './command.ts'
+import { hosts, suggestion } from './doors.ts'
+
+/** A service that the command line knows by name. */
+export type Service = {
+  readonly name: string
+  /** `vendor`: in the chain as soon as its key is set. `local`: as soon as it answers. `host`: only when it is named. */
+  readonly kind: 'vendor' | 'local' | 'host'
+  readonly keyVariables: readonly string[]
+  /** The variable that tells where it is, for example DEEPSEEK_BASE_URL. Only the command line reads it. */
+  readonly baseURLVariable: string
+  readonly defaultBaseURL: string | undefined
+  /** It must be told which model. */
+  readonly needsModel: boolean
+  make(model: string | undefined, baseURL: string | undefined): Target
+}
+
+type Row = Pick<Service, 'kind' | 'keyVariables' | 'needsModel' | 'make'> & { readonly baseURL: string | undefined }
+
+/** In the order in which they stand in a chain that nobody named. */
+const own: Readonly<Record<string, Row>> = {
+  deepseek: {
+    kind: 'vendor',
+    keyVariables: ['DEEPSEEK_API_KEY'],
+    baseURL: 'https://api.deepseek.com',
+    needsModel: false,
+    make: (model, baseURL) => deepseek(model, { baseURL }),
+  },
+  openai: {
+    kind: 'vendor',
+    keyVariables: ['OPENAI_API_KEY'],
+    baseURL: 'https://api.openai.com/v1',
+    needsModel: false,
+    make: (model, baseURL) => openai(model, { baseURL }),
+  },
+  llama: {
+    kind: 'local',
+    keyVariables: ['LLAMA_API_KEY'],
+    baseURL: 'http://127.0.0.1:8080/v1',
+    needsModel: false,
+    make: (model, baseURL) => llama(model, { baseURL }),
+  },
+  ollama: {
+    kind: 'local',
+    keyVariables: ['OLLAMA_API_KEY'],
+    baseURL: 'http://127.0.0.1:11434',
+    needsModel: true,
+    make: (model = 'default', baseURL) => ollama(model, { baseURL }),
+  },
+  vllm: {
+    kind: 'local',
+    keyVariables: ['VLLM_API_KEY'],
+    baseURL: 'http://127.0.0.1:8000/v1',
+    needsModel: true,
+    make: (model = 'default', baseURL) => vllm(model, { baseURL }),
+  },
+  sglang: {
+    kind: 'local',
+    keyVariables: ['SGLANG_API_KEY'],
+    baseURL: 'http://127.0.0.1:30000/v1',
+    needsModel: false,
+    make: (model, baseURL) => sglang(model, { baseURL }),
+  },
+}
+
+export const services: readonly Service[] = [
+  ...Object.entries(own).map(([name, row]) => serviceOf(name, row)),
+  ...Object.entries(hosts).map(([name, row]) =>
+    serviceOf(name, {
+      kind: 'host',
+      keyVariables: row.keyVariables,
+      baseURL: 'baseURL' in row ? row.baseURL : undefined,
+      needsModel: true,
+      make: (model = 'default', baseURL) => host(name as HostName, model, { baseURL }),
+    }),
+  ),
+]
+
+function serviceOf(name: string, { baseURL, ...row }: Row): Service {
+  return { name, baseURLVariable: `${name.toUpperCase().replaceAll('-', '_')}_BASE_URL`, defaultBaseURL: baseURL, ...row }
+}
+
+export function findService(name: string): Service {
+  const found = services.find(service => service.name === name)
+  if (found !== undefined) return found
+  const known = services.map(service => service.name)
+  throw new UsageError(`There is no service '${name}'.${suggestion(name, known)}`)
+}
+
+/** Where the environment says it is; undefined = where it usually is. */
+export function givenBaseURL({ baseURLVariable }: Service): string | undefined {
+  const value = process.env[baseURLVariable]
+  return value === undefined || value === '' ? undefined : value
+}
+
+/** The variable that holds its key; undefined where none does. */
+export function keyVariableOf({ keyVariables }: Service): string | undefined {
+  return keyVariables.find(variable => (process.env[variable] ?? '') !== '')
+}
+
+/** Where it is, fit to be shown: without user, password and query, which may hold a key. */
+export function shownBaseURL(service: Service): string {
+  const url = URL.parse(givenBaseURL(service) ?? service.defaultBaseURL ?? '')
+  return url === null ? 'an address that is no URL' : `${url.origin}${url.pathname.replace(/\/$/, '')}`
+}
+
+/** One step of a chain: the target, and the code that makes it. */
+export type Step = { readonly service: Service; readonly model: string | undefined; readonly target: Target }
+
+export function stepOf(service: Service, model: string | undefined): Step {
+  if (givenBaseURL(service) === undefined && service.defaultBaseURL === undefined)
+    throw new UsageError(`${service.name} has an address for each customer: set ${service.baseURLVariable}.`)
+  try {
+    return { service, model, target: service.make(model, givenBaseURL(service)) }
+  } catch (error) {
+    // what the environment holds is as much a part of the command line as its words
+    if (error instanceof TypeError) throw new UsageError(error.message, { cause: error })
+    throw error
+  }
+}
+
+/** The chain as code to paste. */
+export function codeOf(steps: readonly Step[]): string {
+  const makers = steps.map(({ service }) => (service.kind === 'host' ? 'host' : service.name))
+  const names = ['createClient', ...new Set(makers)]
+  const chain = steps.map(stepCode)
+  const flat = `chain: [${chain.join(', ')}]`
+  const long = `\n  chain: [\n${chain.map(step => `    ${step},\n`).join('')}  ],\n`
+  const options = flat.length <= 80 ? ` ${flat} ` : long
+  return `import { ${names.join(', ')} } from 'unbusy'\n\nconst client = createClient({${options}})`
+}
+
+function stepCode({ service, model }: Step): string {
+  const options = givenBaseURL(service) === undefined ? [] : [`{ baseURL: '${shownBaseURL(service)}' }`]
+  const words = [...(model === undefined ? [] : [quoted(model)]), ...options]
+  if (service.kind === 'host') return `host(${[quoted(service.name), ...words].join(', ')})`
+  return `${service.name}(${words.join(', ')})`
+}
+
+/** A model's name comes from a server: it must not end the string. */
+function quoted(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', ' ')}'`
+}
