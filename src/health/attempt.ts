@@ -1,6 +1,7 @@
 import type { Clock, Failure } from '../contract.ts'
 import type { BreakerPermit } from './breaker.ts'
 import { charge } from './charge.ts'
+import { isDuration } from './gate.ts'
 import type { Trial } from './guard.ts'
 import type { Herald } from './herald.ts'
 import type { KeyMember } from './key-memory.ts'
@@ -88,12 +89,15 @@ function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; c
   const { rooms, herald, member, pass: permit, hasBegun, isCounted } = attempt
   const heldMs = now - attempt.startedAt
   const shut = charge(rooms, { failure, charged, permit, hasBegun, isCounted, heldMs, member, now })
-  const { reason, concurrencyLimit } = failure
+  const { reason, retryAfterMs, concurrencyLimit } = failure
   if (concurrencyLimit !== undefined) herald.publish({ kind: 'limit', reason, forMs: 0, limit: concurrencyLimit })
   if (shut === undefined) return
   if (shut.what !== 'key') herald.gated(reason, shut.until, now)
-  const kind = shut.what === 'gate' ? 'gate' : 'refused'
-  herald.publish({ kind, reason, forMs: shut.until - now }, shut.what === 'key' ? 'credential' : 'target')
+  const about = shut.what === 'key' ? 'credential' : 'target'
+  if (shut.what !== 'gate') herald.publish({ kind: 'refused', reason, forMs: shut.until - now }, about)
+  if (shut.what === 'gate') herald.publish({ kind: 'gate', reason, forMs: shut.until - now }, about)
+  // A key that works again is no reason to come before the time that the server named.
+  else if (isDuration(retryAfterMs)) herald.publish({ kind: 'gate', reason, forMs: retryAfterMs }, about)
 }
 
 function leave({ rooms, trials, hasBegun, onChange }: Attempt, now: number, answeredMs?: number): void {

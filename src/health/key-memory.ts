@@ -48,7 +48,8 @@ export function createKeyMemory(settings: GateSettings, random: () => number): K
     refuse: (refusal, now) => tell(refusal, suspension.suspend(refusal, now), now),
     learn({ kind, reason, forMs }, now) {
       const refusal = { reason, message: 'Another process was refused.', retryAfterMs: undefined }
-      if (kind === 'refused') tell(refusal, suspension.suspendUntil(now + forMs, refusal), now)
+      if (kind === 'refused' || kind === 'gate')
+        tell(refusal, suspension.suspendUntil(now + forMs, refusal, kind === 'gate'), now)
       if (kind !== 'closed') return
       suspension.lift()
       lift()

@@ -12,8 +12,8 @@ import type { GateSettings } from './settings.ts'
 export type Suspension = Guard & {
   /** Answers until when it is shut now. */
   suspend(refusal: Refusal, now: number): number
-  /** Suspends it until a time that somebody else has drawn already. */
-  suspendUntil(until: number, refusal: Refusal): number
+  /** Suspends it until a time that somebody else has drawn already. `isNamed`: the server named it. */
+  suspendUntil(until: number, refusal: Refusal, isNamed?: boolean): number
   /** Somebody else found that it is over. */
   lift(): void
   /** The one call that tries; undefined when there is nothing to try, or when another one does. */
@@ -30,7 +30,8 @@ export function createSuspension(settings: GateSettings, random: () => number): 
   let why = { reason: 'authentication' as FailureReason, message: '' }
   const isSuspended = () => inARow > 0
 
-  function suspendUntil(at: number, refusal: Refusal): number {
+  function suspendUntil(at: number, refusal: Refusal, isNamed = false): number {
+    if (isNamed) named = Math.max(named, at)
     inARow = Math.max(1, inARow)
     if (at > until) {
       until = at
@@ -44,14 +45,15 @@ export function createSuspension(settings: GateSettings, random: () => number): 
     if (now >= until) inARow += 1
     const longMs = Math.min(settings.maxRefusedMs, settings.refusedMs * 2 ** (inARow - 1))
     const namedMs = isDuration(refusal.retryAfterMs) ? refusal.retryAfterMs : 0
-    named = Math.max(named, now + namedMs)
+    if (namedMs > 0) named = Math.max(named, now + namedMs)
     const closedMs = Math.max(namedMs, now >= until ? longMs : 0)
     return suspendUntil(now + closedMs * (1 + settings.jitterShare * random()), refusal)
   }
 
   function lift(): void {
     inARow = 0
-    until = Number.NEGATIVE_INFINITY
+    // What the server has named, perhaps to another call meanwhile, stays.
+    until = named
   }
 
   return {

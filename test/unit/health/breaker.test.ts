@@ -129,8 +129,8 @@ test('is open for 2, 4, 8, 10, 10 seconds while its probes fail, spread by a fif
   const drawn = (draw: number) => {
     const waits: number[] = []
     const onChange = ({ until, now }: BreakerChange) => void waits.push(until! - now)
-    const breaker = createBreaker({ settings: loadFirst.breaker, random: () => draw, onChange })
-    for (const now of [0, 1, 2]) breaker.fail(breaker.enter(now)!, why, now)
+    const spread = createBreaker({ settings: loadFirst.breaker, random: () => draw, onChange })
+    for (const now of [0, 1, 2]) spread.fail(spread.enter(now)!, why, now)
     return waits
   }
   expect(drawn(0)).toEqual([1_600])

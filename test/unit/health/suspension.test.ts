@@ -72,3 +72,12 @@ test('nothing is on trial before anything was refused', () => {
   expect(key.onTrial(0)).toBe(false)
   expect(key.take(0)).toBeUndefined()
 })
+
+test('the success of the trial does not shorten a time that the server has named meanwhile to another call', () => {
+  const key = suspension()
+  key.suspend(refusal, 0)
+  const trial = key.take(5 * minute)
+  key.suspend({ ...refusal, retryAfterMs: 60 * minute }, 5 * minute)
+  trial?.end('good', 5 * minute + 100)
+  expect(key.openAt(6 * minute)).toBe(65 * minute)
+})

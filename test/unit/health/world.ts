@@ -86,6 +86,7 @@ export function healthIn(
 ): HealthWorld {
   const { settings = loadFirst, random = () => 0.5, store } = options
   const events: HealthEvent[] = []
+  const providers = new Map<string, Provider>()
   const health = createHealth({ clock: world, random, settings, store, emit: event => void events.push(event) })
   return {
     world,
@@ -93,7 +94,9 @@ export function healthIn(
     events,
     target({ name = 'deepseek', model = 'flash', index = 0, origin, credential = 'k1' } = {}) {
       const identity = origin === null ? undefined : { origin: origin ?? `https://${name}.example`, credential }
-      const provider: Provider = { name, identity, stream: async () => {} }
+      const key = JSON.stringify([name, identity, index])
+      const provider = providers.get(key) ?? { name, identity, stream: async () => {} }
+      providers.set(key, provider)
       return health.of({ provider, model, index })
     },
   }

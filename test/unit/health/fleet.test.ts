@@ -1,0 +1,250 @@
+import { expect, test } from 'vitest'
+import type { HealthFact, HealthStore, StoreMessage } from '../../../src/health/store.ts'
+import { answer, createWorld, enter, fail, failureOf, healthIn, open } from './world.ts'
+import type { World } from './world.ts'
+
+const seconds = 1_000
+const minutes = 60_000
+
+/** A store in this process: what one publishes the others hear at once, and one lease for each key. */
+function createStore(world: World) {
+  const facts: (HealthFact & { readonly by: string; readonly at: number })[] = []
+  const listeners = new Map<string, (message: StoreMessage) => void>()
+  const leases = new Map<string, { readonly by: string; readonly until: number }>()
+  const asked: string[] = []
+  const storeOf = (name: string): HealthStore => ({
+    publish(fact) {
+      facts.push({ ...fact, by: name, at: world.now() })
+      for (const [other, listener] of listeners) if (other !== name) listener(fact)
+    },
+    subscribe(listener) {
+      listeners.set(name, listener)
+      for (const { by: _, at, ...fact } of facts) listener({ ...fact, forMs: Math.max(0, fact.forMs - (world.now() - at)) })
+      return () => void listeners.delete(name)
+    },
+    async lease(key, forMs) {
+      asked.push(name)
+      const held = leases.get(key)
+      if (held !== undefined && held.by !== name && held.until > world.now()) return false
+      leases.set(key, { by: name, until: world.now() + forMs })
+      return true
+    },
+  })
+  return { storeOf, facts, asked, say: (message: StoreMessage) => listeners.forEach(listener => listener(message)) }
+}
+
+/** Lets promises settle; time stands still. */
+const settled = () => new Promise<void>(resolve => setImmediate(resolve))
+
+function fleet(...names: readonly string[]) {
+  const world = createWorld()
+  const store = createStore(world)
+  const members = names.map(name => healthIn(world, { store: store.storeOf(name) }))
+  return { world, store, members }
+}
+
+test('what one process met keeps the others away at once (R107)', () => {
+  const { members, store } = fleet('a', 'b')
+  const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
+  b.target()
+  open(a.target())
+  expect(b.target().check()).toMatchObject({ state: 'shut', reason: 'server-error' })
+  expect(
+    store.facts.map(({ kind, by }) => [kind, by]),
+    'and it is not told back',
+  ).toEqual([['open', 'a']])
+})
+
+test('a named time of one process gates all', () => {
+  const { members, world } = fleet('a', 'b')
+  for (const each of members) each.target()
+  fail(members[0]!.target(), failureOf('rate-limit', { retryAfterMs: 30 * seconds }), 'gate')
+  expect(members[1]!.target().check()).toMatchObject({ state: 'shut', reason: 'rate-limit' })
+  expect(members[1]!.target().enterLast(), 'nor as a last resort').toBeUndefined()
+  world.pass(33 * seconds)
+  expect(members[1]!.target().check().state).toBe('ready')
+})
+
+test('a refused key is refused for all targets of all processes, and works again for all', () => {
+  const { members, world } = fleet('a', 'b')
+  const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
+  const other = b.target({ model: 'pro', index: 1 })
+  fail(a.target(), failureOf('quota', { status: 402 }), 'key')
+  expect(other.check()).toMatchObject({ state: 'shut', reason: 'quota' })
+  world.pass(6 * minutes)
+  answer(a.target())
+  expect(other.check().state).toBe('ready')
+})
+
+test('a key that works again is no reason to come before the time that the server named', () => {
+  const { members, world } = fleet('a', 'b')
+  const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
+  b.target()
+  const early = enter(a.target())
+  fail(a.target(), failureOf('quota', { status: 402, retryAfterMs: 60 * minutes }), 'key')
+  expect(b.target().enterLast()).toBeUndefined()
+  early.end('answered')
+  world.pass(59 * minutes)
+  for (const each of members) expect(each.target().check().state).toBe('shut')
+})
+
+test('a process that starts later learns what still holds, with the time that is left of it', () => {
+  const { members, store, world } = fleet('a')
+  fail(members[0]!.target(), failureOf('rate-limit', { retryAfterMs: 60 * seconds }), 'gate')
+  world.pass(40 * seconds)
+  const late = healthIn(world, { store: store.storeOf('late') })
+  world.pass(10 * seconds)
+  expect(late.target().check()).toMatchObject({ state: 'shut', openAt: world.now() + 13 * seconds })
+})
+
+test('of all processes one probes; the others learn how it went (R107)', async () => {
+  const { members, world } = fleet('a', 'b', 'c')
+  for (const each of members) each.target()
+  open(members[0]!.target())
+  world.pass(2 * seconds)
+  for (const each of members) expect(each.target().check().state, 'the lease is asked for, nobody waits for it').toBe('shut')
+  await settled()
+  expect(members.map(each => each.target().check().state)).toEqual(['probation', 'shut', 'shut'])
+  for (let probe = 0; probe < 3; probe += 1) answer(members[0]!.target())
+  expect(members.map(each => each.target().check().state)).toEqual(['ready', 'ready', 'ready'])
+})
+
+test('a probe that fails in one process keeps the target shut in all', async () => {
+  const { members, world } = fleet('a', 'b')
+  for (const each of members) each.target()
+  open(members[0]!.target())
+  world.pass(2 * seconds)
+  for (const each of members) each.target().check()
+  await settled()
+  fail(members[0]!.target(), failureOf('server-error'))
+  world.pass(3 * seconds)
+  expect(members.map(each => each.target().check().state)).toEqual(['shut', 'shut'])
+})
+
+test('when the process that probes dies another one takes over', async () => {
+  const { members, world } = fleet('a', 'b')
+  for (const each of members) each.target()
+  open(members[0]!.target())
+  world.pass(2 * seconds)
+  for (const each of members) each.target().check()
+  await settled()
+  enter(members[0]!.target(), 'probe')
+  world.pass(11 * seconds)
+  members[1]!.target().check()
+  await settled()
+  expect(members[1]!.target().check().state).toBe('probation')
+})
+
+test('a waiter is woken when the lease has come, and when another process has found the target well', async () => {
+  const { members, world } = fleet('a', 'b')
+  const woken: string[] = []
+  members[1]!.target()
+  open(members[0]!.target())
+  members[0]!.target().onOpening(() => woken.push('a'))
+  members[1]!.target().onOpening(() => woken.push('b'))
+  world.pass(2 * seconds)
+  await settled()
+  world.pass(1 * seconds)
+  expect(woken).toEqual(['a'])
+  for (let probe = 0; probe < 3; probe += 1) answer(members[0]!.target())
+  world.pass(5 * seconds)
+  expect(woken).toEqual(['a', 'b'])
+})
+
+test.each([
+  ['is silent', () => new Promise<boolean>(() => {})],
+  ['rejects', () => Promise.reject(new Error('gone'))],
+  [
+    'throws',
+    (): Promise<boolean> => {
+      throw new Error('gone')
+    },
+  ],
+])('a store that %s means local health within 200 ms (R112, R117)', async (_, lease) => {
+  const world = createWorld()
+  const store: HealthStore = {
+    publish() {
+      throw new Error('gone')
+    },
+    subscribe: () => () => {},
+    lease,
+  }
+  const { target } = healthIn(world, { store })
+  open(target())
+  world.pass(2 * seconds)
+  target().check()
+  await settled()
+  world.pass(200)
+  for (let probe = 0; probe < 3; probe += 1) answer(target())
+  expect(target().check().state).toBe('ready')
+})
+
+test('that the store is lost and back is told (R112)', () => {
+  const { members, store, world } = fleet('a')
+  store.say({ kind: 'lost', message: 'connection refused' })
+  store.say({ kind: 'back', message: 'connected' })
+  expect(members[0]!.events).toEqual([
+    { type: 'health-store', at: world.now(), state: 'lost', message: 'connection refused' },
+    { type: 'health-store', at: world.now(), state: 'back', message: 'connected' },
+  ])
+})
+
+test.each([
+  { forMs: Number.NaN },
+  { forMs: -1 },
+  { forMs: Infinity },
+  { forMs: 400 * 86_400_000 },
+  { kind: 'limit' as const, limit: 0 },
+  { kind: 'limit' as const, limit: Number.NaN },
+  { key: 'somebody else' },
+])('foreign data changes nothing: %o', broken => {
+  const { members, store } = fleet('a')
+  const target = members[0]!.target()
+  const key = JSON.stringify(['https://deepseek.example', 'k1', 'flash'])
+  store.say({ key, kind: 'gate', reason: 'rate-limit', forMs: 1 * seconds, ...broken })
+  expect(target.check().state).toBe('ready')
+})
+
+test('the share of a limit is kept, the limit itself is published', () => {
+  const { members, store } = fleet('a', 'b')
+  const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
+  b.target()
+  fail(a.target(), failureOf('rate-limit', { status: 429, concurrencyLimit: 500, retryAfterMs: 0 }), 'gate')
+  expect(store.facts.find(({ kind }) => kind === 'limit')).toMatchObject({ limit: 500 })
+  const key = JSON.stringify(['https://deepseek.example', 'k1', 'flash'])
+  store.say({ key, kind: 'limit', reason: 'rate-limit', forMs: 0, limit: 250 })
+  expect(b.health.snapshot()[0]).toMatchObject({ limit: 250 })
+})
+
+test('a process without a network does not take a target away from those that reach it', () => {
+  const { members, world } = fleet('a', 'b')
+  const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
+  answer(b.target())
+  for (let call = 0; call < 3; call += 1) fail(a.target(), failureOf('network'))
+  expect(a.target().check().state).toBe('shut')
+  expect(b.target().check().state).toBe('ready')
+  world.pass(60 * seconds)
+  expect(b.target().check().state).toBe('ready')
+})
+
+test('targets without identity are nobody else’s business', () => {
+  const { members, store } = fleet('a')
+  open(members[0]!.target({ origin: null }))
+  expect(store.facts).toEqual([])
+})
+
+test('no key is in what is published, only its digest', () => {
+  const { members, store } = fleet('a')
+  fail(members[0]!.target({ credential: 'digest' }), failureOf('quota'), 'key')
+  expect(store.facts.map(({ key }) => key)).toEqual([JSON.stringify(['https://deepseek.example', 'digest'])])
+})
+
+test('closing ends the subscription', () => {
+  const { members, store } = fleet('a', 'b')
+  const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
+  const target = b.target()
+  b.health.close()
+  open(a.target())
+  expect(store.facts).toHaveLength(1)
+  expect(target.check().state).toBe('ready')
+})

@@ -1,0 +1,127 @@
+import { expect, test } from 'vitest'
+import { answer, createWorld, enter, fail, failureOf, healthIn, open } from './world.ts'
+
+const seconds = 1_000
+const minutes = 60_000
+
+// ---- times that a server named
+
+test('a 429 gates its target until Retry-After is over, and nobody else', () => {
+  const { target, world } = healthIn(createWorld(), { random: () => 0 })
+  const other = target({ model: 'pro', index: 1 })
+  fail(target(), failureOf('rate-limit', { status: 429, retryAfterMs: 60 * seconds }), 'gate')
+  expect(target().check()).toEqual({
+    state: 'shut',
+    reason: 'rate-limit',
+    message: 'It failed: rate-limit.',
+    openAt: world.now() + 60 * seconds,
+  })
+  expect(other.check().state).toBe('ready')
+  world.pass(60 * seconds)
+  expect(target().check().state).toBe('ready')
+})
+
+test('a 429 without a time gates for a moment and is no failure (R95)', () => {
+  const { target, world } = healthIn(createWorld())
+  fail(target(), failureOf('rate-limit', { status: 429 }), 'gate')
+  expect(target().check()).toMatchObject({ state: 'shut', openAt: world.now() + 750 })
+})
+
+test('the later of two gates stays (R99)', () => {
+  const { target, world } = healthIn(createWorld(), { random: () => 0 })
+  const permits = [enter(target()), enter(target())]
+  permits[0]!.end({ failure: failureOf('rate-limit', { retryAfterMs: 60 * seconds }), charged: 'gate' })
+  permits[1]!.end({ failure: failureOf('rate-limit', { retryAfterMs: 1 * seconds }), charged: 'gate' })
+  expect(target().check()).toMatchObject({ openAt: world.now() + 60 * seconds })
+})
+
+test.each(['overloaded', 'loading', 'server-error'] as const)('the time that comes with %s is obeyed as well', reason => {
+  const { target, world } = healthIn(createWorld(), { random: () => 0 })
+  fail(target(), failureOf(reason, { retryAfterMs: 5 * seconds }), reason === 'loading' ? 'nobody' : 'target')
+  expect(target().check()).toMatchObject({ state: 'shut', reason, openAt: world.now() + 5 * seconds })
+})
+
+test('while a target is both gated and open, the later time counts', () => {
+  const { target, world } = healthIn(createWorld(), { random: () => 0 })
+  for (let call = 0; call < 2; call += 1) fail(target(), failureOf('overloaded'))
+  fail(target(), failureOf('overloaded', { retryAfterMs: 30 * seconds }))
+  expect(target().check()).toMatchObject({ openAt: world.now() + 30 * seconds })
+  world.pass(30 * seconds)
+  expect(target().check().state).toBe('probation')
+})
+
+// ---- keys and models
+
+test.each(['authentication', 'quota', 'permission'] as const)(
+  '%s keeps all targets of the key at that origin away for minutes',
+  reason => {
+    const { target, world } = healthIn(createWorld(), { random: () => 0 })
+    const [flash, pro] = [target(), target({ model: 'pro', index: 1 })]
+    const elsewhere = [target({ credential: 'k2', index: 2 }), target({ name: 'siliconflow', index: 3 })]
+    fail(flash, failureOf(reason, { status: 401 }), 'key')
+    expect(flash.check()).toMatchObject({ state: 'shut', reason, openAt: world.now() + 5 * minutes })
+    expect(pro.check()).toMatchObject({ state: 'shut', reason, openAt: world.now() + 5 * minutes })
+    expect(elsewhere.map(each => each.check().state)).toEqual(['ready', 'ready'])
+  },
+)
+
+test('after its time one call tries a refused key; its success frees all targets of the key', () => {
+  const { target, world } = healthIn(createWorld())
+  const [flash, pro] = [target(), target({ model: 'pro', index: 1 })]
+  fail(flash, failureOf('quota', { status: 402 }), 'key')
+  world.pass(6 * minutes)
+  expect([flash, pro].map(each => each.check().state)).toEqual(['probation', 'probation'])
+  const trial = enter(pro, 'probe')
+  expect(flash.enter('call')).toBeUndefined()
+  trial.firstChunk(500)
+  expect([flash, pro].map(each => each.check().state)).toEqual(['ready', 'ready'])
+})
+
+test('one model outside the plan does not darken the others of its key (R103)', () => {
+  const { target } = healthIn(createWorld())
+  const [flash, pro] = [target(), target({ model: 'pro', index: 1 })]
+  answer(flash)
+  fail(pro, failureOf('permission', { status: 403 }), 'key')
+  expect([flash, pro].map(each => each.check().state)).toEqual(['ready', 'shut'])
+})
+
+test('an unknown model keeps only that model away (R103)', () => {
+  const { target, world } = healthIn(createWorld(), { random: () => 0 })
+  const [flash, gone] = [target(), target({ model: 'gone', index: 1 })]
+  fail(gone, failureOf('not-found', { status: 404 }), 'model')
+  expect(flash.check().state).toBe('ready')
+  expect(gone.check()).toMatchObject({ state: 'shut', reason: 'not-found', openAt: world.now() + 5 * minutes })
+})
+
+// ---- the last target
+
+test('the last target left may be tried one call at a time, though it is out by our own guess (R96)', () => {
+  const { target, world } = healthIn(createWorld())
+  fail(target(), failureOf('authentication', { status: 401 }), 'key')
+  expect(target().enter('call')).toBeUndefined()
+  const last = target().enterLast()!
+  expect(target().enterLast()).toBeUndefined()
+  last.firstChunk(400)
+  last.end('answered')
+  expect(target().check().state, 'the key works again').toBe('ready')
+  open(target())
+  world.pass(500)
+  expect(target().enterLast(), 'it rests for a second').toBeUndefined()
+  world.pass(500)
+  expect(target().enterLast()).toBeDefined()
+})
+
+test('even the last target is not asked before the time that it named', () => {
+  const { target } = healthIn(createWorld())
+  fail(target(), failureOf('rate-limit', { retryAfterMs: 3_600 * seconds }), 'gate')
+  expect(target().enterLast()).toBeUndefined()
+  const key = target({ name: 'openai', index: 1 })
+  fail(key, failureOf('quota', { retryAfterMs: 3_600 * seconds }), 'key')
+  expect(key.enterLast()).toBeUndefined()
+})
+
+test('a last resort needs nothing special while the target is ready', () => {
+  const { target, health } = healthIn(createWorld())
+  target().enterLast()!.end('answered')
+  expect(health.snapshot()[0]).toMatchObject({ inFlight: 0 })
+})

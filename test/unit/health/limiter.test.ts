@@ -1,0 +1,191 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createLimiter } from '../../../src/health/limiter.ts'
+import type { Limiter } from '../../../src/health/limiter.ts'
+import { createPace } from '../../../src/health/pace.ts'
+import { loadFirst } from '../../../src/health/settings.ts'
+
+const pace = createPace()
+const limiterWith = () => createLimiter(loadFirst.limiter)
+
+function enter(limiter: Limiter, count: number): void {
+  for (let entered = 0; entered < count; entered += 1) limiter.enter()
+}
+
+test('limits nothing until the target has refused something', () => {
+  const limiter = limiterWith()
+  enter(limiter, 10_000)
+  expect(limiter.limit(0)).toBe(Infinity)
+  expect(limiter.hasRoom(0)).toBe(true)
+})
+
+test('the first refusal takes a third from what is in flight at that moment', () => {
+  const limiter = limiterWith()
+  enter(limiter, 100)
+  limiter.refuse(0)
+  expect(limiter.limit(0)).toBe(70)
+  expect(limiter.hasRoom(0)).toBe(false)
+})
+
+test('refusals of one round are one decrease', () => {
+  const limiter = limiterWith()
+  enter(limiter, 100)
+  for (let ms = 0; ms < 1_000; ms += 10) limiter.refuse(ms)
+  expect(limiter.limit(0)).toBe(70)
+  limiter.refuse(1_000)
+  expect(limiter.limit(0)).toBe(49)
+})
+
+test('a round is as long as answers of this target are', () => {
+  const limiter = limiterWith()
+  enter(limiter, 101)
+  limiter.leave(false, 20_000)
+  limiter.refuse(0)
+  limiter.refuse(19_999)
+  expect(limiter.limit(0)).toBe(70)
+  limiter.refuse(20_000)
+  expect(limiter.limit(0)).toBe(49)
+})
+
+test('answers that are coming in are never disproved by a refusal', () => {
+  const limiter = limiterWith()
+  enter(limiter, 100)
+  for (let begun = 0; begun < 90; begun += 1) limiter.succeed(true, pace)
+  limiter.refuse(0)
+  expect(limiter.limit(0)).toBe(90)
+})
+
+test('every success at the limit adds one, a success below it or a late one adds nothing', () => {
+  const limiter = limiterWith()
+  enter(limiter, 10)
+  limiter.refuse(0)
+  expect(limiter.limit(0)).toBe(7)
+  limiter.succeed(true, pace)
+  expect(limiter.limit(0)).toBe(8)
+  limiter.succeed(false, pace)
+  expect(limiter.limit(0)).toBe(8)
+  for (let left = 0; left < 5; left += 1) limiter.leave(false)
+  limiter.succeed(true, pace)
+  expect(limiter.limit(0)).toBe(8)
+})
+
+test('never falls below one', () => {
+  const limiter = limiterWith()
+  limiter.enter()
+  for (let second = 0; second < 100; second += 1) limiter.refuse(second * 1_000)
+  expect(limiter.limit(0)).toBe(1)
+})
+
+test('an overload now and then is no limit, eight in a row are', () => {
+  const limiter = limiterWith()
+  enter(limiter, 100)
+  for (let call = 0; call < 700; call += 1) {
+    if (call % 7 === 6) {
+      limiter.succeed(true, pace)
+      limiter.leave(true)
+      limiter.enter()
+    } else limiter.overload(call)
+  }
+  expect(limiter.limit(0)).toBe(Infinity)
+  for (let call = 0; call < 8; call += 1) limiter.overload(1_000)
+  expect(limiter.limit(0)).toBe(70)
+})
+
+test('takes a limit that is told at its word, and relaxes it slowly', () => {
+  const limiter = limiterWith()
+  enter(limiter, 600)
+  limiter.obey(500, 0)
+  expect(limiter.limit(0)).toBe(500)
+  expect(limiter.limit(60_000)).toBe(550)
+})
+
+test('a limit told while few are in flight means that others hold the rest of it', () => {
+  const limiter = limiterWith()
+  enter(limiter, 100)
+  limiter.obey(500, 0)
+  expect(limiter.limit(0)).toBe(70)
+})
+
+test('garbage is no limit', () => {
+  const limiter = limiterWith()
+  for (const told of [0, -5, Number.NaN]) limiter.obey(told, 0)
+  expect(limiter.limit(0)).toBe(Infinity)
+})
+
+test('after an outage it begins with eight, or a tenth of its best, and doubles with every round until it is lifted', () => {
+  const limiter = limiterWith()
+  for (let begun = 0; begun < 200; begun += 1) {
+    limiter.enter()
+    limiter.succeed(true, pace)
+  }
+  for (let left = 0; left < 200; left += 1) limiter.leave(true)
+  limiter.stop()
+  limiter.startSlowly()
+  const limits: number[] = []
+  while (limiter.limit(0) < Infinity) {
+    const round = limiter.limit(0)
+    limits.push(round)
+    enter(limiter, round)
+    for (let begun = 0; begun < round; begun += 1) limiter.succeed(true, pace)
+    for (let left = 0; left < round; left += 1) limiter.leave(true)
+  }
+  expect(limits).toEqual([20, 40, 80, 160])
+})
+
+test('a target that never had much in flight begins with eight', () => {
+  const limiter = limiterWith()
+  limiter.stop()
+  limiter.startSlowly()
+  expect(limiter.limit(0)).toBe(8)
+})
+
+test('what is still in flight when it comes back keeps nobody away', () => {
+  const limiter = limiterWith()
+  enter(limiter, 50)
+  limiter.stop()
+  limiter.startSlowly()
+  expect(limiter.limit(0)).toBe(58)
+})
+
+test('a backlog does not lift it above what the client was seen to need', () => {
+  const limiter = limiterWith()
+  const crowded = { ...createPace(), waiting: 500, peak: 100 }
+  limiter.stop()
+  limiter.startSlowly()
+  enter(limiter, 400)
+  for (let begun = 0; begun < 400; begun += 1) limiter.succeed(true, crowded)
+  expect(limiter.limit(0)).toBe(120)
+  limiter.succeed(true, { ...crowded, waiting: 0 })
+  expect(limiter.limit(0)).toBe(Infinity)
+})
+
+test('whatever happens: at least one may enter when nobody is in flight, and none is lost', () => {
+  const act = fc.constantFrom('enter', 'succeed', 'leave', 'refuse', 'overload', 'obey', 'stop', 'start')
+  fc.assert(
+    fc.property(fc.array(fc.tuple(act, fc.nat(2_000)), { size: 'max', maxLength: 200 }), steps => {
+      const limiter = limiterWith()
+      const begun: boolean[] = []
+      let now = 0
+      for (const [what, ms] of steps) {
+        now += ms
+        if (what === 'enter' && limiter.hasRoom(now)) {
+          limiter.enter()
+          begun.push(false)
+        }
+        if (what === 'succeed' && begun.includes(false)) {
+          limiter.succeed(true, pace)
+          begun[begun.indexOf(false)] = true
+        }
+        if (what === 'leave' && begun.length > 0) limiter.leave(begun.pop()!, ms)
+        if (what === 'refuse') limiter.refuse(now)
+        if (what === 'overload') limiter.overload(now)
+        if (what === 'obey') limiter.obey(1 + (ms % 10), now)
+        if (what === 'stop') limiter.stop()
+        if (what === 'start') limiter.startSlowly()
+        expect(limiter.inFlight()).toBe(begun.length)
+        expect(limiter.limit(now)).toBeGreaterThanOrEqual(1)
+        expect(begun.length > 0 || limiter.hasRoom(now)).toBe(true)
+      }
+    }),
+  )
+})
