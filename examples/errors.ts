@@ -6,7 +6,6 @@ await using client = createClient({
     fakeTarget({ error: 'rate-limit', retryAfterMs: 40_000 }, { name: 'first' }),
     fakeTarget({ error: 'rate-limit', retryAfterMs: 20_000 }, { name: 'second' }),
   ],
-  retry: 0,
   timeout: { totalMs: 5_000 },
 })
 

@@ -35,6 +35,8 @@ const expected: Readonly<Record<string, readonly Row[]>> = {
   TextGenerationOptions: membersOf('src/providers/text-generation.ts', 'TextGenerationOptions'),
   OpenAICompatibleOptions: membersOf('src/providers/openai-compatible.ts', 'OpenAICompatibleOptions'),
   EmbeddedOptions: membersOf('src/embedded/embedded.ts', 'EmbeddedOptions'),
+  StreamEvent: namesIn('src/answer-stream.ts', 'export type StreamEvent', 'export type AnswerStream'),
+  ClientEvent: namesIn('src/contract.ts', 'export type ClientEvent', 'export type EventListener'),
   AttemptRecord: membersOf('src/contract.ts', 'AttemptRecord'),
   TargetSnapshot: membersOf('src/health/snapshot.ts', 'TargetSnapshot'),
   capabilities: Object.entries(services()).map(([name, { provider }]) => {
@@ -120,6 +122,14 @@ function services(): Readonly<Record<string, Target>> {
     openaiCompatible: openaiCompatible('r1', { baseURL }),
     embedded: embedded({ modelPath: 'model.gguf' }),
   }
+}
+
+/** What stands behind `type:` between two places of a file: the names of events. */
+function namesIn(file: string, from: string, to: string): readonly Row[] {
+  const [, part = ''] = readFileSync(join(repository, file), 'utf8').split(from)
+  const literals = [...(part.split(to)[0] ?? '').matchAll(/\btype: ((?:'[a-z-]+'(?: \| )?)+)/g)]
+  const names = literals.flatMap(([, union = '']) => [...union.matchAll(/[a-z-]+/g)].map(([name]) => name))
+  return [...new Set(names)].map(name => [name])
 }
 
 /** The names of a type's own members, wherever they stand in it: `A & { ... }` has those of the braces. */
