@@ -2,13 +2,14 @@ import packageJson from './package.json' with { type: 'json' }
 
 /** Ours alone: what the dependencies weigh is theirs (zod by itself is 20 kB). */
 const ours = {
-  path: 'dist/index.js',
-  ignore: Object.keys(packageJson.dependencies),
+  ignore: Object.keys({ ...packageJson.dependencies, ...packageJson.peerDependencies }),
   modifyRolldownConfig: (config: object) => ({ ...config, platform: 'node' }),
 }
 
 /** Minified and compressed with brotli. A limit is what was measured, plus a tenth. */
 export default [
-  { ...ours, name: 'createClient', import: '{ createClient }', limit: '21 kB' },
-  { ...ours, name: 'ProviderError', import: '{ ProviderError }', limit: '1 kB' },
+  { ...ours, name: 'createClient', path: 'dist/index.js', import: '{ createClient }', limit: '28 kB' },
+  { ...ours, name: 'ProviderError', path: 'dist/index.js', import: '{ ProviderError }', limit: '350 B' },
+  { ...ours, name: 'redisHealth', path: 'dist/redis/index.js', import: '{ redisHealth }', limit: '4.4 kB' },
+  { ...ours, name: 'embedded', path: 'dist/embedded/index.js', import: '{ embedded }', limit: '3.2 kB' },
 ]
