@@ -117,7 +117,7 @@ function readChunk(state: State, chunk: Chunk, raw: string): void {
 
 /** More stands in it than a piece of an answer. */
 function isRich(choice: Choice): boolean {
-  return isPresent(choice.finish_reason) || isPresent(choice.logprobs) || !isPresent(choice.delta)
+  return isPresent(choice.finish_reason) || isPresent(choice.logprobs)
 }
 
 /** Answers whether there was something of an answer in it. */

@@ -102,6 +102,17 @@ test.each([
   expect(requestIdOf(headers)).toBe(id)
 })
 
+test('a page is quoted by its title', () => {
+  const body = '<html><head><title>504 Gateway Time-out</title></head><body>MY PAGE</body></html>'
+  expect(failureOf({ status: 504, headers: {}, body })).toMatchObject({ body: '504 Gateway Time-out' })
+})
+
+test('a failure has the id of the header before the one of the body', () => {
+  const body = '{"error":{"message":"no"},"request_id":"of-body"}'
+  expect(failureOf({ status: 500, headers: { 'x-request-id': 'of-header' }, body }).requestId).toBe('of-header')
+  expect(failureOf({ status: 500, headers: {}, body }).requestId).toBe('of-body')
+})
+
 test('a request id in the body comes before the one of a CDN', () => {
   const headers = { 'cf-ray': 'edge' }
   expect(requestIdOf(headers, '{"request_id":"r-1"}')).toBe('r-1')
