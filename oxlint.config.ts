@@ -7,17 +7,18 @@ import { defineConfig, type OxlintOverride } from 'oxlint'
 const rooms: Readonly<Record<string, readonly string[]>> = {
   'contract.ts': [],
   'errors.ts': ['contract.ts'],
+  'check.ts': [],
   'http/': ['contract.ts', 'errors.ts', 'http/'],
-  'providers/': ['contract.ts', 'errors.ts', 'http/', 'providers/'],
+  'providers/': ['contract.ts', 'errors.ts', 'check.ts', 'http/', 'providers/'],
   'health/': ['contract.ts', 'errors.ts', 'health/'],
   'chain/': ['contract.ts', 'errors.ts', 'health/', 'chain/'],
   'output/': ['contract.ts', 'errors.ts', 'output/'],
   'telemetry/': ['contract.ts', 'errors.ts', 'telemetry/'],
   'testing/': ['contract.ts', 'errors.ts', 'telemetry/events.ts', 'testing/'],
   'redis/': ['contract.ts', 'errors.ts', 'health/', 'redis/'],
-  'embedded/': ['contract.ts', 'errors.ts', 'embedded/'],
+  'embedded/': ['contract.ts', 'errors.ts', 'check.ts', 'embedded/'],
   'options*.ts': ['contract.ts', 'errors.ts', 'chain/', 'health/', 'output/', 'telemetry/', 'seam.ts', 'options*.ts'],
-  'check-*.ts': ['contract.ts', 'errors.ts', 'health/', 'output/', 'providers/', 'options*.ts', 'check-*.ts'],
+  'check-*.ts': ['contract.ts', 'errors.ts', 'check.ts', 'health/', 'output/', 'providers/', 'options*.ts', 'check-*.ts'],
   'answer.ts': ['contract.ts'],
   'seam.ts': ['contract.ts'],
   'result.ts': ['contract.ts', 'errors.ts', 'output/', 'answer.ts', 'seam.ts'],
@@ -25,7 +26,11 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'answer-stream.ts': ['contract.ts', 'output/', 'answer.ts', 'event-queue.ts'],
   'stream.ts': ['contract.ts', 'errors.ts', 'output/', 'answer.ts', 'answer-stream.ts', 'event-queue.ts', 'result.ts', 'seam.ts'],
   'stream-interrupted-error.ts': ['contract.ts', 'errors.ts', 'answer-stream.ts', 'seam.ts'],
-  'cli/': ['contract.ts', 'errors.ts', 'index.ts', 'testing/', 'telemetry/', 'cli/'],
+  // the doctor asks servers by itself, and knows the table of hosts
+  'cli/': [
+    ...['contract.ts', 'errors.ts', 'check.ts', 'index.ts', 'testing/', 'telemetry/', 'cli/'],
+    ...['http/connections.ts', 'http/get-json.ts', 'providers/hosts.ts'],
+  ],
 }
 
 /** Where time and chance come from the caller, so that the shipped code runs in simulated time. */

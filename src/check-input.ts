@@ -16,7 +16,7 @@ import {
   record,
   suggestion,
   text,
-} from './providers/check-options.ts'
+} from './check.ts'
 import { targetChecks } from './providers/target.ts'
 
 /** Says no to options of a client, before anything is sent, with what to write instead. */

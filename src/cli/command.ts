@@ -1,5 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
-import { suggestion } from './doors.ts'
+import { suggestion } from '../check.ts'
 import type { Terminal } from './terminal.ts'
 
 /** What a command is given of the world around it. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { UnbusyError } from '../errors.ts'
 import { type Command, exitCode, Stop, UsageError, type World } from './command.ts'
-import { suggestion } from './doors.ts'
+import { suggestion } from '../check.ts'
 import { createTerminal } from './terminal.ts'
 
 const help = `unbusy - DeepSeek is often busy; your service must not be.

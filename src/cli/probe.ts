@@ -1,5 +1,7 @@
 import { ProviderError } from '../errors.ts'
-import { createConnections, getJson, hosts } from './doors.ts'
+import { createConnections } from '../http/connections.ts'
+import { getJson } from '../http/get-json.ts'
+import { hosts } from '../providers/hosts.ts'
 import { givenBaseURL, keyVariableOf, type Service } from './services.ts'
 
 /** What a service says when it is asked which models it has: the cheapest question, and free everywhere. */

@@ -1,7 +1,8 @@
 import type { Target } from '../contract.ts'
 import { deepseek, host, type HostName, llama, ollama, openai, sglang, vllm } from '../index.ts'
 import { UsageError } from './command.ts'
-import { hosts, suggestion } from './doors.ts'
+import { suggestion } from '../check.ts'
+import { hosts } from '../providers/hosts.ts'
 
 /** A service that the command line knows by name. */
 export type Service = {

@@ -1,37 +1,31 @@
-type Check = { readonly accepts: (value: unknown) => boolean; readonly wants: string }
+import { callback, type Check, checkOptions, isRecord, record, text } from '../check.ts'
 
-const text: Check = { accepts: value => typeof value === 'string' && value !== '', wants: 'a text that is not empty' }
-const wholeNumber: Check = { accepts: value => Number.isInteger(value) && Number(value) > 0, wants: 'a whole number above 0' }
-const record: Check = { accepts: isRecord, wants: 'an object' }
+const positive: Check = (value, name) => {
+  if (!Number.isInteger(value) || Number(value) <= 0) throw new TypeError(`${name} must be a whole number above 0.`)
+}
 
-const checks: Readonly<Record<string, Check>> = {
-  modelPath: { ...text, wants: 'the path of a GGUF file' },
+const checks = {
+  modelPath: text,
   model: text,
-  contextTokens: wholeNumber,
-  parallel: wholeNumber,
-  threads: wholeNumber,
-  gpu: { accepts: value => value === 'auto' || value === false, wants: "'auto' or false" },
-  retry: {
-    accepts: value => isRecord(value) || (Number.isInteger(value) && Number(value) >= 0),
-    wants: 'a whole number, 0 or more, or an object',
+  contextTokens: positive,
+  parallel: positive,
+  threads: positive,
+  gpu: (value: unknown, name: string) => {
+    if (value !== 'auto' && value !== false) throw new TypeError(`${name} must be 'auto' or false.`)
+  },
+  retry: (value: unknown, name: string) => {
+    if (isRecord(value) || (Number.isInteger(value) && Number(value) >= 0)) return
+    throw new TypeError(`${name} must be a whole number, 0 or more, or an object.`)
   },
   timeout: record,
   price: record,
-  when: { accepts: value => typeof value === 'function', wants: 'a function' },
+  when: callback,
 }
 
 /** Wrong options are a `TypeError` before anything is loaded. */
 export function checkEmbeddedOptions(options: unknown): void {
-  if (!isRecord(options)) throw new TypeError("embedded: options must be an object like { modelPath: 'model.gguf' }.")
-  for (const [name, value] of Object.entries({ modelPath: undefined, ...options })) {
-    const check = Object.hasOwn(checks, name) ? checks[name] : undefined
-    if (check === undefined)
-      throw new TypeError(`embedded: there is no option '${name}'. Known are: ${Object.keys(checks).join(', ')}.`)
-    if (value === undefined ? name === 'modelPath' : !check.accepts(value))
-      throw new TypeError(`embedded: ${name} must be ${check.wants}.`)
+  checkOptions(options, checks, 'embedded')
+  if (!isRecord(options) || options['modelPath'] === undefined) {
+    throw new TypeError("embedded: modelPath must be the path of a GGUF file. Write { modelPath: 'model.gguf' }.")
   }
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -3,7 +3,7 @@ import type { Dialect } from './chat-completions/dialect.ts'
 import type { FailureRule } from './chat-completions/failure.ts'
 import type { ReasoningStyle } from './chat-completions/reasoning.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
-import { callback, count, flag, group, list, oneOf, record } from './check-options.ts'
+import { callback, count, flag, group, list, oneOf, record } from '../check.ts'
 
 /** How a server's dialect differs from plain chat completions. All optional: what is not said is taken as plain. */
 export type DialectOptions = {

@@ -1,7 +1,7 @@
 import type { Target } from '../contract.ts'
 import { plainDialect } from './chat-completions/dialect.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
-import { text } from './check-options.ts'
+import { text } from '../check.ts'
 import type { DialectOptions } from './dialect-options.ts'
 import { dialectChecks, withDialectOptions } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'

@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import type { Provider, Target } from '../contract.ts'
-import type { Checks } from './check-options.ts'
-import { amount, callback, checkOptions, count, flag, group, isRecord, milliseconds, record, text } from './check-options.ts'
+import type { Checks } from '../check.ts'
+import { amount, callback, checkOptions, count, flag, group, isRecord, milliseconds, record, text } from '../check.ts'
 
 /** What every step of a chain can be given, whatever the service. */
 export type TargetOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when'>
