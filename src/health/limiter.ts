@@ -26,7 +26,7 @@ export type Limiter = {
   /** The target is out: what was in flight at its best is remembered. */
   stop(): void
   /** The target is back: begins small and doubles with every round. */
-  startSlowly(): void
+  startSlowly(now: number): void
   inFlight(): number
   /** How long an answer usually takes, in milliseconds; 0 until there was one. */
   answerMs(): number
@@ -49,6 +49,8 @@ type Memory = {
   peak: number
   lastPeak: number
   decreasedAt: number
+  /** When `learned` was last told by the target, and not only grown. */
+  learnedAt: number
   /** How long an answer holds its place, as a moving average: the round trip. Fast refusals would make it short. */
   answerMs: number
 }
@@ -77,6 +79,7 @@ export function createLimiter(settings: LimiterSettings): Limiter {
     peak: 0,
     lastPeak: 0,
     decreasedAt: Number.NEGATIVE_INFINITY,
+    learnedAt: Number.NEGATIVE_INFINITY,
     answerMs: 0,
   }
   return {
@@ -89,15 +92,17 @@ export function createLimiter(settings: LimiterSettings): Limiter {
     obey: (limit, now) => obey(memory, limit, now),
     share: (limit, now) => memory.named.set(limit, now),
     stop: () => stop(memory),
-    startSlowly: () => startSlowly(memory),
+    startSlowly: now => startSlowly(memory, now),
     inFlight: () => memory.inFlight,
     answerMs: () => memory.answerMs,
     limit: now => limitAt(memory, now),
   }
 }
 
-function limitAt({ learned, named }: Memory, now: number): number {
-  return Math.min(learned, named.at(now))
+function limitAt(memory: Memory, now: number): number {
+  // One refusal at night, with one request in flight, must not make the morning wait in line.
+  if (memory.learned < Infinity && now - memory.learnedAt > memory.settings.forgetAfterMs) lift(memory)
+  return Math.min(memory.learned, memory.named.at(now))
 }
 
 function leave(memory: Memory, hasBegun: boolean, answeredMs: number | undefined): void {
@@ -129,6 +134,7 @@ function refuse(memory: Memory, now: number): void {
   // What was in flight together is refused together: one decrease a round, or a single hiccup would end at 1.
   if (now - memory.decreasedAt < Math.max(shortestRoundMs, memory.answerMs)) return
   memory.decreasedAt = now
+  memory.learnedAt = now
   memory.isSlowStart = false
   memory.liftAbove = Infinity
   const reduced = Math.floor(Math.min(memory.learned, memory.inFlight) * memory.settings.decrease)
@@ -153,11 +159,12 @@ function stop(memory: Memory): void {
   memory.peak = 0
 }
 
-function startSlowly(memory: Memory): void {
+function startSlowly(memory: Memory, now: number): void {
   const { slowStartLimit, slowStartShare } = memory.settings
   // What is still in flight is being served already: it must not keep everybody else away until it ends.
   memory.learned = memory.inFlight + Math.max(slowStartLimit, Math.ceil(slowStartShare * memory.lastPeak))
   memory.liftAbove = liftFactor * memory.lastPeak
   memory.isSlowStart = true
   memory.decreasedAt = Number.NEGATIVE_INFINITY
+  memory.learnedAt = now
 }

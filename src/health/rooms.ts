@@ -47,7 +47,7 @@ export function createRooms({ settings, random, key, watch, onBreakerChange }: R
     onChange(change) {
       // A target that failed its probe was not at its best in between.
       if (change.state === 'open' && wasClosed) limiter.stop()
-      if (change.state === 'closed') limiter.startSlowly()
+      if (change.state === 'closed') limiter.startSlowly(change.now)
       if (change.state !== 'half-open') wasClosed = change.state === 'closed'
       onBreakerChange(change)
     },

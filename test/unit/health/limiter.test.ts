@@ -106,6 +106,15 @@ test('a limit told while few are in flight means that others hold the rest of it
   expect(limiter.limit(0)).toBe(70)
 })
 
+test('a limit that was learned at night is forgotten in the morning', () => {
+  const limiter = limiterWith()
+  limiter.enter()
+  limiter.refuse(0)
+  limiter.leave(false)
+  expect(limiter.limit(300_000)).toBe(1)
+  expect(limiter.limit(300_001)).toBe(Infinity)
+})
+
 test('garbage is no limit', () => {
   const limiter = limiterWith()
   for (const told of [0, -5, Number.NaN]) limiter.obey(told, 0)
@@ -120,7 +129,7 @@ test('after an outage it begins with eight, or a tenth of its best, and doubles 
   }
   for (let left = 0; left < 200; left += 1) limiter.leave(true)
   limiter.stop()
-  limiter.startSlowly()
+  limiter.startSlowly(0)
   const limits: number[] = []
   while (limiter.limit(0) < Infinity) {
     const round = limiter.limit(0)
@@ -135,7 +144,7 @@ test('after an outage it begins with eight, or a tenth of its best, and doubles 
 test('a target that never had much in flight begins with eight', () => {
   const limiter = limiterWith()
   limiter.stop()
-  limiter.startSlowly()
+  limiter.startSlowly(0)
   expect(limiter.limit(0)).toBe(8)
 })
 
@@ -143,7 +152,7 @@ test('what is still in flight when it comes back keeps nobody away', () => {
   const limiter = limiterWith()
   enter(limiter, 50)
   limiter.stop()
-  limiter.startSlowly()
+  limiter.startSlowly(0)
   expect(limiter.limit(0)).toBe(58)
 })
 
@@ -151,7 +160,7 @@ test('a backlog does not lift it above what the client was seen to need', () => 
   const limiter = limiterWith()
   const crowded = { ...createPace(), waiting: 500, peak: 100 }
   limiter.stop()
-  limiter.startSlowly()
+  limiter.startSlowly(0)
   enter(limiter, 400)
   for (let begun = 0; begun < 400; begun += 1) limiter.succeed(true, crowded)
   expect(limiter.limit(0)).toBe(120)
@@ -181,7 +190,7 @@ test('whatever happens: at least one may enter when nobody is in flight, and non
         if (what === 'overload') limiter.overload(now)
         if (what === 'obey') limiter.obey(1 + (ms % 10), now)
         if (what === 'stop') limiter.stop()
-        if (what === 'start') limiter.startSlowly()
+        if (what === 'start') limiter.startSlowly(now)
         expect(limiter.inFlight()).toBe(begun.length)
         expect(limiter.limit(now)).toBeGreaterThanOrEqual(1)
         expect(begun.length > 0 || limiter.hasRoom(now)).toBe(true)
