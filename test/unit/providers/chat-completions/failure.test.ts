@@ -107,6 +107,12 @@ test('a page is quoted by its title', () => {
   expect(failureOf({ status: 504, headers: {}, body })).toMatchObject({ body: '504 Gateway Time-out' })
 })
 
+test('of a failed validation that is written in Python only place and complaint are told', () => {
+  const message = "[{'type': 'missing', 'loc': ('body', 'messages', 0), 'msg': 'Field required', 'input': {'prompt': 'x'}}]"
+  const failure = failureOf({ status: 400, headers: {}, body: JSON.stringify({ error: { message } }) })
+  expect(failure.message).toContain('It said: "body.messages.0: Field required".')
+})
+
 test('a failure has the id of the header before the one of the body', () => {
   const body = '{"error":{"message":"no"},"request_id":"of-body"}'
   expect(failureOf({ status: 500, headers: { 'x-request-id': 'of-header' }, body }).requestId).toBe('of-header')
