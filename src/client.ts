@@ -94,7 +94,7 @@ export function createClient(options: ClientOptions): Client {
     for (const step of steps) if ('queues' in step) step.queues.close()
     for (const provider of new Set(targets.map(target => target.provider))) await provider.close?.()
   }
-  return {
+  const client: Client = {
     // what is in the result was validated by the schemas that its type comes from
     generate: (async (input: string | GenerateInput) => runGenerate(shared, input)) as Client['generate'],
     stream: (async (input: string | GenerateInput) => runStream(shared, input)) as Client['stream'],
@@ -102,4 +102,13 @@ export function createClient(options: ClientOptions): Client {
     close,
     [Symbol.asyncDispose]: close,
   }
+  clocks.set(client, clock)
+  return client
+}
+
+const clocks = new WeakMap<Client, Clock>()
+
+/** The time in which a client lives. */
+export function clockOf(client: Client): Clock {
+  return clocks.get(client) ?? systemClock
 }

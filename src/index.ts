@@ -3,6 +3,16 @@ export type { ClientOptions, DefaultResponse, GenerateInput } from './options.ts
 export type { Answer, GenerateResult } from './answer.ts'
 export type { AnswerStream, StreamEvent } from './answer-stream.ts'
 
+export {
+  type ExecutableTools,
+  runTools,
+  type RunToolsInput,
+  type RunToolsOptions,
+  type RunToolsResult,
+  type ToolContext,
+  type ToolResult,
+  type ToolStep,
+} from './run-tools.ts'
 export { choice, type Choice } from './output/choice.ts'
 export { array, type ArrayOf } from './output/array.ts'
 export type { InferOutput, StandardSchema } from './output/standard-schema.ts'
