@@ -93,7 +93,8 @@ describe.skipIf(!hasRedisServer).each(libraries)(`one store on a real Redis, wit
     await eventually(async () => expect(await a.members()).toBe(2))
     a.store.publish(gate)
     a.store.publish(limit)
-    await eventually(() => expect(b.heard).toContainEqual(gate))
+    // a little less is left when it was told before Redis was there
+    await eventually(() => expect(b.heard).toContainEqual({ ...gate, forMs: expect.closeTo(60_000, -4) }))
     await eventually(() => expect(b.heard).toContainEqual({ ...limit, limit: 4 }))
     expect(await a.store.lease(key, 5_000)).toBe(true)
     expect(await b.store.lease(key, 5_000)).toBe(false)
@@ -102,7 +103,7 @@ describe.skipIf(!hasRedisServer).each(libraries)(`one store on a real Redis, wit
     await eventually(() => expect(late.heard).toContainEqual({ ...limit, limit: 3 }))
     const read = late.heard.find(message => 'forMs' in message && message.kind === 'gate') as HealthFact | undefined
     expect(read?.forMs).toBeGreaterThan(40_000)
-    expect(read?.forMs).toBeLessThanOrEqual(60_001)
+    expect(read?.forMs).toBeLessThanOrEqual(61_000)
     await eventually(() => expect(a.heard).toContainEqual({ ...limit, limit: 3 }))
     expect(await late.keys()).toSatisfy((keys: readonly string[]) => keys.every(name => name.startsWith('unbusy:')))
   })
