@@ -13,7 +13,7 @@ import { createTargetMemory } from './target-memory.ts'
 import type { TargetHealth, TargetMemory } from './target-memory.ts'
 
 export type { HealthEvent } from './herald.ts'
-export type { Charged, Outcome, Permit } from './permit.ts'
+export type { Charged, Permit } from './permit.ts'
 export type { TargetSnapshot } from './snapshot.ts'
 export type { Standing } from './standing.ts'
 export type { TargetHealth } from './target-memory.ts'

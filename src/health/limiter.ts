@@ -63,6 +63,8 @@ const roundWeight = 0.1
  * with a decrease at every refusal, a brownout of 30 % sends a third of all calls to a dearer target, and the bill doubles.
  */
 const surelyOverloaded = 8
+/** A limit that was only learned from refusals is forgotten when there was none for so long. */
+const forgetAfterMs = 300_000
 /** A limit that is this much above what was in flight at the best does not limit. */
 const liftFactor = 1.2
 
@@ -101,7 +103,7 @@ export function createLimiter(settings: LimiterSettings): Limiter {
 
 function limitAt(memory: Memory, now: number): number {
   // One refusal at night, with one request in flight, must not make the morning wait in line.
-  if (memory.learned < Infinity && now - memory.learnedAt > memory.settings.forgetAfterMs) lift(memory)
+  if (memory.learned < Infinity && now - memory.learnedAt > forgetAfterMs) lift(memory)
   return Math.min(memory.learned, memory.named.at(now))
 }
 

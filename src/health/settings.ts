@@ -75,8 +75,6 @@ export type LimiterSettings = {
   readonly slowStartShare: number
   /** A limit that a server named is relaxed by this factor every minute, because it may have been raised. @default 1.1 */
   readonly relaxPerMinute: number
-  /** A limit that was only learned from refusals is forgotten when there was none for so long, in milliseconds. @default 300_000 */
-  readonly forgetAfterMs: number
 }
 
 /** How long a target is left alone when it says so, or refuses the key or the model. */
@@ -144,7 +142,7 @@ export const loadFirst = {
     successesToClose: 3,
   },
   budget: { start: 5, capacity: 10, perFirstChunk: 0.1 },
-  limiter: { decrease: 0.7, slowStartLimit: 8, slowStartShare: 0.1, relaxPerMinute: 1.1, forgetAfterMs: 300_000 },
+  limiter: { decrease: 0.7, slowStartLimit: 8, slowStartShare: 0.1, relaxPerMinute: 1.1 },
   gate: {
     jitterShare: 0.1,
     jitterMs: 200,

@@ -31,7 +31,7 @@ test('a named limit is kept: the next one waits for a place, in order, and gets 
   expect(woken).toEqual(['first'])
 })
 
-test('a waiter is woken after the gate, by a timer of this clock', () => {
+test('a waiter is woken after the gate, by a timer of this clock (R102)', () => {
   const { target, world } = healthIn(createWorld())
   fail(target(), failureOf('rate-limit', { retryAfterMs: 20 * seconds }), 'gate')
   const { openAt } = target().check() as { openAt: number }

@@ -57,6 +57,18 @@ test('three probes bring a target back (R101, R136)', () => {
   expect(target().check().state).toBe('ready')
 })
 
+test('of 168 calls at once those that fail take nothing from the others (R106)', () => {
+  const { target, health } = healthIn(createWorld())
+  const permits = Array.from({ length: 168 }, () => enter(target()))
+  permits.forEach((permit, call) => {
+    if (call % 4 === 0) permit.end({ failure: failureOf('server-error'), charged: 'target' })
+    else permit.firstChunk(500)
+  })
+  for (const permit of permits) permit.end('answered')
+  expect(target().check().state).toBe('ready')
+  expect(health.snapshot()[0]).toMatchObject({ state: 'closed', inFlight: 0 })
+})
+
 test('with the breaker off a target is never left for its failures (R98)', () => {
   const { target } = healthIn(createWorld(), { settings: { ...loadFirst, breaker: false } })
   for (let call = 0; call < 100; call += 1) fail(target(), failureOf('server-error'))
