@@ -1,6 +1,5 @@
 import type { ClientOptions, GenerateInput } from './options.ts'
 import {
-  amount,
   callback,
   type Check,
   checkOptions,
@@ -10,9 +9,11 @@ import {
   group,
   isRecord,
   kindOf,
+  level,
   list,
   milliseconds,
   oneOf,
+  positiveCount,
   record,
   suggestion,
   text,
@@ -47,6 +48,12 @@ export function checkInput(input: string | GenerateInput): void {
 const share: Check = (value, name) => {
   if (typeof value !== 'number' || !(value >= 0 && value <= 1))
     throw new TypeError(`${name} must be a number from 0 to 1, not ${kindOf(value)}.`)
+}
+
+/** 0 would mean that a target counts as down without a failure. */
+const shareAboveZero: Check = (value, name) => {
+  share(value, name)
+  if (value === 0) throw new TypeError(`${name} must be above 0. Write breaker: false to turn the breaker off.`)
 }
 
 /** An object of these fields, or `false`. */
@@ -114,13 +121,7 @@ function checkPool({ pool, ...options }: { readonly pool?: unknown }, name: stri
 
 const weights: Check = (value, name) => {
   list(value, name)
-  for (const [index, one] of (value as readonly unknown[]).entries()) weight(one, `${name}[${index}]`)
-}
-
-const weight: Check = (value, name) => {
-  if (typeof value !== 'number' || !(value >= 0) || value === Infinity) {
-    throw new TypeError(`${name} must be a number, 0 or more, not ${kindOf(value)}.`)
-  }
+  for (const [index, one] of (value as readonly unknown[]).entries()) level(one, `${name}[${index}]`)
 }
 
 const message: Check = (value, name) => {
@@ -179,7 +180,13 @@ const clientChecks = {
   retry: targetChecks.retry,
   hedge: orOff({ budget: share, spend: share, queuedMs: milliseconds, leastMs: milliseconds, unpriced: flag }),
   breaker: orOff({
-    ...{ failureRatio: share, minimumCalls: count, windowMs: milliseconds, windowCalls: count, maxAgeMs: milliseconds },
+    ...{
+      failureRatio: shareAboveZero,
+      minimumCalls: positiveCount,
+      windowMs: milliseconds,
+      windowCalls: count,
+      maxAgeMs: milliseconds,
+    },
     ...{ consecutiveFailures: count, openMs: milliseconds, maxOpenMs: milliseconds, probeLeaseMs: milliseconds },
     ...{ probeFirstChunkMs: milliseconds, successesToClose: count },
   }),
@@ -194,15 +201,18 @@ const clientChecks = {
 
 const inputChecks = {
   ...seamChecks,
-  prompt: text,
+  prompt: (value: unknown, name: string) => {
+    text(value, name)
+    if (String(value).trim() === '') throw new TypeError(`${name} is empty. Write what the model should answer.`)
+  },
   messages,
   system: text,
   output: anything,
   tools,
   toolChoice: anything,
-  temperature: amount,
+  temperature: level,
   topP: share,
-  maxOutputTokens: count,
+  maxOutputTokens: positiveCount,
   stopSequences: texts,
   seed: count,
   reasoning: oneOf('off', 'low', 'high', 'max'),

@@ -36,6 +36,17 @@ export const count: Check = (value, name) => {
     throw new TypeError(`${name} must be a whole number, 0 or more, not ${kindOf(value)}.`)
 }
 
+export const positiveCount: Check = (value, name) => {
+  if (!Number.isInteger(value) || (value as number) < 1)
+    throw new TypeError(`${name} must be a whole number, 1 or more, not ${kindOf(value)}.`)
+}
+
+/** Any number that is not negative, of no unit. */
+export const level: Check = (value, name) => {
+  if (typeof value !== 'number' || !(value >= 0) || value === Infinity)
+    throw new TypeError(`${name} must be a number, 0 or more, not ${kindOf(value)}.`)
+}
+
 /** `Infinity` turns a clock off. */
 export const milliseconds: Check = (value, name) => {
   if (typeof value !== 'number' || !(value >= 0))
@@ -77,7 +88,7 @@ export function suggestion(name: string, known: readonly string[]): string {
   const [nearest] = known
     .map(one => ({ one, steps: distance(name.toLowerCase(), one.toLowerCase()) }))
     .toSorted((a, b) => a.steps - b.steps)
-  if (nearest !== undefined && nearest.steps <= Math.max(2, Math.floor(name.length / 3))) return ` Did you mean '${nearest.one}'?`
+  if (nearest !== undefined && nearest.steps <= Math.max(2, Math.ceil(name.length / 3))) return ` Did you mean '${nearest.one}'?`
   return ` Known are: ${known.join(', ')}.`
 }
 

@@ -46,7 +46,7 @@ export function orderPool(
   call: Call,
   random: () => number,
 ): ChainTarget[] {
-  queues.refresh()
+  queues.refresh(call)
   const chance = new Map(targets.map(target => [target, random()]))
   const by = (rank: (target: ChainTarget) => number) => (one: ChainTarget, other: ChainTarget) => rank(one) - rank(other)
   const atRandom = targets.toSorted(by(target => chance.get(target) ?? 0))
@@ -55,14 +55,18 @@ export function orderPool(
   if (key !== undefined) return targets.toSorted(by(target => -hash(`${key}\n${target.targetIndex}`)))
   switch (strategy) {
     case 'weighted':
-      // the smallest of exponential times comes first in proportion to its rate
-      return targets.toSorted(by(target => -Math.log(1 - (chance.get(target) ?? 0)) / (weights?.[targets.indexOf(target)] ?? 1)))
+      return targets.toSorted(by(target => weighted(chance.get(target) ?? 0, weights?.[targets.indexOf(target)] ?? 1)))
     case 'latency':
       return betterOfTwo(atRandom)
     default:
       // the sort is stable: who is equally busy stays in the order of chance
       return atRandom.toSorted(by(queues.of)).toSorted(by(({ health }) => health.inFlight()))
   }
+}
+
+/** The smallest of exponential times comes first in proportion to its rate. */
+function weighted(chance: number, weight: number): number {
+  return weight === 0 ? Number.MAX_VALUE : -Math.log(1 - chance) / weight
 }
 
 function betterOfTwo([first, second, ...rest]: readonly ChainTarget[]): ChainTarget[] {
@@ -72,7 +76,7 @@ function betterOfTwo([first, second, ...rest]: readonly ChainTarget[]): ChainTar
 }
 
 /** What servers say of their own queues. Asked in the background when a pool is used, never waited for. */
-export type QueueWatch = { refresh(): void; of(target: ChainTarget): number; close(): void }
+export type QueueWatch = { refresh(call: Call): void; of(target: ChainTarget): number; close(): void }
 
 /** Figures older than this are asked for anew. */
 const staleMs = 2_000
@@ -99,11 +103,12 @@ export function watchQueues(targets: readonly ChainTarget[], clock: Clock): Queu
     controller.abort()
   }
   return {
-    refresh() {
+    refresh(call) {
       const now = clock.now()
       if (now - askedAt < staleMs) return
       askedAt = now
-      const asked = targets.filter(target => target.provider.load !== undefined)
+      // nothing at all goes where `when` forbids this call
+      const asked = targets.filter(({ provider, when }) => provider.load !== undefined && (when === undefined || when(call)))
       if (asked.length === 0) return
       stop()
       controller = new AbortController()

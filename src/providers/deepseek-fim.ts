@@ -6,7 +6,7 @@ import { finishOf } from './chat-completions/finish-reason.ts'
 import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import { usageOf } from './chat-completions/usage.ts'
 import type { Checks } from '../check.ts'
-import { amount, checkOptions, count, list, text } from '../check.ts'
+import { checkOptions, count, level, list, text } from '../check.ts'
 import type { DeepSeekAccountOptions } from './deepseek-account.ts'
 import { accountChecks } from './deepseek-account.ts'
 import { betaOf, deepseekEndpoint } from './deepseek-endpoint.ts'
@@ -54,7 +54,7 @@ const checks: Checks = {
   suffix: text,
   model: text,
   maxOutputTokens: count,
-  temperature: amount,
+  temperature: level,
   stopSequences: list,
 }
 

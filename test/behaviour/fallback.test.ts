@@ -9,7 +9,7 @@ const key = { apiKey: 'sk-test-0123456789abcdef' }
 /** `provider attempt outcome reason status`, one line each. */
 const story = (attempts: readonly { provider: string; attempt: number; outcome: string; reason: unknown; status: unknown }[]) =>
   attempts.map(({ provider, attempt, outcome, reason, status: code }) =>
-    [provider, attempt, outcome, reason, code].filter(part => part !== undefined).join(' '),
+    [provider, attempt, outcome, reason ?? '', code ?? ''].join(' ').replaceAll(/ +/g, ' ').trim(),
   )
 
 test('a busy DeepSeek and a limited OpenAI lead to the llama, and the attempts tell it (R12, R16, R19)', async ({
