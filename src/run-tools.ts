@@ -81,7 +81,7 @@ export async function runTools<const Schemas extends ToolSchemas, Schema extends
   if (!Number.isInteger(maxSteps) || maxSteps < 1) throw new TypeError('runTools: maxSteps must be a whole number, 1 or more.')
   const limits = limitsOf(given, clockOf(client))
   try {
-    return (await run({ client, given, options: options as AnyOptions, maxSteps, limits })) as never
+    return (await run({ client, given, options, maxSteps, limits })) as never
   } finally {
     limits.release()
   }

@@ -21,6 +21,7 @@ type State = {
   /** The containers that are open, outermost first. */
   readonly stack: Container[]
   top: Container | undefined
+  isList: boolean
   /** Of the value that comes, in the top container. */
   key: string
   isKey: boolean
@@ -44,7 +45,7 @@ type State = {
  */
 export function createPartialJson(): PartialJson {
   const state: State = {
-    ...{ expected: 'value', root: undefined, stack: [], top: undefined },
+    ...{ expected: 'value', root: undefined, stack: [], top: undefined, isList: false },
     ...{
       key: '',
       isKey: false,
@@ -116,8 +117,8 @@ function readKey(state: State, code: number): void {
 }
 
 function readAfterItem(state: State, code: number): void {
-  if (code === mark.comma) state.expected = Array.isArray(state.top) ? 'value' : 'key'
-  else if (code === (Array.isArray(state.top) ? mark.closeArray : mark.closeObject)) close(state)
+  if (code === mark.comma) state.expected = state.isList ? 'value' : 'key'
+  else if (code === (state.isList ? mark.closeArray : mark.closeObject)) close(state)
   else fail(state)
 }
 
@@ -137,12 +138,14 @@ function open(state: State, container: Container, expected: Expected): void {
   put(state, container)
   state.stack.push(container)
   state.top = container
+  state.isList = Array.isArray(container)
   state.expected = expected
 }
 
 function close(state: State): void {
   state.stack.pop()
   state.top = state.stack.at(-1)
+  state.isList = Array.isArray(state.top)
   endValue(state)
 }
 
@@ -248,17 +251,15 @@ function readBare(state: State, piece: string, start: number): number {
   return at
 }
 
-const words = new Map<string, unknown>([
-  ['true', true],
-  ['false', false],
-  ['null', null],
-])
 const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?$/i
 
 function endBare(state: State): void {
   const { text } = state
-  if (!words.has(text) && !number.test(text)) return fail(state)
-  put(state, words.has(text) ? words.get(text) : Number(text))
+  if (text === 'true') put(state, true)
+  else if (text === 'false') put(state, false)
+  else if (text === 'null') put(state, null)
+  else if (number.test(text)) put(state, Number(text))
+  else return fail(state)
   endValue(state)
 }
 

@@ -40,7 +40,17 @@ export type Figure = {
   readonly ratio: number | undefined
 }
 
-export const measureNames = ['call', 'chunk', 'first-token', 'fallback', 'streams', 'promises', 'import', 'bundle'] as const
+export const measureNames = [
+  'call',
+  'chunk',
+  'first-token',
+  'fallback',
+  'streams',
+  'promises',
+  'import',
+  'bundle',
+  'partial-json',
+] as const
 export type MeasureName = (typeof measureNames)[number]
 export type Measure = (bench: Bench) => Promise<readonly Figure[]>
 

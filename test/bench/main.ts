@@ -9,6 +9,7 @@ import { chunk } from './measures/chunk.ts'
 import { fallback } from './measures/fallback.ts'
 import { firstToken } from './measures/first-token.ts'
 import { importTime } from './measures/import.ts'
+import { partialJson } from './measures/partial-json.ts'
 import { promises } from './measures/promises.ts'
 import { streams } from './measures/streams.ts'
 import { parseOptions, usage } from './options.ts'
@@ -27,6 +28,7 @@ const measures: { readonly [name in MeasureName]: Measure } = {
   promises,
   import: importTime,
   bundle,
+  'partial-json': partialJson,
 }
 
 const [nodeMajor = 0] = process.versions.node.split('.').map(Number)

@@ -10,6 +10,7 @@ const titles: { readonly [measure in MeasureName]: string } = {
   promises: 'Promises made (counted, without noise)',
   import: 'Import in a fresh process',
   bundle: 'Bundle, minified, with everything it needs',
+  'partial-json': '1 MB of JSON, read piece by piece as it comes (x = to one JSON.parse of the whole)',
 }
 
 const rounded = (value: number): string => value.toFixed(Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0)
