@@ -363,3 +363,23 @@ test('clients of one fleet learn from each other, and only one probes', async ()
   await clock.advance(600)
   expect(clock.pending()).toBe(0)
 })
+
+test('a key that is refused is left alone by all, until one finds that it is good again', async () => {
+  const clock = fakeClock()
+  const redis = fakeRedis(clock)
+  const identity = { origin: 'https://api.example', credential: 'digest' }
+  const first = fakeTarget([{ error: 'quota', status: 402 }, 'Paid.'], { clock, identity, name: 'first' })
+  const options = () => ({ clock, random: () => 0.5, health: redisHealth(redis.client(), { clock }) })
+  const alone = createClient({ chain: [first], ...options() })
+  const other = createClient({ chain: [first, fakeTarget('Hello.', { clock, name: 'second' })], ...options() })
+  await clock.advance(10)
+  await expect(clock.until(alone.generate('Hi'))).rejects.toThrow('')
+  await clock.advance(10)
+  expect(await clock.until(other.generate('Hi'))).toMatchObject({ provider: 'second' })
+  expect(first.provider.calls).toHaveLength(1)
+  // who can ask nobody else tries
+  expect(await clock.until(alone.generate('Hi'))).toMatchObject({ text: 'Paid.' })
+  await clock.advance(100)
+  expect(await clock.until(other.generate('Hi'))).toMatchObject({ provider: 'first' })
+  for (const client of [alone, other]) await client.close()
+})
