@@ -64,7 +64,11 @@ export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAt
   const { promise: done, resolve, reject } = Promise.withResolvers<Answer>()
   const controller = new AbortController()
   const { deadline, shareMs } = options
-  const onTimeout = (name: ClockName, afterMs: number) => fail(run, timeoutError(name, afterMs))
+  const onTimeout = (name: ClockName, afterMs: number) => {
+    // what is whole wins against any clock (hugalafutro/model-hotel#60), also when the server forgets to end the body
+    if (run.finished) void settle().then(() => controller.abort(abandoned))
+    else fail(run, timeoutError(name, afterMs))
+  }
   const run: Run<Answer> = {
     ...options,
     startedAt: clock.now(),
@@ -93,14 +97,13 @@ export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAt
         listener()
       }),
   }
-  const settle = (answer: Answer) => {
+  const answered = (answer: Answer) => {
     if (run.over) return
     end(run, 'answered')
     resolve(answer)
   }
-  start(() => target.provider.stream(options.call, context))
-    .then(() => whole(run))
-    .then(settle, error => rejected(run, error))
+  const settle = () => whole(run).then(answered, error => rejected(run, error))
+  start(() => target.provider.stream(options.call, context)).then(settle, error => rejected(run, error))
   return {
     done,
     record: () => run.record,
@@ -120,9 +123,8 @@ function emit<Answer>(run: Run<Answer>, event: ProviderEvent): boolean {
       transport(run, event)
       return true
     case 'finish':
-      // what is whole wins a tie against any timer (hugalafutro/model-hotel#60)
       run.finished = true
-      run.clocks.stop()
+      run.clocks.finish()
       run.usage = event.usage
       return run.fold.emit(event)
     case 'response-metadata':

@@ -22,6 +22,8 @@ export type Clocks = {
   /** A tool call's input is being written; servers buffer it, so silence may last longer. */
   toolCall(now: number): void
   /** The reader is behind and we read no further: that silence is ours. */
+  /** The answer is whole; the server has a moment to end the body. */
+  finish(): void
   pause(): unknown
   resume(): void
   stop(): void
@@ -44,6 +46,9 @@ type State = ClocksOptions & {
 
 /** Tool arguments may be held back by the server until they are whole (lidge-jun/opencodex#2156). */
 const toolCallPatience = 2
+
+/** How long a server may keep the connection open after its answer is whole. */
+const lingerMs = 1_000
 
 /** The longest delay that a Node timer can hold; anything longer would fire at once. */
 export const longestTimerMs = 2_147_483_647
@@ -74,6 +79,13 @@ export function startClocks(options: ClocksOptions): Clocks {
     state.content = { name: 'chunk', since: clock.now(), limitMs: timeout.chunkMs }
     arm(state)
   }
+  const finish = () => {
+    state.transport = undefined
+    state.queuedUntil = Infinity
+    state.patience = 1
+    state.content = { name: 'chunk', since: clock.now(), limitMs: lingerMs }
+    arm(state)
+  }
   const chunk = (at: number, patience: number) => {
     state.patience = patience
     if (state.content !== undefined) state.content.since = at
@@ -97,6 +109,7 @@ export function startClocks(options: ClocksOptions): Clocks {
     },
     chunk: at => chunk(at, 1),
     toolCall: at => chunk(at, toolCallPatience),
+    finish,
     pause: () => (state.content = undefined),
     resume: waitForChunk,
     stop: () => stop(state),

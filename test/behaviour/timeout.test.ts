@@ -132,3 +132,11 @@ test('a server that never answers at all leads to the next target', async ({ ser
   expect(await client.generate('Hi')).toMatchObject({ text: 'Here.', provider: 'llama' })
   expect(fakeClock().pending()).toBe(0)
 })
+
+test('a server that keeps the connection open after its answer costs a moment, not the answer (R77)', async ({ server }) => {
+  const open = await server(answer('Here.', { stallAfterChunks: 'finish' }), { format: 'deepseek' })
+  const client = createClient({ chain: [deepseek({ ...key, baseURL: open.baseURL })], timeout: { chunkMs: 30_000 } })
+  onTestFinished(async () => client.close())
+  expect(await client.generate('Hi')).toMatchObject({ text: 'Here.', finishReason: 'stop' })
+  await open.untilAllClosed()
+})

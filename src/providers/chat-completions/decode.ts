@@ -35,6 +35,8 @@ export type Decoder = {
   /** The answer is over. `complete`: it was one JSON document, so nothing of it can be missing. Emits `finish`, once. */
   finish(complete: boolean): void
   finished(): boolean
+  /** Reason and usage are here: nothing more is needed, and a server that forgets `[DONE]` and the end need not be waited for. */
+  isWhole(): boolean
   /** No chunk has come. */
   untouched(): boolean
   fail(reason: FailureReason, message: string): ProviderError
@@ -70,6 +72,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     finish: complete => finish(state, complete),
     // methods: a getter in a literal gives every decoder a shape of its own, and then no inline cache on the way of a token hits
     finished: () => state.finished,
+    isWhole: () => state.finishReason !== undefined && isPresent(state.usage),
     untouched: () => state.seen === 'nothing',
     fail: (reason, message) => failed(options, reason, message),
   }

@@ -140,6 +140,7 @@ function readEvent(reading: EventReading, data: string, event: string | undefine
   // llama-server reports on a long prompt while it reads it
   if (chunk.prompt_progress !== undefined) decoder.alive()
   decoder.chunk(chunk, data)
+  if (decoder.isWhole()) return decoder.finish(false)
   const plain = plainTextOf(chunk)
   if (plain !== undefined) shape.learn(data, { ...plain, find: probed => textIn(probed, plain.field) })
 }
