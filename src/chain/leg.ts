@@ -137,6 +137,8 @@ function noteFailure<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, error: unknow
   if (leg.end !== undefined || !ProviderError.isInstance(error)) return
   walk.failures.push(error)
   leg.failure = error
+  // somebody else's answer is on its way to the caller: what becomes of a probe beside it has no say in that
+  if (walk.winner !== undefined && walk.winner !== leg) return
   leg.decision = walk.sink.mayGoOn(error) ? decide(error, { waitForMs: leg.target.retry.waitForMs, decide: walk.decide }) : 'stop'
 }
 

@@ -125,6 +125,8 @@ function createState<Answer>(options: WalkOptions<Answer>, nudge: () => void): W
     },
     claim(leg) {
       if (state.over || (state.winner !== undefined && state.winner !== leg)) return false
+      // it began when the caller had another text, or none: what it says now does not fit behind what the caller has since
+      if (leg.kind === 'probe' && state.committed) return false
       if (state.winner === undefined) {
         state.winner = leg
         stopLateTimer(state, leg)
