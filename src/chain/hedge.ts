@@ -47,17 +47,21 @@ export function startLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): vo
     walk.late = late
     walk.nudge()
   }
+  const queued = () => {
+    if (leg.running?.isQueued() !== true) return
+    leg.running.late()
+    ring('queued')
+  }
+  const silent = () => ring('first-chunk')
   const { queuedMs } = hedge.settings
   const lateAfterMs = hedge.lateAfterMs(leg.target.health)
+  const [first, second] = lateAfterMs < queuedMs ? [silent, queued] : [queued, silent]
+  const soonerMs = Math.min(lateAfterMs, queuedMs)
   leg.lateTimer = clock.setTimeout(() => {
-    ring('first-chunk')
-    if (lateAfterMs >= queuedMs) return
-    leg.lateTimer = clock.setTimeout(() => {
-      if (leg.running?.isQueued() !== true) return
-      leg.running.late()
-      ring('queued')
-    }, queuedMs - lateAfterMs)
-  }, lateAfterMs)
+    // set before it rings: whoever is asked then may win at once, and stops it
+    leg.lateTimer = clock.setTimeout(second, Math.max(lateAfterMs, queuedMs) - soonerMs)
+    first()
+  }, soonerMs)
 }
 
 export function stopLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): void {
