@@ -90,7 +90,8 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Kept): Begu
   const given = typeof input === 'string' ? { prompt: input } : input
   const form = answerForm(given)
   const call = resolveCall(given, form)
-  const settings = from === undefined ? seamSettings(shared.options, given) : resuming
+  const chosen = seamSettings(shared.options, given)
+  const settings = from === undefined ? chosen : { ...chosen, afterFirstToken: 'continue' as const }
   const isPlainText = call.tools === undefined && call.output === undefined
   const seam = createSeam({ ...settings, maxOutputTokens: call.maxOutputTokens, isPlainText })
   const repairs = createRepairs({ limit: given.repair ?? shared.options.repair ?? 0, messages: call.messages })
@@ -99,8 +100,6 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Kept): Begu
     ...{ given, call, settings, seam, form, repairs, controller: new AbortController() },
   }
 }
-
-const resuming: SeamSettings = { ...defaults.seam, afterFirstToken: 'continue' }
 
 /** One call from its input to its result, whoever reads it: `generate()` and `stream()` differ in the sink only. */
 async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateResult> {

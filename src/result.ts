@@ -17,13 +17,16 @@ export type CollectOptions = {
 export type Collector = Fold<Answer> & { kept(): Kept }
 
 export function collect({ source, form, from }: CollectOptions): Collector {
-  let { text, reasoningText, chunks, hasToolCall } = from ?? { text: '', reasoningText: '', chunks: 0, hasToolCall: false }
+  let { text, reasoningText, hasToolCall } = from ?? { text: '', reasoningText: '', hasToolCall: false }
+  let chunks = 0
   let finished: (ProviderEvent & { type: 'finish' }) | undefined
   let metadata: Partial<ProviderEvent & { type: 'response-metadata' }> = {}
   const toolCalls: ToolCall[] = []
   const warnings: Warning[] = []
   const { name: provider, capabilities } = source.provider
   const usage = () => addUsage(from?.usage ?? {}, finished?.usage ?? {})
+  // a delta may hold many tokens: what the server counted comes before what we did
+  const tokens = () => (from?.tokens ?? 0) + Math.max(chunks, finished?.usage?.outputTokens ?? 0)
   return {
     emit(event) {
       switch (event.type) {
@@ -56,7 +59,7 @@ export function collect({ source, form, from }: CollectOptions): Collector {
       return true
     },
     onDrain() {},
-    kept: () => ({ text, reasoningText, chunks, hasToolCall, usage: usage() }),
+    kept: () => ({ text, reasoningText, tokens: tokens(), hasToolCall, usage: usage() }),
     finish() {
       const finishReason = finished?.finishReason ?? 'other'
       const { id, model, requestId } = metadata
@@ -99,7 +102,8 @@ export type WholeOptions = {
  */
 export function whole({ seam, form, repairs }: WholeOptions): Sink<Answer> {
   let kept: Kept | undefined
-  let latest: Collector | undefined
+  /** By target: a hedge may run beside the one that answers. */
+  const collectors = new Map<number, Collector>()
   const keep = (part: Kept) => {
     if (part.text.length > (kept?.text.length ?? 0)) kept = part
   }
@@ -108,10 +112,10 @@ export function whole({ seam, form, repairs }: WholeOptions): Sink<Answer> {
       const resume = seam.resumeOn(kept, source)
       const from = resume === undefined ? undefined : kept
       const answer = collect({ source, form, from })
-      latest = answer
+      collectors.set(source.targetIndex, answer)
       return { ...answer, resume: resume ?? repairs?.resumeOn(source), drop: () => keep(answer.kept()) }
     },
-    repairs: (failure, source) => repairs?.take(failure, source) === true,
+    repairs: (failure, source) => seam.beginsAnew(failure, source, kept) || repairs?.take(failure, source) === true,
     mayGoOn(failure) {
       seam.failed(failure)
       // what does not fit or was withheld is nothing to go on from
@@ -119,8 +123,9 @@ export function whole({ seam, form, repairs }: WholeOptions): Sink<Answer> {
       return true
     },
     wantsMore(answer, source) {
-      if (answer.finishReason !== 'length' || latest === undefined || !seam.takeLength(latest.kept(), source)) return false
-      keep(latest.kept())
+      const part = collectors.get(source.targetIndex)?.kept()
+      if (answer.finishReason !== 'length' || part === undefined || !seam.takeLength(part, source)) return false
+      keep(part)
       return true
     },
   }

@@ -21,8 +21,8 @@ export type SeamOptions = {
 /** What there is of an answer that is not whole yet. */
 export type Kept = Prefix & {
   readonly usage: Usage
-  /** Deltas received, about one a token. */
-  readonly chunks: number
+  /** Tokens made: what was reported, at least one for each delta. */
+  readonly tokens: number
   readonly hasToolCall: boolean
 }
 
@@ -31,6 +31,11 @@ export type Seam = {
   /** How this target goes on from there; undefined: it begins anew. */
   resumeOn(kept: Kept | undefined, source: Source): Fold<unknown>['resume']
   failed(failure: Failure): void
+  /**
+   * This target was asked to go on from there and answered that it cannot: it is asked to begin anew, at once, and to go on never again.
+   * A caller must not get the 400 of a prefix that we sent.
+   */
+  beginsAnew(failure: Failure, source: Source, kept: Kept | undefined): boolean
   /** Why the last attempt broke off. */
   reason(): FailureReason
   /** The answer stopped at the target's own limit: may it be asked to go on? Takes one of `continueOnLength`. */
@@ -43,40 +48,54 @@ export function createSeam(options: SeamOptions): Seam {
   let lengthsLeft = options.continueOnLength
   let isLength = false
   let reason: FailureReason = 'truncated'
-  let resumed: number | undefined
+  /** How many characters there were when a target was asked to go on, by its index. */
+  const resumed = new Map<number, number>()
 
   const canGoOn = (kept: Kept | undefined, { provider, targetIndex }: Source): kept is Kept => {
     if (kept === undefined || kept.text === '' || kept.hasToolCall || !options.isPlainText) return false
-    if (maxOutputTokens !== undefined && kept.chunks >= maxOutputTokens) return false
+    if (maxOutputTokens !== undefined && kept.tokens >= maxOutputTokens) return false
     return provider.capabilities?.prefix === true && !refused.has(targetIndex)
   }
 
   return {
     resumeOn(kept, source) {
-      resumed = undefined
+      resumed.delete(source.targetIndex)
       if (!(isLength || options.afterFirstToken === 'continue') || !canGoOn(kept, source)) return undefined
-      resumed = source.targetIndex
+      resumed.set(source.targetIndex, kept.text.length)
       const prefix = { text: kept.text, reasoningText: kept.reasoningText }
       // a resumed answer must not become longer than the whole was allowed to be
-      return maxOutputTokens === undefined ? { prefix } : { prefix, maxOutputTokens: maxOutputTokens - kept.chunks }
+      return maxOutputTokens === undefined ? { prefix } : { prefix, maxOutputTokens: maxOutputTokens - kept.tokens }
     },
     failed(failure) {
       reason = failure.reason
       isLength = false
-      // it declared that it can go on, and cannot for this model: it is not asked to again
-      if (resumed !== undefined && notResumable.has(failure.reason)) refused.add(resumed)
+    },
+    beginsAnew(failure, { targetIndex }, kept) {
+      const from = resumed.get(targetIndex)
+      // what has come of the continuation proves the seam: then it broke for another reason
+      if (from === undefined || !notResumable.has(failure.reason) || (kept?.text.length ?? 0) > from) return false
+      refused.add(targetIndex)
+      return true
     },
     reason: () => reason,
     takeLength(kept, source) {
       isLength = lengthsLeft > 0 && canGoOn(kept, source)
-      if (isLength) lengthsLeft -= 1
-      return isLength
+      if (!isLength) return false
+      lengthsLeft -= 1
+      reason = 'truncated'
+      return true
     },
   }
 }
 
-/** What a server answers that does not take a prefix, or began the answer again. */
-const notResumable: ReadonlySet<FailureReason> = new Set(['invalid-request', 'malformed-response', 'empty'])
+/** What a server answers that does not take a prefix, has no endpoint for it, has no room for it, or began the answer again. */
+const notResumable: ReadonlySet<FailureReason> = new Set([
+  'invalid-request',
+  'not-found',
+  'context-length',
+  'malformed-response',
+  'empty',
+])
 
 export function addUsage(one: Usage, other: Usage): Usage {
   return {

@@ -37,7 +37,7 @@ export type Outlet = {
   stream(result: Promise<GenerateResult>, leave: () => void): AnswerStream
 }
 
-const nothing: Kept = { text: '', reasoningText: '', chunks: 0, hasToolCall: false, usage: {} }
+const nothing: Kept = { text: '', reasoningText: '', tokens: 0, hasToolCall: false, usage: {} }
 
 /** What the reader holds, and whether any of it has been handed out. Common to all attempts of one stream. */
 type Reader = {
@@ -63,7 +63,8 @@ export function open(options: OutletOptions): Outlet {
       },
       // what the reader has cannot be asked for again, unless it was said before
       repairs: (failure, source) =>
-        (!reader.isOpen || afterFirstToken !== 'fail') && options.repairs?.take(failure, source) === true,
+        seam.beginsAnew(failure, source, reader.held()) ||
+        ((!reader.isOpen || afterFirstToken !== 'fail') && options.repairs?.take(failure, source) === true),
       wantsMore: (answer, source) => answer.finishReason === 'length' && seam.takeLength(reader.held(), source),
       settleFor(answer) {
         const { text, reasoningText } = reader.held()
