@@ -2,7 +2,7 @@ import type { AttemptRecord, Attempt, Call, ClientEvent, Clock, ClockName, Fold,
 import { ProviderError, UnbusyError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
 import { type Clocks, startClocks } from './clocks.ts'
-import { chargeOf } from './decide.ts'
+import { type Charge, chargeOf } from './decide.ts'
 import type { AttemptKind, ChainTarget, RunningAttempt } from './state.ts'
 
 export type AttemptOptions<Answer> = {
@@ -206,10 +206,16 @@ function end<Answer>(run: Run<Answer>, outcome: Ending, error?: ProviderError): 
   run.over = true
   run.clocks.stop()
   if (outcome !== 'answered') run.fold.drop?.()
-  if (error !== undefined && hadFairTime(run, error)) run.permit.end({ failure: error, charged: chargeOf(error) })
+  if (error !== undefined && hadFairTime(run, error)) run.permit.end({ failure: error, charged: chargedFor(run, error) })
   else run.permit.end(outcome === 'answered' ? 'answered' : 'abandoned')
   run.record = recordOf(run, outcome, error)
   tell(run, { type: 'attempt-end', record: run.record })
+}
+
+/** A server without a door for prefixes says that the model is not there; without a prefix it is. */
+function chargedFor<Answer>(run: Run<Answer>, error: ProviderError): Charge {
+  const charged = chargeOf(error)
+  return charged === 'model' && run.fold.resume?.prefix !== undefined ? 'nobody' : charged
 }
 
 /**
