@@ -1,3 +1,4 @@
+import type { JsonSchema } from '../contract.ts'
 import type { Form } from './form.ts'
 import { jsonSchemaOf } from './json-schema-of.ts'
 import { type InferOutput, isStandardSchema, type StandardSchema, type Validated } from './standard-schema.ts'
@@ -18,10 +19,14 @@ export function array<Schema extends StandardSchema>(element: Schema): ArrayOf<I
     '~standard': { version: 1, vendor: 'unbusy', validate: value => validateItems<InferOutput<Schema>>(element, value) },
     '~form': {
       field: 'elements',
-      jsonSchema: name => ({ type: 'array', items: jsonSchemaOf(element, name) }),
+      jsonSchema: name => listOf(jsonSchemaOf(element, name)),
       element,
     },
   }
+}
+
+function listOf({ $defs, ...items }: JsonSchema): JsonSchema {
+  return { type: 'array', items, ...($defs === undefined ? undefined : { $defs }) }
 }
 
 function validateItems<Element>(schema: StandardSchema, value: unknown): Validated<Element[]> | Promise<Validated<Element[]>> {

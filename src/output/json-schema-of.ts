@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 
 import type { JsonSchema } from '../contract.ts'
+import { portableSchema } from './portable-schema.ts'
 import type { StandardSchema } from './standard-schema.ts'
 
 type Convert = (options: { readonly target: string }) => JsonSchema
@@ -11,7 +12,7 @@ export function jsonSchemaOf(schema: StandardSchema, name: string): JsonSchema {
   if (convert === undefined) throw new TypeError(`${name} is a schema that offers no JSON Schema.${adviceFor(schema)}`)
   try {
     const { $schema: _, ...jsonSchema } = convert({ target: 'draft-2020-12' })
-    return jsonSchema
+    return portableSchema(jsonSchema)
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause)
     throw new TypeError(`${name} holds a type that JSON Schema has no word for: ${detail}`, { cause })

@@ -42,7 +42,8 @@ export function validate(schema: StandardSchema, value: unknown): Checked | Prom
 
 function checked(validated: Validated<unknown>): Checked {
   if (validated.issues === undefined) return { value: validated.value }
-  return { issues: validated.issues.map(({ message, path = [] }) => ({ message, path: path.map(keyOf) })) }
+  // those of arktype are lists of a kind of their own
+  return { issues: Array.from(validated.issues, ({ message, path = [] }) => ({ message, path: Array.from(path, keyOf) })) }
 }
 
 function keyOf(segment: PropertyKey | { readonly key: PropertyKey }): string | number {
