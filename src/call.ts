@@ -32,6 +32,7 @@ export type Shared = {
   readonly targets: readonly ChainTarget[]
   readonly steps: readonly (ChainPool | { readonly targets: readonly ChainTarget[] })[]
   readonly hedge: Hedge | undefined
+  readonly probeMs: number
   readonly running: Set<AbortController>
   readonly background: Set<Leg<Answer>>
   calls: number
@@ -128,11 +129,11 @@ async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateRe
 
 async function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<GenerateResult> {
   const { callId, call, startedAt, controller, given } = begun
-  const { clock, random, hedge, background, tell, options } = shared
+  const { clock, random, hedge, probeMs, background, tell, options } = shared
   const deadline = startedAt + (given.timeout?.totalMs ?? options.timeout?.totalMs ?? defaults.timeout.totalMs)
   hedge?.called()
   const { answer, target, attempts } = await walk({
-    ...{ callId, call, sink, clock, random, startedAt, deadline, hedge, background, tell },
+    ...{ callId, call, sink, clock, random, startedAt, deadline, hedge, probeMs, background, tell },
     targets: withTimeout(inOrder(shared, call), given.timeout),
     signal: controller.signal,
     decide: options.decide,

@@ -60,7 +60,8 @@ export function createClient(options: ClientOptions): Client {
   checkClientOptions(options)
   const { clock = systemClock, random = Math.random, onEvent, logger } = options
   const tell = createTeller([...(onEvent === undefined ? [] : [onEvent]), ...(logger === undefined ? [] : [logEvents(logger)])])
-  const health = createHealth({ clock, random, settings: healthSettings(options), emit: tell, store: options.health })
+  const settings = healthSettings(options)
+  const health = createHealth({ clock, random, settings, emit: tell, store: options.health })
   const hedging = hedgeSettings(options.hedge)
   const resolve = (target: Target, targetIndex: number): ChainTarget => {
     const { provider, model, price, when } = target
@@ -84,6 +85,7 @@ export function createClient(options: ClientOptions): Client {
   const shared: Shared = {
     ...{ options, clock, random, tell, targets, steps, calls: 0, closed: undefined, running: new Set(), background: new Set() },
     hedge: hedging === undefined ? undefined : createHedge(hedging),
+    probeMs: settings.breaker === false ? Infinity : settings.breaker.probeFirstChunkMs,
   }
 
   const close = async () => {

@@ -11,6 +11,9 @@ export type Choice = {
   readonly probes: readonly { readonly target: ChainTarget; readonly permit: Permit }[]
 }
 
+/** A timer may fire a little early: what is left then is no time to ask anybody in. */
+const timerPrecisionMs = 2
+
 /** With less time left than this, or a twentieth of the call's time where that is less, only the last target is asked. */
 const leastMs = 3_000
 
@@ -22,7 +25,7 @@ const leastMs = 3_000
  */
 export function choose<Answer>(walk: Walk<Answer>, besides: boolean): Choice | undefined {
   const onProbation: ChainTarget[] = []
-  if (walk.clock.now() >= walk.deadline) return undefined
+  if (walk.deadline - walk.clock.now() < timerPrecisionMs) return undefined
   for (const target of walk.targets) {
     const standing = look(walk, target)
     if (standing?.state === 'probation') onProbation.push(target)
@@ -61,7 +64,7 @@ function look<Answer>(walk: Walk<Answer>, target: ChainTarget): Standing | undef
  * never refused unheard (BerriAI/litellm#5673).
  */
 export function chooseLast<Answer>(walk: Walk<Answer>): Choice | undefined {
-  if (walk.clock.now() >= walk.deadline) return undefined
+  if (walk.deadline - walk.clock.now() < timerPrecisionMs) return undefined
   for (const target of walk.targets) {
     if (walk.asked[target.targetIndex] !== undefined || !isCandidate(walk, target)) continue
     const permit = target.health.enterLast()

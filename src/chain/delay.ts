@@ -47,7 +47,8 @@ export function untilOpening(clock: Clock, targets: readonly TargetHealth[], atM
     limit.cancel()
     resolve(opened)
   }
-  for (const target of targets) cancels.push(target.onOpening(() => settle(true)))
+  const until = clock.now() + atMostMs
+  for (const target of targets) cancels.push(target.onOpening(() => settle(true), until))
   void limit.done.then(() => settle(false))
   return { done, cancel: () => settle(false) }
 }

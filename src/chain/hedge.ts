@@ -20,16 +20,17 @@ export function createHedge(settings: HedgeSettings): Hedge {
     paid(cost) {
       spent += cost
     },
-    take(walk, target, late) {
+    take(target, late) {
       if (target.price === undefined && !settings.unpriced) return false
       // A queued request has generated nothing, so the second costs next to nothing until both start.
       if (late === 'queued') return true
-      // The loser has read its prompt and is then aborted: that is what a hedge wastes.
-      const cost = promptCost(walk.call, target.price)
       if (tokens < 1 || wasted > settings.spend * spent) return false
       tokens -= 1
-      wasted += cost
       return true
+    },
+    lost(call, target) {
+      // it has read its prompt and is then aborted: that is what a hedge wastes
+      wasted += promptCost(call, target.price)
     },
     lateAfterMs(health) {
       const known = health.firstChunk()

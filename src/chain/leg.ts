@@ -8,9 +8,6 @@ import { decide } from './decide.ts'
 import { backoffMs, untilOpening, wait, type Wait } from './delay.ts'
 import type { AttemptKind, ChainTarget, Leg, LegEnd, Walk } from './state.ts'
 
-/** A target on probation must show its first token within this time. */
-const probeMs = 6_000
-
 /** Starts asking a target; `walk.nudge()` is called when the leg has ended. */
 export function startLeg<Answer>(
   walk: Walk<Answer>,
@@ -108,7 +105,7 @@ async function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: Attem
     call: fold.resume === undefined ? walk.callTo(target) : { ...walk.callTo(target), ...fold.resume },
     waitMs: leg.waitMs,
     deadline: Math.min(walk.deadline, walk.clock.now() + target.timeout.totalMs),
-    shareMs: leg.kind === 'probe' ? probeMs : walk.shareMs(target),
+    shareMs: leg.kind === 'probe' ? walk.probeMs : walk.shareMs(target),
     claim: () => walk.claim(leg),
   })
   leg.running = running

@@ -40,6 +40,8 @@ export type WalkOptions<Answer> = {
   readonly signal: AbortSignal
   readonly decide: ((failure: Failure) => Decision | undefined) | undefined
   readonly hedge: Hedge | undefined
+  /** A target on probation must show its first token within this time. */
+  readonly probeMs: number
   /** Probes that go on to their verdict after their call is over. */
   readonly background: Set<Leg<Answer>>
   tell(event: ClientEvent): void
@@ -140,7 +142,9 @@ export type Hedge = {
   /** An answer was paid for. */
   paid(cost: number): void
   /** May this target be asked beside a late one? Takes from the budget. */
-  take(walk: { readonly call: Call }, target: ChainTarget, late: Lateness | undefined): boolean
+  take(target: ChainTarget, late: Lateness | undefined): boolean
+  /** This target was asked in vain: another one was quicker. */
+  lost(call: Call, target: ChainTarget): void
   /** After how long without content a request to this target is late. */
   lateAfterMs(health: TargetHealth): number
 }

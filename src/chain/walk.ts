@@ -77,7 +77,7 @@ function advance<Answer>(state: Walk<Answer>): boolean {
   if (live && late === undefined) return true
   const choice = choose(state, live)
   if (choice === undefined) return live
-  if (!live || state.hedge?.take(state, choice.target, late) === true) begin(state, choice, live ? 'hedge' : 'first')
+  if (!live || state.hedge?.take(choice.target, late) === true) begin(state, choice, live ? 'hedge' : 'first')
   else choice.permit.end('abandoned')
   return true
 }
@@ -130,12 +130,17 @@ function createState<Answer>(options: WalkOptions<Answer>, nudge: () => void): W
       if (state.winner === undefined) {
         state.winner = leg
         stopLateTimer(state, leg)
-        for (const other of state.legs) if (other !== leg && other.kind !== 'probe') abandonLeg(other, undefined)
+        for (const other of state.legs) if (other !== leg && other.kind !== 'probe') lose(state, other)
       }
       return true
     },
   }
   return state
+}
+
+function lose<Answer>(state: Walk<Answer>, leg: Leg<Answer>): void {
+  if (leg.end === undefined) state.hedge?.lost(state.call, leg.target)
+  abandonLeg(leg, undefined)
 }
 
 function exhausted<Answer>(state: Walk<Answer>): ChainExhaustedError {

@@ -7,7 +7,15 @@ const quick = { baseDelayMs: 1 }
 const key = { apiKey: 'sk-test-0123456789abcdef' }
 
 /** `provider attempt outcome reason status`, one line each. */
-const story = (attempts: readonly { provider: string; attempt: number; outcome: string; reason: unknown; status: unknown }[]) =>
+const story = (
+  attempts: readonly {
+    provider: string
+    attempt: number
+    outcome: string
+    reason: string | undefined
+    status: number | undefined
+  }[],
+) =>
   attempts.map(({ provider, attempt, outcome, reason, status: code }) =>
     [provider, attempt, outcome, reason ?? '', code ?? ''].join(' ').replaceAll(/ +/g, ' ').trim(),
   )
