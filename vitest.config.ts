@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-/** These start other programs (a package manager, a compiler, a model server) or live through days of virtual time. */
-const slow = ['docs', 'package', 'real', 'simulation'].map(folder => `test/${folder}/**/*.test.ts`)
+/** These start other programs (a package manager, a compiler) or live through days of virtual time. */
+const slow = ['docs', 'package', 'simulation'].map(folder => `test/${folder}/**/*.test.ts`)
+const real = ['test/real/**/*.test.ts']
 
 export default defineConfig({
   // `unbusy` and `unbusy/testing` are the sources: no build is needed, and none can be stale. The condition has a name of its own,
@@ -13,12 +14,17 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: [...slow, 'test/bench/**'], testTimeout: 10_000 },
+        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: [...slow, ...real, 'test/bench/**'], testTimeout: 10_000 },
       },
       {
         extends: true,
         // after the others: they would take the processor from tests over real sockets
         test: { name: 'slow', include: slow, testTimeout: 180_000, hookTimeout: 180_000, sequence: { groupOrder: 1 } },
+      },
+      {
+        extends: true,
+        // one file after the other: they ask one model server, which has two slots
+        test: { name: 'real', include: real, testTimeout: 60_000, fileParallelism: false, sequence: { groupOrder: 2 } },
       },
       {
         extends: true,
