@@ -4,7 +4,8 @@ import { answer, startServer } from 'unbusy/testing'
 
 const recipe = z.object({ name: z.string(), minutes: z.number() })
 
-await using chatty = await startServer(answer('A lasagna takes {"name": "Lasagna", "minutes": "ninety"}.'), { format: 'deepseek' })
+const wrong = answer('Sure: {"name": "Lasagna", "minutes": "ninety"}')
+await using chatty = await startServer(wrong, { format: 'deepseek' })
 await using exact = await startServer(answer('{"name":"Lasagna","minutes":90}'), { format: 'openai' })
 
 await using client = createClient({

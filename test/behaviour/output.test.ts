@@ -142,3 +142,58 @@ test('a stream of array() tells each item when it is whole, validated', async ()
   ])
   expect((await stream.result()).output).toEqual([{ id: 1 }, { id: 2 }, { id: 3 }])
 })
+
+test('a stream whose whole value misses the schema breaks, or begins anew where that was said before', async () => {
+  const chain = [fakeTarget('{"name":"Lasagna"}', { name: 'first' }), fakeTarget(whole, { name: 'second' })]
+  const broken = await createClient({ chain }).stream({ prompt: 'A recipe.', output: recipe, repair: 1 })
+  await expect(broken.result()).rejects.toMatchObject({
+    name: 'StreamInterruptedError',
+    failure: { reason: 'invalid-output', text: '{"name":"Lasagna"}' },
+  })
+  const restarting = await createClient({ chain, afterFirstToken: 'restart' }).stream({ prompt: 'A recipe.', output: recipe })
+  const seen: string[] = []
+  let shown: unknown
+  for await (const event of restarting) {
+    if (event.type === 'restart') seen.push(`restart: ${event.reason}`)
+    if (event.type === 'partial-output') shown = event.output
+  }
+  expect(seen).toEqual(['restart: invalid-output'])
+  expect(shown).toEqual(lasagna)
+  expect(await restarting.result()).toMatchObject({ output: lasagna, text: whole, provider: 'second' })
+})
+
+test('what a stream holds back is repaired unseen', async () => {
+  const target = fakeTarget(['{"name":"Lasagna"}', whole])
+  const stream = await createClient({ chain: [target], holdBackChars: 1_000 }).stream({ prompt: 'Hi', output: recipe, repair: 1 })
+  expect(await stream.text()).toBe(whole)
+  expect((await stream.result()).output).toEqual(lasagna)
+})
+
+test('an element that misses its schema is not told, nor is one after it', async () => {
+  const target = fakeTarget('{"elements":[{"n":1},{"n":"x"},{"n":3}]}')
+  const stream = await createClient({ chain: [target] }).stream({ prompt: 'Hi', output: array(z.object({ n: z.number() })) })
+  const elements: unknown[] = []
+  const read = async () => {
+    for await (const event of stream) if (event.type === 'element') elements.push(event.element)
+  }
+  await expect(read()).rejects.toMatchObject({ failure: { reason: 'invalid-output' } })
+  expect(elements).toEqual([{ n: 1 }])
+})
+
+test('elements of an asynchronous schema come in order, before the end', async () => {
+  const item = z.object({ n: z.number().refine(async n => Promise.resolve(n > 0)) })
+  const target = fakeTarget({ text: ['{"elements":[{"n":1},', '{"n":2}', ',{"n":3}]}'] })
+  const stream = await createClient({ chain: [target] }).stream({ prompt: 'Hi', output: array(item) })
+  const types: unknown[] = []
+  for await (const event of stream) types.push(event.type === 'element' ? event.element : event.type)
+  expect(types.filter(type => typeof type === 'object')).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }])
+  expect(types.at(-1)).toBe('finish')
+})
+
+test('an error inside a schema is the caller own: it is thrown as it is', async () => {
+  const bug = new RangeError('a bug in a refinement')
+  const output = z.object({ name: z.string() }).refine(() => {
+    throw bug
+  })
+  await expect(createClient({ chain: [fakeTarget(whole)] }).generate({ prompt: 'Hi', output })).rejects.toBe(bug)
+})

@@ -43,6 +43,7 @@ const expected: Readonly<Record<string, readonly Row[]>> = {
     const { stream = true, tools, images, reasoning, output, prefix = false } = provider.capabilities ?? {}
     return [name, word(stream), word(tools), word(images), word(reasoning), output ?? 'tried', word(prefix)]
   }),
+  outputs: Object.entries(services()).map(([name, { provider }]) => [name, provider.capabilities?.output ?? 'tried']),
   hosts: Object.entries(hosts).map(([name, host]) => [
     name,
     'baseURL' in host ? host.baseURL : 'yours',
