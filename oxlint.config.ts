@@ -24,7 +24,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'result.ts': ['contract.ts', 'errors.ts', 'output/', 'answer.ts', 'seam.ts'],
   'event-queue.ts': [],
   'answer-stream.ts': ['contract.ts', 'output/', 'answer.ts', 'event-queue.ts'],
-  'stream.ts': ['contract.ts', 'errors.ts', 'output/', 'answer.ts', 'answer-stream.ts', 'event-queue.ts', 'result.ts', 'seam.ts'],
+  'whole.ts': ['contract.ts', 'output/', 'answer.ts', 'result.ts', 'seam.ts'],
+  'stream-fold.ts': ['contract.ts', 'output/', 'answer.ts', 'answer-stream.ts', 'event-queue.ts', 'result.ts', 'seam.ts'],
+  'stream.ts': ['contract.ts', 'answer.ts', 'answer-stream.ts', 'event-queue.ts', 'seam.ts', 'stream-fold.ts'],
   'stream-interrupted-error.ts': ['contract.ts', 'errors.ts', 'answer-stream.ts', 'seam.ts'],
   // the doctor asks servers by itself, and knows the table of hosts
   'cli/': [

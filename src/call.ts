@@ -17,10 +17,10 @@ import {
 } from './options.ts'
 import { type AnswerForm, answerForm } from './output/answer-form.ts'
 import { createRepairs, type Repairs } from './output/repairs.ts'
-import { whole } from './result.ts'
 import { createSeam, type Kept, type Seam } from './seam.ts'
 import { open, type Outlet } from './stream.ts'
 import { StreamInterruptedError } from './stream-interrupted-error.ts'
+import { whole } from './whole.ts'
 
 /** What the calls of one client have in common. */
 export type Shared = {

@@ -1,7 +1,8 @@
-import type { AttemptRecord, Call } from '../contract.ts'
+import type { AttemptRecord } from '../contract.ts'
 import { ChainExhaustedError } from '../errors.ts'
 import { type Bell, createBell } from './bell.ts'
-import { choose, chooseLast, leastLeft, openings, othersLeft, type Choice } from './choose.ts'
+import { choose, chooseLast, leastLeft, openings, type Choice } from './choose.ts'
+import { createWalk } from './create-walk.ts'
 import { untilOpening } from './delay.ts'
 import { startLateTimer, stopLateTimer } from './hedge.ts'
 import { abandonLeg, startLeg, tellWait } from './leg.ts'
@@ -15,7 +16,7 @@ export async function walk<Answer>(options: WalkOptions<Answer>): Promise<Walked
   const { signal } = options
   signal.throwIfAborted()
   const bell = createBell()
-  const state = createState(options, bell.ring)
+  const state = createWalk(options, bell.ring)
   const onAbort = () => {
     for (const leg of state.legs) abandonLeg(leg, signal.reason)
     bell.ring()
@@ -110,50 +111,10 @@ async function waitForOpening<Answer>(state: Walk<Answer>, bell: Bell): Promise<
   return opened || state.signal.aborted || state.winner !== undefined
 }
 
-function createState<Answer>(options: WalkOptions<Answer>, nudge: () => void): Walk<Answer> {
-  const calls: Call[] = []
-  const state: Walk<Answer> = {
-    ...options,
-    ...{ legs: new Set(), trail: [], failures: [], asked: [], spent: [], refusals: [], skipped: [] },
-    ...{ winner: undefined, late: undefined, over: false, committed: false, nudge },
-    callTo: target => (calls[target.targetIndex] ??= { ...options.call, model: target.model }),
-    // an attempt may use half of what is left while somebody else could still answer (tashfeenahmed/freellmapi#751)
-    shareMs: target => (othersLeft(state, target) ? (options.deadline - options.clock.now()) / 2 : Infinity),
-    commit(leg) {
-      if (!state.committed) tellCommit(state, leg)
-      state.committed = true
-    },
-    claim(leg) {
-      if (state.over || (state.winner !== undefined && state.winner !== leg)) return false
-      // it began when the caller had another text, or none: what it says now does not fit behind what the caller has since
-      if (leg.kind === 'probe' && state.committed) return false
-      if (state.winner === undefined) {
-        state.winner = leg
-        stopLateTimer(state, leg)
-        for (const other of state.legs) if (other !== leg && other.kind !== 'probe') lose(state, other)
-      }
-      return true
-    },
-  }
-  return state
-}
-
-function lose<Answer>(state: Walk<Answer>, leg: Leg<Answer>): void {
-  if (leg.end === undefined) state.hedge?.lost(state.call, leg.target)
-  abandonLeg(leg, undefined)
-}
-
 function exhausted<Answer>(state: Walk<Answer>): ChainExhaustedError {
   return new ChainExhaustedError(records(state), state.failures)
 }
 
 function records<Answer>(state: Walk<Answer>): AttemptRecord[] {
   return state.trail.flatMap(entry => entry.record() ?? [])
-}
-
-function tellCommit<Answer>(state: Walk<Answer>, leg: Leg<Answer>): void {
-  const { provider, model, targetIndex } = leg.target
-  const at = state.clock.now()
-  const of = { callId: state.callId, provider: provider.name, model, targetIndex, attempt: state.asked[targetIndex] ?? 0 }
-  state.tell({ type: 'commit', at, ...of, durationMs: at - state.startedAt })
 }

@@ -103,7 +103,7 @@ const welcome: readonly (readonly [path: string, code: string])[] = [
   ],
   ['src/chain/walk.ts', `export { createHealth } from '../health/health.ts'\nexport { decide } from './decide.ts'`],
   ['src/health/health.ts', `export type { Clock } from '../contract.ts'\nexport { breaker } from './breaker.ts'`],
-  ['src/stream.ts', `export { collect } from './result.ts'\nexport { parse } from './output/parse.ts'`],
+  ['src/stream-fold.ts', `export { collect } from './result.ts'\nexport { parse } from './output/parse.ts'`],
   ['src/testing/record-events.ts', `export type { Event } from '../telemetry/events.ts'`],
   [
     'src/client.ts',
