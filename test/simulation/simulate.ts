@@ -106,7 +106,7 @@ function callsOpen(
       },
       (error: unknown) => {
         trace?.note(number, `failed ${String(error).split('\n')[0]}`)
-        if (!policy.isFailure(error)) faults.wrongErrors++
+        if (!policy.isFailure(error) && faults.wrongErrors++ === 0) ledger.wrongError = error
         settle(number, undefined)
       },
     )

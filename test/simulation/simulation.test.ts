@@ -29,6 +29,7 @@ test.each(days)('$name, $processes in the fleet: $title', { timeout: 60_000 }, a
     judged: true,
   }
   const missed = judge([row]).filter(({ reached, target }) => !reached && !sharesOfTheDay.has(target.measure))
+  expect(ledger.wrongError).toBeUndefined()
   expect(printVerdicts(missed)).toBe('')
   expect(Object.entries(ledger.faults).filter(([, count]) => count > 0)).toEqual([])
 })

@@ -1,10 +1,11 @@
+import { inspect } from 'node:util'
 import { succeeded } from './measures.ts'
 import { deadlineMs, type Scenario } from './scenarios.ts'
 import type { Ledger } from './world/ledger.ts'
 
 /** The numbers of calls worth tracing: the first and last that failed, the slowest, the most often asked; and every fault. */
 export function unusual(ledger: Ledger, scenario: Scenario, count: number): string {
-  const { arrivals, answeredBy, attemptFirstTokenAt, attempts, faults } = ledger
+  const { arrivals, answeredBy, attemptFirstTokenAt, attempts, faults, wrongError } = ledger
   const good = succeeded(ledger)
   const counted = [...arrivals.at.keys()].filter(call => arrivals.at[call]! >= scenario.countedFromMs)
   const failed = counted.filter(call => !good(call))
@@ -21,5 +22,9 @@ export function unusual(ledger: Ledger, scenario: Scenario, count: number): stri
   }
   const listed = Object.entries(lines).map(([title, calls]) => `  ${title}: ${calls.map(name).join(', ')}`)
   const happened = Object.entries(faults).filter(([, times]) => times > 0)
-  return [...listed, `  faults: ${happened.map(([fault, times]) => `${fault} ${times}`).join(', ') || 'none'}`].join('\n')
+  return [
+    ...listed,
+    `  faults: ${happened.map(([fault, times]) => `${fault} ${times}`).join(', ') || 'none'}`,
+    ...(wrongError === undefined ? [] : [`  first wrong error: ${inspect(wrongError)}`]),
+  ].join('\n')
 }

@@ -22,6 +22,8 @@ export type Ledger = {
   /** By server and second: requests that reached it. */
   readonly requests: Readonly<Record<ServerName, number[]>>
   readonly faults: Faults
+  /** The first error that no caller should ever see. */
+  wrongError: unknown
 }
 
 /** What must never happen. Every one of them is 0 at the end of a good day. */
@@ -54,6 +56,7 @@ export function createLedger(arrivals: Arrivals): Ledger {
     attemptServer: ['P'],
     attemptFirstTokenAt: [NaN],
     requests: { P: [], S: [], L: [] },
+    wrongError: undefined,
     faults: {
       beforeRetryAfter: 0,
       gluedTexts: 0,
