@@ -1,0 +1,99 @@
+import { expect } from 'vitest'
+import { startClocks } from '../../../src/chain/clocks.ts'
+import { defaults } from '../../../src/options.ts'
+import type { FakeClock } from '../../../src/testing/index.ts'
+import { test } from '../../helpers/vitest.ts'
+
+function start(clock: FakeClock, over: { deadline?: number; shareMs?: number } = {}) {
+  const fired: string[] = []
+  const clocks = startClocks({
+    ...{ clock, timeout: defaults.timeout, deadline: Infinity, shareMs: Infinity, ...over },
+    onTimeout: (name, afterMs) => void fired.push(`${name} ${afterMs} at ${clock.now()}`),
+  })
+  return { clocks, fired }
+}
+
+test('each phase has its own clock: connect, headers, first chunk', async ({ clock }) => {
+  const one = start(clock)
+  one.clocks.connecting()
+  const other = start(clock)
+  other.clocks.connecting()
+  await clock.advance(1_000)
+  other.clocks.sent()
+  const third = start(clock)
+  third.clocks.sent()
+  third.clocks.headers()
+  await clock.advance(60_000)
+  expect([...one.fired, ...other.fired, ...third.fired]).toEqual([
+    'connect 5000 at 5000',
+    'headers 15000 at 16000',
+    'firstChunk 20000 at 21000',
+  ])
+  expect(clock.pending()).toBe(0)
+})
+
+test('keep-alives hold the first-chunk clock off, up to the queued clock, and say nothing once content came (R70, R86)', async ({
+  clock,
+}) => {
+  const queued = start(clock)
+  const silent = start(clock)
+  silent.clocks.firstChunk()
+  for (let second = 0; second < 700; second += 1) {
+    queued.clocks.queued()
+    silent.clocks.queued()
+    await clock.advance(1_000)
+  }
+  expect(queued.fired).toEqual(['queued 600000 at 600000'])
+  expect(silent.fired).toEqual(['chunk 60000 at 60000'])
+})
+
+test('a chunk costs no timer, a paused reader stops the clock, and a stop leaves nothing', async ({ clock }) => {
+  const { clocks, fired } = start(clock)
+  clocks.firstChunk()
+  for (let chunk = 0; chunk < 100; chunk += 1) {
+    await clock.advance(59_000)
+    clocks.chunk(clock.now())
+    expect(clock.pending()).toBeLessThanOrEqual(1)
+  }
+  clocks.pause()
+  await clock.advance(86_400_000)
+  expect(fired).toEqual([])
+  clocks.resume()
+  clocks.stop()
+  await clock.advance(86_400_000)
+  expect(fired).toEqual([])
+  expect(clock.pending()).toBe(0)
+})
+
+test('no timer is ever longer than Node can hold, and a far deadline is still kept', async ({ clock }) => {
+  const days = 86_400_000
+  const delays: number[] = []
+  const watching: FakeClock = {
+    ...clock,
+    setTimeout: (listener, delayMs) => (delays.push(delayMs), clock.setTimeout(listener, delayMs)),
+  }
+  const timeout = {
+    connectMs: Infinity,
+    headersMs: Infinity,
+    firstChunkMs: Infinity,
+    queuedMs: Infinity,
+    chunkMs: Infinity,
+    totalMs: Infinity,
+  }
+  const fired: string[] = []
+  startClocks({ clock: watching, timeout, deadline: 60 * days, shareMs: Infinity, onTimeout: name => void fired.push(name) })
+  await clock.advance(59 * days)
+  expect(fired).toEqual([])
+  await clock.advance(2 * days)
+  expect(fired).toEqual(['total'])
+  expect(Math.max(...delays)).toBeLessThanOrEqual(2 ** 31 - 1)
+})
+
+test('half of the time is the share of one, also while it is queued', async ({ clock }) => {
+  const { clocks, fired } = start(clock, { shareMs: 7_000, deadline: 14_000 })
+  for (let second = 0; second < 10; second += 1) {
+    clocks.queued()
+    await clock.advance(1_000)
+  }
+  expect(fired).toEqual(['queued 7000 at 7000'])
+})
