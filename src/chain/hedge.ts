@@ -3,6 +3,8 @@ import type { Hedge, HedgeSettings, Lateness, Leg, Walk } from './state.ts'
 
 /** Samples from which on a target's own p98 is trusted. */
 const knownFrom = 20
+/** A queued request for which nobody else had a place is looked at again after this. */
+const againMs = 1_000
 /** Hedges that may follow each other after a quiet time. */
 const burst = 5
 /** A rough tokenizer: four characters a token. Only the budget depends on it. */
@@ -51,18 +53,28 @@ export function startLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): vo
   const queued = () => {
     if (leg.running?.isQueued() !== true) return
     leg.running.late()
-    ring('queued')
+    if (isAlone(walk, leg)) ring('queued')
   }
   const silent = () => ring('first-chunk')
+  // set before it rings: whoever is asked then may win at once, and stops it
+  const later = (delayMs: number, look: () => void, next: () => void) => {
+    leg.lateTimer = clock.setTimeout(() => {
+      next()
+      look()
+    }, delayMs)
+  }
+  // whoever had no place just now may have one in a moment
+  const again = () => later(againMs, queued, again)
   const { queuedMs } = hedge.settings
   const lateAfterMs = hedge.lateAfterMs(leg.target.health)
   const [first, second] = lateAfterMs < queuedMs ? [silent, queued] : [queued, silent]
   const soonerMs = Math.min(lateAfterMs, queuedMs)
-  leg.lateTimer = clock.setTimeout(() => {
-    // set before it rings: whoever is asked then may win at once, and stops it
-    leg.lateTimer = clock.setTimeout(second, Math.max(lateAfterMs, queuedMs) - soonerMs)
-    first()
-  }, soonerMs)
+  later(soonerMs, first, () => later(Math.max(lateAfterMs, queuedMs) - soonerMs, second, again))
+}
+
+function isAlone<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): boolean {
+  for (const other of walk.legs) if (other !== leg && other.kind !== 'probe' && other.end === undefined) return false
+  return true
 }
 
 export function stopLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): void {
