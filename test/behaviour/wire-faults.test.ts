@@ -256,3 +256,17 @@ test('a process that is killed in the middle of an answer leads to the next one,
   }
   expect(shown).toBe('Hello world, after "Hello wor".')
 })
+
+test.for([
+  [400, 'mistral-small-2503 takes no top_k of 429.', 'invalid-request'],
+  [500, 'Model mistral-2402-429 failed at 401 of 404 layers.', 'server-error'],
+  [404, 'Model m-2503 does not exist.', 'not-found'],
+] as const)(
+  'a %i is not taken for anything else because digits in "%s" look like a status (R137)',
+  async ([code, message, reason], { server }) => {
+    const broken = await server(status(code, { error: { message } }), { format: 'openai' })
+    const client = createClient({ chain: [openai('mistral-2503-402', { ...key, baseURL: broken.baseURL, retry: 0 })] })
+    onTestFinished(async () => client.close())
+    await expect(client.generate('Hi')).rejects.toMatchObject({ attempts: [{ reason, status: code }] })
+  },
+)
