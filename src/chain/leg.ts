@@ -69,8 +69,7 @@ async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd
 
 /** `maxRetries` counts for the whole call, however often the walk comes back to a target. */
 function retriesLeft<Answer>(walk: Walk<Answer>, target: ChainTarget): number {
-  const asked = walk.asked[target.targetIndex] ?? 0
-  return Math.max(0, target.retry.maxRetries - asked)
+  return Math.max(0, target.retry.maxRetries - (walk.failed[target.targetIndex] ?? 0))
 }
 
 /** An answer that is not as asked may be asked for once more, with what was wrong with it: no retry, and none is taken for it. */
@@ -134,6 +133,8 @@ function noteFailure<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, error: unknow
   if (leg.end !== undefined || !ProviderError.isInstance(error)) return
   walk.failures.push(error)
   leg.failure = error
+  const { targetIndex } = leg.target
+  if (leg.kind !== 'probe') walk.failed[targetIndex] = (walk.failed[targetIndex] ?? 0) + 1
   // somebody else's answer is on its way to the caller: what becomes of a probe beside it has no say in that
   if (walk.winner !== undefined && walk.winner !== leg) return
   leg.decision = walk.sink.mayGoOn(error) ? decide(error, { waitForMs: leg.target.retry.waitForMs, decide: walk.decide }) : 'stop'

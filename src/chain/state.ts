@@ -55,6 +55,8 @@ export type Walk<Answer> = WalkOptions<Answer> & {
   readonly failures: ProviderError[]
   /** Requests made to each target, by its index. */
   readonly asked: number[]
+  /** How often each target failed this call: only that uses up retries, a lost race does not. */
+  readonly failed: number[]
   /** Targets that this call has done with, by index. */
   readonly spent: boolean[]
   /** Why a target cannot have this call, by index; undefined once it is known that it can. */

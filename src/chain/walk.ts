@@ -66,8 +66,8 @@ function reap<Answer>(state: Walk<Answer>): Walked<Answer> | undefined {
 
 /** A target that named a time may be asked again after it, if nobody else has answered by then and retries are left. */
 function mayAskAgain<Answer>(state: Walk<Answer>, leg: Leg<Answer>): boolean {
-  const asked = state.asked[leg.target.targetIndex] ?? 0
-  return leg.failure?.retryAfterMs !== undefined && asked <= leg.target.retry.maxRetries
+  const failed = state.failed[leg.target.targetIndex] ?? 0
+  return leg.failure?.retryAfterMs !== undefined && failed <= leg.target.retry.maxRetries
 }
 
 /** Sees to it that somebody is being asked. False: nobody is, and nobody may be now. */
