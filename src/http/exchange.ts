@@ -37,7 +37,8 @@ export type Exchange = {
   close(): void
 }
 
-type State = ExchangeOptions & {
+type State = {
+  readonly options: ExchangeOptions
   readonly route: Route
   phase: Phase
   status: number
@@ -52,7 +53,7 @@ type State = ExchangeOptions & {
 /** Sends one request and hands its answer on by plain function calls: no promise, no stream and no generator for a chunk. */
 export function startExchange(options: ExchangeOptions): Exchange {
   const state: State = {
-    ...options,
+    options,
     route: {},
     phase: 'connecting',
     status: 0,
@@ -76,7 +77,7 @@ function handlerOf(state: State): Dispatcher.DispatchHandler {
       state.phase = 'waiting'
       state.sentAt = performance.now()
       if (state.over) controller.abort(abandoned)
-      else guarded(state, () => state.attempt.emit({ type: 'sent' }))
+      else guarded(state, () => state.options.attempt.emit({ type: 'sent' }))
     },
     onResponseStarted() {
       state.answered = true
@@ -99,20 +100,20 @@ function handlerOf(state: State): Dispatcher.DispatchHandler {
     },
     onResponseError(_, error) {
       if (!end(state)) return
-      if (state.phase === 'reading') state.onFail(brokenOff(state, error))
-      else state.onLost(lossOf(state, state.phase, error))
+      if (state.phase === 'reading') state.options.onFail(brokenOff(state, error))
+      else state.options.onLost(lossOf(state, state.phase, error))
     },
   }
 }
 
 function openBody(state: State, status: number, headers: ResponseHeaders): void {
-  const { attempt, maxBodyBytes } = state
+  const { attempt, maxBodyBytes, respond } = state.options
   state.phase = 'reading'
   state.status = status
   attempt.emit({ type: 'headers', status, headers })
   // who listens may have ended the attempt
   if (state.over) return
-  const reader = state.respond(status, headers)
+  const reader = respond(status, headers)
   state.reader = reader
   state.body = createBody({
     reader,
@@ -121,7 +122,7 @@ function openBody(state: State, status: number, headers: ResponseHeaders): void 
     maxBodyBytes,
     resume: () => resume(state),
     done: () => {
-      if (end(state)) state.onDone()
+      if (end(state)) state.options.onDone()
     },
     fail: error => fail(state, error),
   })
@@ -136,13 +137,13 @@ function resume(state: State): void {
 
 /** A refusal is a refusal, even when only a part of its text came: its status and its headers say what to do. */
 function brokenOff(state: State, error: TransportError): unknown {
-  const { status, phase, reader, request } = state
+  const { status, phase, reader } = state
   try {
     if (status >= 300) reader?.end()
   } catch (refusal) {
     return refusal
   }
-  return transportFailure(error, { phase, origin: request.origin, status })
+  return transportFailure(error, { phase, origin: state.options.request.origin, status })
 }
 
 function lossOf({ route, answered, sentAt }: State, phase: Loss['phase'], error: TransportError): Loss {
@@ -161,7 +162,7 @@ function guarded(state: State, action: () => unknown): void {
 }
 
 function fail(state: State, error: unknown): void {
-  if (close(state)) state.onFail(error)
+  if (close(state)) state.options.onFail(error)
 }
 
 function close(state: State): boolean {

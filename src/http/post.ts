@@ -20,7 +20,7 @@ export type PostRequest = {
   readonly attempt: Attempt
   readonly connections: Connections
   /** Status and headers are here: who reads the body? Redirects come here too; none is followed, a key would go with it. */
-  respond(status: number, headers: ResponseHeaders): BodyReader
+  readonly respond: (status: number, headers: ResponseHeaders) => BodyReader
   /** The largest body, decompressed. @default 256 MiB */
   readonly maxBodyBytes?: number | undefined
 }
@@ -36,57 +36,85 @@ export type PostRequest = {
  */
 export function post(request: PostRequest): Promise<void> {
   return new Promise((resolve, reject) => {
-    const { attempt, connections } = request
-    const { signal } = attempt
+    const { signal } = request.attempt
     signal.throwIfAborted()
     const outgoing = outgoingOf(request)
-    let settled = false
-    let resends = 0
-    let exchange: Exchange | undefined
-
-    const settle = (answer: () => void) => {
-      if (settled) return
-      settled = true
-      signal.removeEventListener('abort', abort)
-      answer()
+    const state: State = {
+      request,
+      outgoing,
+      resolve,
+      reject,
+      abort: () => abort(state),
+      resends: 0,
+      settled: false,
+      exchange: undefined,
     }
-    const fail = (error: unknown) => settle(() => reject(error))
-    const abort = () => {
-      exchange?.close()
-      fail(signal.reason)
-    }
-    const lost = (loss: Loss) => {
-      if (settled) return
-      if (!mayResend(loss, resends)) return fail(finalError(loss, outgoing.origin))
-      resends += 1
-      // a turn later, when undici has dealt with every other connection that died together with this one
-      setImmediate(send)
-    }
-    const send = () => {
-      if (settled) return
-      try {
-        attempt.emit({ type: 'connecting' })
-        // who listens may have ended the attempt
-        if (signal.aborted) return
-        exchange = startExchange({
-          dispatcher: connections.dispatcher(resends === 0 ? 'pooled' : 'fresh'),
-          request: outgoing,
-          attempt,
-          maxBodyBytes: request.maxBodyBytes ?? maxBodyBytes,
-          respond: (status, headers) => request.respond(status, headers),
-          onDone: () => settle(resolve),
-          onFail: fail,
-          onLost: lost,
-        })
-        if (signal.aborted) exchange.close()
-      } catch (error) {
-        fail(error)
-      }
-    }
-
-    signal.addEventListener('abort', abort, { once: true })
-    send()
+    signal.addEventListener('abort', state.abort, { once: true })
+    send(state)
   })
+}
+
+/** Functions over one object: a thousand slow streams hold a thousand of it, and each closure would be 64 bytes more. */
+type State = {
+  readonly request: PostRequest
+  readonly outgoing: ReturnType<typeof outgoingOf>
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+  readonly abort: () => void
+  resends: number
+  settled: boolean
+  exchange: Exchange | undefined
+}
+
+function send(state: State): void {
+  const { request, outgoing, resends } = state
+  const { attempt, connections } = request
+  if (state.settled) return
+  try {
+    attempt.emit({ type: 'connecting' })
+    // who listens may have ended the attempt
+    if (attempt.signal.aborted) return
+    state.exchange = startExchange({
+      dispatcher: connections.dispatcher(resends === 0 ? 'pooled' : 'fresh'),
+      request: outgoing,
+      attempt,
+      maxBodyBytes: request.maxBodyBytes ?? maxBodyBytes,
+      respond: request.respond,
+      onDone: () => {
+        if (settle(state)) state.resolve()
+      },
+      onFail: error => fail(state, error),
+      onLost: loss => lost(state, loss),
+    })
+    if (attempt.signal.aborted) state.exchange.close()
+  } catch (error) {
+    fail(state, error)
+  }
+}
+
+function lost(state: State, loss: Loss): void {
+  if (state.settled) return
+  if (!mayResend(loss, state.resends)) return fail(state, finalError(loss, state.outgoing.origin))
+  state.resends += 1
+  // a turn later, when undici has dealt with every other connection that died together with this one
+  setImmediate(send, state)
+}
+
+function abort(state: State): void {
+  state.exchange?.close()
+  fail(state, state.request.attempt.signal.reason)
+}
+
+function fail(state: State, error: unknown): void {
+  if (settle(state)) state.reject(error)
+}
+
+/** Answers whether it was not settled already. */
+function settle(state: State): boolean {
+  if (state.settled) return false
+  state.settled = true
+  state.request.attempt.signal.removeEventListener('abort', state.abort)
+  return true
 }
 
 function outgoingOf({ url, headers, body, method = 'POST' }: PostRequest) {

@@ -21,13 +21,14 @@ export type ChatCompletionsSettings = EncodeSettings & {
 export function chatCompletions(dialect: Dialect, settings: ChatCompletionsSettings): Provider {
   const { endpoint, stream } = settings
   const capabilities = { ...dialect.capabilities, stream }
+  const service = { dialect, settings }
   return {
     name: dialect.service,
     capabilities,
     identity: endpoint.identity,
     timeout: dialect.timeout,
     refuse: call => refusal(call, capabilities, endpoint),
-    stream: (call, attempt) => ask(call, attempt, { dialect, settings }),
+    stream: (call, attempt) => ask(call, attempt, service),
     close: () => endpoint.connections.close(),
     ...(settings.load === undefined ? undefined : { load: settings.load }),
   }
@@ -46,10 +47,10 @@ const mostRepairs = 2
 /** One request; and another where the server's answer names a cure for it (see `repair.ts`). */
 async function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
   const watched = watch(attempt)
-  let asked = { call, dialect: service.dialect }
+  let asked: Asked = { call, dialect: service.dialect }
   for (let repairs = 0; ; repairs += 1) {
     try {
-      return await send(asked.call, watched.attempt, { ...service, dialect: asked.dialect })
+      return await send(asked, watched.attempt, service.settings)
     } catch (error) {
       const mayGoOn = repairs < mostRepairs && !attempt.signal.aborted
       const cure = mayGoOn ? repair(error, { ...asked, reasoned: watched.reasoned() }) : undefined
@@ -84,14 +85,17 @@ function isTransport({ type }: ProviderEvent): boolean {
   return type === 'connecting' || type === 'sent' || type === 'headers'
 }
 
-async function send(call: Call, attempt: Watched, { dialect, settings }: Service): Promise<void> {
+type Asked = { readonly call: Call; readonly dialect: Dialect }
+
+/** Not `async`: its frame would hold the whole body of the request as long as the answer lasts. */
+function send({ call, dialect }: Asked, attempt: Watched, settings: ChatCompletionsSettings): Promise<void> {
   const { endpoint, stream } = settings
   const encoded = encode(call, dialect, settings)
   for (const warning of encoded.warnings) attempt.emit({ type: 'warning', ...warning })
   const baseURL = dialect.reroute?.(endpoint.baseURL, encoded.call) ?? endpoint.baseURL
   const prefix = prefixOf(encoded.call)
   const emit = readerOf(encoded, attempt, !stream && dialect.prefix?.jsonRepeats === true)
-  await post({
+  return post({
     url: urlOf(baseURL, dialect.path),
     headers: endpoint.headers,
     body: JSON.stringify(encoded.body),
