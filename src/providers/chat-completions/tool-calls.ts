@@ -15,7 +15,7 @@ export type ToolCalls = {
   close(): string | undefined
 }
 
-type Pending = { id: string; readonly sentId: string; name: string; text: string; announced: boolean }
+type Pending = { readonly index: unknown; id: string; readonly sentId: string; name: string; text: string; announced: boolean }
 type Fragment = { readonly index: unknown; readonly id: string; readonly name: string; readonly text: string }
 
 /**
@@ -24,7 +24,6 @@ type Fragment = { readonly index: unknown; readonly id: string; readonly name: s
  */
 export function createToolCalls({ emit, createId }: ToolCallsOptions): ToolCalls {
   const calls: Pending[] = []
-  const byIndex = new Map<number, Pending>()
 
   const add = (fragment: Fragment) => {
     const call = locate(fragment) ?? begin(fragment)
@@ -39,7 +38,7 @@ export function createToolCalls({ emit, createId }: ToolCallsOptions): ToolCalls
 
   const locate = (fragment: Fragment): Pending | undefined => {
     if (typeof fragment.index === 'number') {
-      const call = byIndex.get(fragment.index)
+      const call = calls.findLast(({ index }) => index === fragment.index)
       return call === undefined || isAnother(fragment, call) ? undefined : call
     }
     if (fragment.id !== '') return calls.find(call => call.sentId === fragment.id)
@@ -48,9 +47,8 @@ export function createToolCalls({ emit, createId }: ToolCallsOptions): ToolCalls
   }
 
   const begin = ({ index, id, name }: Fragment): Pending => {
-    const call = { id: id === '' ? createId(calls.length) : id, sentId: id, name, text: '', announced: false }
+    const call = { index, id: id === '' ? createId(calls.length) : id, sentId: id, name, text: '', announced: false }
     calls.push(call)
-    if (typeof index === 'number') byIndex.set(index, call)
     return call
   }
 
