@@ -102,7 +102,8 @@ export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAt
     end(run, 'answered')
     resolve(answer)
   }
-  const settle = () => whole(run).then(answered, error => rejected(run, error))
+  let settling: Promise<void> | undefined
+  const settle = () => (settling ??= whole(run).then(answered, error => rejected(run, error)))
   start(() => target.provider.stream(options.call, context)).then(settle, error => rejected(run, error))
   return {
     done,

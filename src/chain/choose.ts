@@ -89,16 +89,23 @@ export function openings<Answer>(walk: Walk<Answer>): {
   for (const target of walk.targets) {
     if (!isCandidate(walk, target)) continue
     const standing = target.health.check()
-    const openAt = standing.state === 'shut' ? standing.openAt : now
-    // a slot that is taken has no time of its own, but may be free at any moment
-    const waitMs =
-      openAt === Infinity ? Math.min(longestTimerMs, walk.deadline - leastLeft(walk) - now - 1) : Math.max(0, openAt - now)
-    if (now + waitMs >= walk.deadline - leastLeft(walk) || (standing.state === 'shut' && standing.crowded === true)) continue
+    const waitMs = waitFor(standing, { now, until: walk.deadline - leastLeft(walk) })
+    if (waitMs === undefined) continue
     candidates.push(target)
     const reason = standing.state === 'shut' ? standing.reason : 'overloaded'
     if (soonest === undefined || waitMs < soonest.waitMs) soonest = { target, waitMs, reason }
   }
   return { candidates, soonest }
+}
+
+/** How long until this target may be asked; undefined when that is too late. */
+function waitFor(standing: Standing, { now, until }: { readonly now: number; readonly until: number }): number | undefined {
+  if (now >= until) return undefined
+  if (standing.state !== 'shut') return 0
+  if (standing.crowded === true) return undefined
+  // a slot that is taken has no time of its own, but may be free at any moment
+  if (standing.openAt === Infinity) return Math.min(longestTimerMs, until - now - 1)
+  return standing.openAt < until ? Math.max(0, standing.openAt - now) : undefined
 }
 
 /** Not done with, not being asked, and allowed to have this call. */

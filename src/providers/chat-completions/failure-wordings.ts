@@ -78,7 +78,8 @@ const wordings: readonly Wording[] = [
       /model (?:does )?not exist|model not found/i,
       /supported api model names/i,
       /\b(?:no such|unknown) model\b|not a valid model/i,
-      /model \S{1,120} (?:does not exist|(?:is )?not (?:found|supported))/i,
+      // but not "Parameter top_k of model X is not supported"
+      /(?<!\bof )\bmodel \S{1,120} (?:does not exist|(?:is )?not (?:found|supported))/i,
     ],
   },
   {
