@@ -1,7 +1,7 @@
 import { type Answer, costOf, defaultResult, type GenerateResult } from './answer.ts'
 import type { AnswerStream } from './answer-stream.ts'
 import { type ChainPool, orderPool } from './chain/pool.ts'
-import type { ChainTarget, Hedge, Leg } from './chain/state.ts'
+import type { ChainTarget, Hedge, Leg, Walked } from './chain/state.ts'
 import { walk } from './chain/walk.ts'
 import { checkInput } from './check-input.ts'
 import type { Call, ClientEvent, Clock, EventListener, Failure, Sink } from './contract.ts'
@@ -127,19 +127,22 @@ async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateRe
   }
 }
 
-async function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<GenerateResult> {
+function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<GenerateResult> {
   const { callId, call, startedAt, controller, given } = begun
   const { clock, random, hedge, probeMs, background, tell, options } = shared
   const deadline = startedAt + (given.timeout?.totalMs ?? options.timeout?.totalMs ?? defaults.timeout.totalMs)
   hedge?.called()
-  const { answer, target, attempts } = await walk({
+  return walk({
     ...{ callId, call, sink, clock, random, startedAt, deadline, hedge, probeMs, background, tell },
     targets: withTimeout(inOrder(shared, call), given.timeout),
     signal: controller.signal,
     decide: options.decide,
-  })
+  }).then(walked => resultOf(shared, walked))
+}
+
+function resultOf({ targets, hedge }: Shared, { answer, target, attempts }: Walked<Answer>): GenerateResult {
   const { provider, model, targetIndex } = target
-  const cost = costOf(attempts, shared.targets)
+  const cost = costOf(attempts, targets)
   hedge?.paid(cost ?? 0)
   return { ...answer, cost, provider: provider.name, model, targetIndex, attempts, degraded: false }
 }

@@ -98,8 +98,8 @@ export function createClient(options: ClientOptions): Client {
   }
   const client: Client = {
     // what is in the result was validated by the schemas that its type comes from
-    generate: (async (input: string | GenerateInput) => runGenerate(shared, input)) as Client['generate'],
-    stream: (async (input: string | GenerateInput) => runStream(shared, input)) as Client['stream'],
+    generate: ((input: string | GenerateInput) => runGenerate(shared, input)) as Client['generate'],
+    stream: ((input: string | GenerateInput) => runStream(shared, input)) as Client['stream'],
     health: () => health.snapshot(),
     close,
     [Symbol.asyncDispose]: close,

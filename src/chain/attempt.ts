@@ -3,7 +3,9 @@ import { ProviderError, UnbusyError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
 import { type Clocks, startClocks } from './clocks.ts'
 import { type Charge, chargeOf } from './decide.ts'
+import { sign } from './sign.ts'
 import type { AttemptKind, ChainTarget, RunningAttempt } from './state.ts'
+import { timeoutError } from './timeout-error.ts'
 
 export type AttemptOptions<Answer> = {
   readonly clock: Clock
@@ -39,9 +41,12 @@ type Transport = ProviderEvent & { type: 'connecting' | 'sent' | 'headers' | 'qu
 type Content = ProviderEvent & { type: 'text-delta' | 'reasoning-delta' | 'tool-call-delta' | 'tool-call' }
 
 /** Everything that changes while an attempt runs. Made anew for each, so that nothing of one reaches another (maximhq/bifrost#4911). */
-type Run<Answer> = AttemptOptions<Answer> & {
+type Run<Answer> = {
+  /** Not spread into it: a copy would be made for each attempt, and grown field by field. */
+  readonly options: AttemptOptions<Answer>
   readonly startedAt: number
   readonly controller: AbortController
+  readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
   readonly clocks: Clocks
   over: boolean
@@ -53,6 +58,7 @@ type Run<Answer> = AttemptOptions<Answer> & {
   requestId: string | undefined
   usage: Usage | undefined
   record: AttemptRecord | undefined
+  settling: Promise<void> | undefined
 }
 
 /**
@@ -60,19 +66,15 @@ type Run<Answer> = AttemptOptions<Answer> & {
  * ends once: clocks stopped, permit given back, signal fired so that the provider closes what it opened, one `attempt-end` told.
  */
 export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAttempt<Answer> {
-  const { clock, target, fold } = options
+  const { clock, target, fold, deadline, shareMs } = options
   const { promise: done, resolve, reject } = Promise.withResolvers<Answer>()
   const controller = new AbortController()
-  const { deadline, shareMs } = options
-  const onTimeout = (name: ClockName, afterMs: number) => {
-    // what is whole wins against any clock (hugalafutro/model-hotel#60), also when the server forgets to end the body
-    if (run.finished) void settle().then(() => controller.abort(abandoned))
-    else fail(run, timeoutError(name, afterMs))
-  }
+  const onTimeout = (name: ClockName, afterMs: number) => timedOut(run, name, afterMs)
   const run: Run<Answer> = {
-    ...options,
+    options,
     startedAt: clock.now(),
     controller,
+    resolve,
     reject,
     clocks: startClocks({ clock, timeout: target.timeout, deadline, shareMs, onTimeout }),
     over: false,
@@ -84,6 +86,7 @@ export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAt
     requestId: undefined,
     usage: undefined,
     record: undefined,
+    settling: undefined,
   }
   tell(run, { type: 'attempt-start', kind: options.kind })
 
@@ -97,21 +100,38 @@ export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAt
         listener()
       }),
   }
-  const answered = (answer: Answer) => {
-    if (run.over) return
-    end(run, 'answered')
-    resolve(answer)
-  }
-  let settling: Promise<void> | undefined
-  const settle = () => (settling ??= whole(run).then(answered, error => rejected(run, error)))
-  start(() => target.provider.stream(options.call, context)).then(settle, error => rejected(run, error))
+  start(options, context).then(
+    () => settle(run),
+    error => rejected(run, error),
+  )
   return {
     done,
     record: () => run.record,
     isQueued: () => run.wasQueued && run.chunks === 0,
-    late: () => run.permit.late(),
+    late: () => options.permit.late(),
     abandon: reason => abandon(run, reason),
   }
+}
+
+/** What is whole wins against any clock (hugalafutro/model-hotel#60), also when the server forgets to end the body. */
+function timedOut<Answer>(run: Run<Answer>, name: ClockName, afterMs: number): void {
+  if (run.finished) void settle(run).then(() => run.controller.abort(abandoned))
+  else fail(run, timeoutError(name, afterMs))
+}
+
+/** Once, though the end of the body and a clock may both ask for it. */
+function settle<Answer>(run: Run<Answer>): Promise<void> {
+  run.settling ??= whole(run).then(
+    answer => answered(run, answer),
+    error => rejected(run, error),
+  )
+  return run.settling
+}
+
+function answered<Answer>(run: Run<Answer>, answer: Answer): void {
+  if (run.over) return
+  end(run, 'answered')
+  run.resolve(answer)
 }
 
 function emit<Answer>(run: Run<Answer>, event: ProviderEvent): boolean {
@@ -127,11 +147,11 @@ function emit<Answer>(run: Run<Answer>, event: ProviderEvent): boolean {
       run.finished = true
       run.clocks.finish()
       run.usage = event.usage
-      return run.fold.emit(event)
+      return run.options.fold.emit(event)
     case 'response-metadata':
     case 'warning':
       if (event.type === 'response-metadata') run.requestId = event.requestId ?? run.requestId
-      return run.fold.emit(event)
+      return run.options.fold.emit(event)
     default:
       return content(run, event)
   }
@@ -150,11 +170,11 @@ function transport<Answer>(run: Run<Answer>, event: Transport): void {
 
 function content<Answer>(run: Run<Answer>, event: Content): boolean {
   if ('text' in event && event.text === '') return true
-  const now = run.clock.now()
+  const now = run.options.clock.now()
   if (run.chunks++ === 0 && !firstContent(run, now)) return true
   if (event.type === 'tool-call-delta') run.clocks.toolCall(now)
   else run.clocks.chunk(now)
-  if (run.fold.emit(event)) return true
+  if (run.options.fold.emit(event)) return true
   run.clocks.pause()
   return false
 }
@@ -163,8 +183,8 @@ function content<Answer>(run: Run<Answer>, event: Content): boolean {
 function firstContent<Answer>(run: Run<Answer>, now: number): boolean {
   run.firstChunkMs = now - run.startedAt
   run.clocks.firstChunk()
-  run.permit.firstChunk(run.firstChunkMs)
-  if (run.claim()) return true
+  run.options.permit.firstChunk(run.firstChunkMs)
+  if (run.options.claim()) return true
   abandon(run, abandoned)
   return false
 }
@@ -176,7 +196,7 @@ function queued<Answer>(run: Run<Answer>): void {
 }
 
 async function whole<Answer>(run: Run<Answer>): Promise<Answer> {
-  if (run.finished || run.over) return run.fold.finish()
+  if (run.finished || run.over) return run.options.fold.finish()
   const message = 'The stream ended before the answer was complete (no finish was sent).'
   throw new ProviderError(message, { reason: 'truncated', status: run.status, requestId: run.requestId })
 }
@@ -190,7 +210,7 @@ function rejected<Answer>(run: Run<Answer>, error: unknown): void {
 
 function fail<Answer>(run: Run<Answer>, error: ProviderError): void {
   if (run.over) return
-  sign(error, run.target)
+  sign(error, run.options.target)
   end(run, 'failed', error)
   run.controller.abort(error)
   run.reject(error)
@@ -206,9 +226,9 @@ function abandon<Answer>(run: Run<Answer>, reason: unknown): void {
 function end<Answer>(run: Run<Answer>, outcome: Ending, error?: ProviderError): void {
   run.over = true
   run.clocks.stop()
-  if (outcome !== 'answered') run.fold.drop?.()
-  if (error !== undefined && hadFairTime(run, error)) run.permit.end({ failure: error, charged: chargedFor(run, error) })
-  else run.permit.end(outcome === 'answered' ? 'answered' : 'abandoned')
+  if (outcome !== 'answered') run.options.fold.drop?.()
+  if (error !== undefined && hadFairTime(run, error)) run.options.permit.end({ failure: error, charged: chargedFor(run, error) })
+  else run.options.permit.end(outcome === 'answered' ? 'answered' : 'abandoned')
   run.record = recordOf(run, outcome, error)
   tell(run, { type: 'attempt-end', record: run.record })
 }
@@ -216,7 +236,7 @@ function end<Answer>(run: Run<Answer>, outcome: Ending, error?: ProviderError): 
 /** A server without a door for prefixes says that the model is not there; without a prefix it is. */
 function chargedFor<Answer>(run: Run<Answer>, error: ProviderError): Charge {
   const charged = chargeOf(error)
-  return charged === 'model' && run.fold.resume?.prefix !== undefined ? 'nobody' : charged
+  return charged === 'model' && run.options.fold.resume?.prefix !== undefined ? 'nobody' : charged
 }
 
 /**
@@ -225,65 +245,51 @@ function chargedFor<Answer>(run: Run<Answer>, error: ProviderError): Charge {
  */
 function hadFairTime<Answer>(run: Run<Answer>, { clock }: ProviderError): boolean {
   if (run.chunks > 0 || (clock !== 'total' && clock !== 'firstChunk' && clock !== 'queued')) return true
-  const usual = run.target.health.firstChunk()?.p98 ?? 0
-  return run.clock.now() - run.startedAt >= Math.min(run.target.timeout.firstChunkMs, Math.max(fairMs, usual * 1.3))
+  const usual = run.options.target.health.firstChunk()?.p98 ?? 0
+  return (
+    run.options.clock.now() - run.startedAt >= Math.min(run.options.target.timeout.firstChunkMs, Math.max(fairMs, usual * 1.3))
+  )
 }
 
 function recordOf<Answer>(run: Run<Answer>, outcome: Ending, error: ProviderError | undefined): AttemptRecord {
   return {
-    provider: run.target.provider.name,
-    model: run.target.model,
-    targetIndex: run.target.targetIndex,
-    attempt: run.attempt,
+    provider: run.options.target.provider.name,
+    model: run.options.target.model,
+    targetIndex: run.options.target.targetIndex,
+    attempt: run.options.attempt,
     outcome,
     reason: error?.reason,
     message: error?.message,
     status: error?.status ?? run.status,
     clock: error?.clock,
     requestId: error?.requestId ?? run.requestId,
-    waitMs: run.waitMs,
-    durationMs: run.clock.now() - run.startedAt,
+    waitMs: run.options.waitMs,
+    durationMs: run.options.clock.now() - run.startedAt,
     firstChunkMs: run.firstChunkMs,
     chunks: run.chunks,
-    continuedFrom: run.fold.resume?.prefix?.text.length,
+    continuedFrom: run.options.fold.resume?.prefix?.text.length,
     usage: run.usage,
   }
 }
 
 function tell<Answer>(run: Run<Answer>, event: AttemptEvent): void {
-  const { provider, model, targetIndex } = run.target
-  run.tell({
+  const { provider, model, targetIndex } = run.options.target
+  run.options.tell({
     ...event,
-    at: run.clock.now(),
-    callId: run.callId,
+    at: run.options.clock.now(),
+    callId: run.options.callId,
     provider: provider.name,
     model,
     targetIndex,
-    attempt: run.attempt,
+    attempt: run.options.attempt,
   })
 }
 
 /** A provider that throws before it returns a promise has failed like one that rejects. */
-async function start(stream: () => Promise<void>): Promise<void> {
-  await stream()
-}
-
-function timeoutError(name: ClockName, afterMs: number): ProviderError {
-  const waited = `${Math.round(afterMs)} ms`
-  const what: Record<ClockName, string> = {
-    connect: `No connection after ${waited} (connectMs).`,
-    headers: `No response headers after ${waited} (headersMs).`,
-    firstChunk: `No content after ${waited} (firstChunkMs).`,
-    queued: `Still queued after ${waited}: only keep-alives came (queuedMs).`,
-    chunk: `Silent for ${waited} in the middle of the answer (chunkMs).`,
-    total: `The call's time was over after ${waited} (totalMs).`,
+function start<Answer>({ target, call }: AttemptOptions<Answer>, context: Attempt): Promise<void> {
+  try {
+    return Promise.resolve(target.provider.stream(call, context))
+  } catch (error) {
+    return Promise.reject(error)
   }
-  return new ProviderError(what[name], { reason: 'timeout', clock: name })
-}
-
-/** Providers need not know who they are in a chain: the attempt signs their errors. The one place that writes to an error. */
-function sign(error: ProviderError, target: ChainTarget): void {
-  const unsigned = error as { provider: string; model: string }
-  if (unsigned.provider === '') unsigned.provider = target.provider.name
-  if (unsigned.model === '') unsigned.model = target.model
 }

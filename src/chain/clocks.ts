@@ -21,9 +21,9 @@ export type Clocks = {
   chunk(now: number): void
   /** A tool call's input is being written; servers buffer it, so silence may last longer. */
   toolCall(now: number): void
-  /** The reader is behind and we read no further: that silence is ours. */
   /** The answer is whole; the server has a moment to end the body. */
   finish(): void
+  /** The reader is behind and we read no further: that silence is ours. */
   pause(): unknown
   resume(): void
   stop(): void
@@ -31,7 +31,8 @@ export type Clocks = {
 
 type Phase = { name: ClockName; since: number; limitMs: number }
 
-type State = ClocksOptions & {
+type State = {
+  readonly options: ClocksOptions
   readonly startedAt: number
   /** Connecting, or waiting for headers. */
   transport: Phase | undefined
@@ -61,7 +62,7 @@ export function startClocks(options: ClocksOptions): Clocks {
   const { clock, timeout, shareMs } = options
   const now = clock.now()
   const state: State = {
-    ...options,
+    options,
     startedAt: now,
     transport: undefined,
     content: { name: 'firstChunk', since: now, limitMs: Math.min(timeout.firstChunkMs, shareMs) },
@@ -71,56 +72,57 @@ export function startClocks(options: ClocksOptions): Clocks {
     handle: undefined,
     firesAt: Infinity,
   }
-  const waitForTransport = (name: ClockName, limitMs: number) => {
-    state.transport = { name, since: clock.now(), limitMs }
-    arm(state)
-  }
-  const waitForChunk = () => {
-    state.content = { name: 'chunk', since: clock.now(), limitMs: timeout.chunkMs }
-    arm(state)
-  }
-  const finish = () => {
-    state.transport = undefined
-    state.queuedUntil = Infinity
-    state.patience = 1
-    state.content = { name: 'chunk', since: clock.now(), limitMs: lingerMs }
-    arm(state)
-  }
-  const chunk = (at: number, patience: number) => {
-    state.patience = patience
-    if (state.content !== undefined) state.content.since = at
-  }
   arm(state)
   return {
-    connecting: () => waitForTransport('connect', timeout.connectMs),
-    sent: () => waitForTransport('headers', timeout.headersMs),
+    connecting: () => waitForTransport(state, 'connect', timeout.connectMs),
+    sent: () => waitForTransport(state, 'headers', timeout.headersMs),
     headers: () => (state.transport = undefined),
-    queued() {
-      if (state.content?.name !== 'firstChunk') return
-      // While the server says that it holds the request, waiting is the queued clock's; the first chunk's starts anew with each sign.
-      state.content.since = clock.now()
-      state.queuedUntil = state.startedAt + Math.min(timeout.queuedMs, shareMs)
-      arm(state)
+    queued: () => queued(state),
+    firstChunk: () => waitForChunk(state, timeout.chunkMs),
+    chunk: at => heard(state, at, 1),
+    toolCall: at => heard(state, at, toolCallPatience),
+    finish() {
+      state.patience = 1
+      waitForChunk(state, lingerMs)
     },
-    firstChunk() {
-      state.transport = undefined
-      state.queuedUntil = Infinity
-      waitForChunk()
-    },
-    chunk: at => chunk(at, 1),
-    toolCall: at => chunk(at, toolCallPatience),
-    finish,
     pause: () => (state.content = undefined),
-    resume: waitForChunk,
+    resume: () => waitForChunk(state, timeout.chunkMs),
     stop: () => stop(state),
   }
+}
+
+function waitForTransport(state: State, name: ClockName, limitMs: number): void {
+  state.transport = { name, since: state.options.clock.now(), limitMs }
+  arm(state)
+}
+
+/** While the server says that it holds the request, waiting is the queued clock's; the first chunk's starts anew with each sign. */
+function queued(state: State): void {
+  const { clock, timeout, shareMs } = state.options
+  if (state.content?.name !== 'firstChunk') return
+  state.content.since = clock.now()
+  state.queuedUntil = state.startedAt + Math.min(timeout.queuedMs, shareMs)
+  arm(state)
+}
+
+/** Content is there, so that headers and places in queues are no matter any more. */
+function waitForChunk(state: State, limitMs: number): void {
+  state.transport = undefined
+  state.queuedUntil = Infinity
+  state.content = { name: 'chunk', since: state.options.clock.now(), limitMs }
+  arm(state)
+}
+
+function heard(state: State, at: number, patience: number): void {
+  state.patience = patience
+  if (state.content !== undefined) state.content.since = at
 }
 
 function arm(state: State): void {
   if (state.stopped) return
   const { at } = due(state)
   if (at >= state.firesAt) return
-  const { clock } = state
+  const { clock } = state.options
   clock.clearTimeout(state.handle)
   state.firesAt = at
   state.handle = clock.setTimeout(() => fire(state), Math.min(longestTimerMs, Math.max(0, at - clock.now())))
@@ -129,22 +131,22 @@ function arm(state: State): void {
 function fire(state: State): void {
   state.firesAt = Infinity
   const { at, name, since } = due(state)
-  const now = state.clock.now()
+  const now = state.options.clock.now()
   // a timer may fire a fraction of a millisecond early
   if (now + 1 < at) return arm(state)
   stop(state)
-  state.onTimeout(name, now - since)
+  state.options.onTimeout(name, now - since)
 }
 
 function stop(state: State): void {
   state.stopped = true
-  state.clock.clearTimeout(state.handle)
+  state.options.clock.clearTimeout(state.handle)
 }
 
 /** Which clock ends the attempt next, and when. Of two at the same time, the more telling one. */
 function due(state: State): { readonly at: number; readonly name: ClockName; readonly since: number } {
   const { startedAt, content, transport, patience } = state
-  let next = { at: state.deadline, name: 'total' as ClockName, since: startedAt }
+  let next = { at: state.options.deadline, name: 'total' as ClockName, since: startedAt }
   if (state.queuedUntil <= next.at) next = { at: state.queuedUntil, name: 'queued', since: startedAt }
   for (const phase of [content, transport]) {
     if (phase === undefined) continue

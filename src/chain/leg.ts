@@ -16,16 +16,16 @@ export function startLeg<Answer>(
 ): Leg<Answer> {
   const leg: Leg<Answer> = {
     target,
-    ...first,
-    ...{
-      end: undefined,
-      running: undefined,
-      waiting: undefined,
-      waitMs: 0,
-      decision: 'next',
-      failure: undefined,
-      lateTimer: undefined,
-    },
+    kind: first.kind,
+    permit: first.permit,
+    end: undefined,
+    running: undefined,
+    waiting: undefined,
+    waitMs: 0,
+    decision: 'next',
+    failure: undefined,
+    thrown: undefined,
+    lateTimer: undefined,
   }
   void run(walk, leg).then(end => {
     leg.end ??= end
@@ -43,17 +43,8 @@ export function abandonLeg<Answer>(leg: Leg<Answer>, reason: unknown): void {
 }
 
 async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd<Answer>> {
-  let thrown: unknown
-  const attempt = async (number: number): Promise<Answer> => {
-    try {
-      return await askAndRepair(walk, leg, number === 1 ? leg.kind : 'retry')
-    } catch (error) {
-      thrown = error
-      throw error
-    }
-  }
   try {
-    const answer = await pRetry(attempt, {
+    const answer = await pRetry(number => askAndRepair(walk, leg, number === 1 ? leg.kind : 'retry'), {
       retries: leg.kind === 'probe' ? 0 : retriesLeft(walk, leg.target),
       // the wait is ours, inside shouldRetry: it differs by error, takes an abort and obeys the injected clock
       minTimeout: 0,
@@ -62,6 +53,7 @@ async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd
     })
     return { type: 'answered', answer }
   } catch {
+    const { thrown } = leg
     if (thrown === abandoned || leg.end !== undefined) return { type: 'abandoned' }
     return ProviderError.isInstance(thrown) ? { type: 'failed', decision: leg.decision } : { type: 'bug', error: thrown }
   }
@@ -78,6 +70,7 @@ async function askAndRepair<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: 
     try {
       return await askOnce(walk, leg, next)
     } catch (error) {
+      leg.thrown = error
       const source = { ...leg.target, attempt: walk.asked[leg.target.targetIndex] ?? 0 }
       const mayRepair = leg.end === undefined && leg.kind !== 'probe' && ProviderError.isInstance(error)
       if (!mayRepair || walk.sink.repairs?.(error, source) !== true) throw error
@@ -90,17 +83,26 @@ async function askAndRepair<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: 
   }
 }
 
-async function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind): Promise<Answer> {
+/** Not `async`, like all that only hand a promise on: each frame that waits holds half a kilobyte as long as the answer lasts. */
+function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind): Promise<Answer> {
   const { target } = leg
   const permit = leg.permit
   leg.permit = undefined
   if (permit === undefined || leg.end !== undefined) throw abandoned
   const attempt = (walk.asked[target.targetIndex] ?? 0) + 1
   walk.asked[target.targetIndex] = attempt
-  const source = { ...target, attempt }
+  const { provider, model, targetIndex } = target
+  const source = { provider, model, targetIndex, attempt }
   const fold = walk.sink.begin(source, () => walk.commit(leg))
   const running = startAttempt({
-    ...{ clock: walk.clock, target, callId: walk.callId, attempt, kind, permit, fold, tell: walk.tell },
+    clock: walk.clock,
+    target,
+    callId: walk.callId,
+    attempt,
+    kind,
+    permit,
+    fold,
+    tell: walk.tell,
     call: fold.resume === undefined ? walk.callTo(target) : { ...walk.callTo(target), ...fold.resume },
     waitMs: leg.waitMs,
     deadline: Math.min(walk.deadline, walk.clock.now() + target.timeout.totalMs),
@@ -109,8 +111,7 @@ async function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: Attem
   })
   leg.running = running
   walk.trail.push(running)
-  const answer = await running.done
-  return walk.sink.wantsMore?.(answer, source) === true ? goOn(walk, leg, answer) : answer
+  return running.done.then(answer => (walk.sink.wantsMore?.(answer, source) === true ? goOn(walk, leg, answer) : answer))
 }
 
 /** The target stopped at its own limit and is asked for the rest. If it does not give it, what is there was paid for and is the answer. */

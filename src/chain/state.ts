@@ -101,6 +101,8 @@ export type Leg<Answer> = {
   waitMs: number
   decision: Decision
   failure: ProviderError | undefined
+  /** What the last attempt ended with: p-retry hands on what it has made of it. */
+  thrown: unknown
   /** Rings when this leg is late; see hedge.ts. */
   lateTimer: unknown
 }
