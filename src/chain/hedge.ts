@@ -63,8 +63,8 @@ export function startLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): vo
       look()
     }, delayMs)
   }
-  // whoever had no place just now may have one in a moment
-  const again = () => later(againMs, queued, again)
+  // whoever had no place just now may have one in a moment; to look for ever would only move the queue to the next target
+  const again = () => later(againMs, queued, () => (leg.lateTimer = undefined))
   const { queuedMs } = hedge.settings
   const lateAfterMs = hedge.lateAfterMs(leg.target.health)
   const [first, second] = lateAfterMs < queuedMs ? [silent, queued] : [queued, silent]
