@@ -97,8 +97,15 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Kept): Begu
   const seam = createSeam({ ...settings, maxOutputTokens: call.maxOutputTokens, isPlainText })
   const repairs = createRepairs({ limit: given.repair ?? shared.options.repair ?? 0, messages: call.messages })
   return {
-    ...{ callId: ++shared.calls, startedAt: shared.clock.now() },
-    ...{ given, call, settings, seam, form, repairs, controller: new AbortController() },
+    callId: ++shared.calls,
+    startedAt: shared.clock.now(),
+    given,
+    call,
+    settings,
+    seam,
+    form,
+    repairs,
+    controller: new AbortController(),
   }
 }
 
@@ -133,7 +140,17 @@ function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<Generate
   const deadline = startedAt + (given.timeout?.totalMs ?? options.timeout?.totalMs ?? defaults.timeout.totalMs)
   hedge?.called()
   return walk({
-    ...{ callId, call, sink, clock, random, startedAt, deadline, hedge, probeMs, background, tell },
+    callId,
+    call,
+    sink,
+    clock,
+    random,
+    startedAt,
+    deadline,
+    hedge,
+    probeMs,
+    background,
+    tell,
     targets: withTimeout(inOrder(shared, call), given.timeout),
     signal: controller.signal,
     decide: options.decide,

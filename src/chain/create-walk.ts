@@ -9,8 +9,19 @@ export function createWalk<Answer>(options: WalkOptions<Answer>, nudge: () => vo
   const calls: Call[] = []
   const state: Walk<Answer> = {
     ...options,
-    ...{ legs: new Set(), trail: [], failures: [], asked: [], failed: [], spent: [], refusals: [], skipped: [] },
-    ...{ winner: undefined, late: undefined, over: false, committed: false, nudge },
+    nudge,
+    legs: new Set(),
+    trail: [],
+    failures: [],
+    asked: [],
+    failed: [],
+    spent: [],
+    refusals: [],
+    skipped: [],
+    winner: undefined,
+    late: undefined,
+    over: false,
+    committed: false,
     callTo: target => (calls[target.targetIndex] ??= { ...options.call, model: target.model }),
     // an attempt may use half of what is left while somebody else could still answer (tashfeenahmed/freellmapi#751)
     shareMs: target => (othersLeft(state, target) ? (options.deadline - options.clock.now()) / 2 : Infinity),

@@ -116,5 +116,5 @@ function exhausted<Answer>(state: Walk<Answer>): ChainExhaustedError {
 }
 
 function records<Answer>(state: Walk<Answer>): AttemptRecord[] {
-  return state.trail.flatMap(entry => entry.record() ?? [])
+  return state.trail.map(entry => entry.record()).filter(record => record !== undefined)
 }

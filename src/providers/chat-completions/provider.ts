@@ -21,7 +21,7 @@ export type ChatCompletionsSettings = EncodeSettings & {
 export function chatCompletions(dialect: Dialect, settings: ChatCompletionsSettings): Provider {
   const { endpoint, stream } = settings
   const capabilities = { ...dialect.capabilities, stream }
-  const service = { dialect, settings }
+  const service = { dialect, settings, url: urlOf(endpoint.baseURL, dialect.path) }
   return {
     name: dialect.service,
     capabilities,
@@ -39,7 +39,8 @@ type Emit = (event: ProviderEvent) => boolean
 /** `emit` is called for every token: no further function stands before it. */
 type Watched = Attempt & { readonly emit: Emit }
 
-type Service = { readonly dialect: Dialect; readonly settings: ChatCompletionsSettings }
+/** `url`: the address of most calls, put together once. */
+type Service = { readonly dialect: Dialect; readonly settings: ChatCompletionsSettings; readonly url: string }
 
 /** More than one answer may name a cure: a model may take neither temperature nor topP. */
 const mostRepairs = 2
@@ -50,7 +51,7 @@ async function ask(call: Call, attempt: Attempt, service: Service): Promise<void
   let asked: Asked = { call, dialect: service.dialect }
   for (let repairs = 0; ; repairs += 1) {
     try {
-      return await send(asked, watched.attempt, service.settings)
+      return await send(asked, watched.attempt, service)
     } catch (error) {
       const mayGoOn = repairs < mostRepairs && !attempt.signal.aborted
       const cure = mayGoOn ? repair(error, { ...asked, reasoned: watched.reasoned() }) : undefined
@@ -88,15 +89,15 @@ function isTransport({ type }: ProviderEvent): boolean {
 type Asked = { readonly call: Call; readonly dialect: Dialect }
 
 /** Not `async`: its frame would hold the whole body of the request as long as the answer lasts. */
-function send({ call, dialect }: Asked, attempt: Watched, settings: ChatCompletionsSettings): Promise<void> {
+function send({ call, dialect }: Asked, attempt: Watched, { settings, url }: Service): Promise<void> {
   const { endpoint, stream } = settings
   const encoded = encode(call, dialect, settings)
   for (const warning of encoded.warnings) attempt.emit({ type: 'warning', ...warning })
-  const baseURL = dialect.reroute?.(endpoint.baseURL, encoded.call) ?? endpoint.baseURL
+  const elsewhere = dialect.reroute?.(endpoint.baseURL, encoded.call)
   const prefix = prefixOf(encoded.call)
   const emit = readerOf(encoded, attempt, !stream && dialect.prefix?.jsonRepeats === true)
   return post({
-    url: urlOf(baseURL, dialect.path),
+    url: elsewhere === undefined ? url : urlOf(elsewhere, dialect.path),
     headers: endpoint.headers,
     body: JSON.stringify(encoded.body),
     attempt,

@@ -36,7 +36,8 @@ type State = ThinkTagsOptions & {
  * to be no tag.
  */
 export function createThinkTags(options: ThinkTagsOptions): ThinkTags {
-  const state: State = { ...options, place: 'start', held: '', certain: !options.opened, doubtful: '', reasoned: false }
+  const { opened, onText, onReasoning } = options
+  const state: State = { opened, onText, onReasoning, place: 'start', held: '', certain: !opened, doubtful: '', reasoned: false }
   return {
     write(text) {
       if (state.place === 'text') return state.onText(text)
