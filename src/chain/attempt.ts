@@ -203,6 +203,8 @@ async function whole<Answer>(run: Run<Answer>): Promise<Answer> {
 
 function rejected<Answer>(run: Run<Answer>, error: unknown): void {
   if (run.over) return
+  // what comes after `finish` is only the end of a body: a connection lost there takes nothing from an answer that is whole
+  if (run.finished && run.settling === undefined) return void settle(run)
   if (ProviderError.isInstance(error)) return fail(run, error)
   end(run, 'failed')
   run.reject(error)

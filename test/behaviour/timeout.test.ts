@@ -140,3 +140,14 @@ test('a server that keeps the connection open after its answer costs a moment, n
   expect(await client.generate('Hi')).toMatchObject({ text: 'Here.', finishReason: 'stop' })
   await open.untilAllClosed()
 })
+
+test.for(['fin', 'rst'] as const)(
+  'a connection that is lost after the finish (%s) takes nothing from a whole answer',
+  async (cutBy, { server }) => {
+    const lost = await server(answer('Here.', { cutAfterChunks: 'finish', cutBy }), { format: 'deepseek' })
+    const client = createClient({ chain: [deepseek({ ...key, baseURL: lost.baseURL })] })
+    onTestFinished(async () => client.close())
+    expect(await client.generate('Hi')).toMatchObject({ text: 'Here.', finishReason: 'stop' })
+    expect(lost.requests).toHaveLength(1)
+  },
+)
