@@ -88,7 +88,11 @@ function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind
   const { target } = leg
   const permit = leg.permit
   leg.permit = undefined
-  if (permit === undefined || leg.end !== undefined) throw abandoned
+  if (permit === undefined || leg.end !== undefined) {
+    // given up between the permit and the request
+    permit?.end('abandoned')
+    throw abandoned
+  }
   const attempt = (walk.asked[target.targetIndex] ?? 0) + 1
   walk.asked[target.targetIndex] = attempt
   const { provider, model, targetIndex } = target

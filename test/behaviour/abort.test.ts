@@ -126,3 +126,29 @@ test('a thousand calls on one signal leave no listener behind', async ({ server 
   await client.close()
   await local.untilAllClosed()
 })
+
+test('an abort in any moment between a wait and the next request leaves no place taken', async ({ clock }) => {
+  for (let depth = 0; depth < 16; depth++) {
+    const controller = new AbortController()
+    const abortLater = async () => {
+      for (let turn = 0; turn < depth; turn++) await Promise.resolve()
+      controller.abort('enough')
+    }
+    const target = fakeTarget({ error: 'overloaded' }, { clock, retry: { maxRetries: 1, baseDelayMs: 250, maxDelayMs: 250 } })
+    const racing = {
+      ...clock,
+      setTimeout(listener: () => void, delayMs: number) {
+        const isBackoff = delayMs < 300
+        return clock.setTimeout(() => {
+          listener()
+          if (isBackoff) void abortLater()
+        }, delayMs)
+      },
+    }
+    const client = createClient({ chain: [target], clock: racing, breaker: false })
+    const call = client.generate({ prompt: 'Hi', signal: controller.signal }).catch(() => {})
+    await clock.until(call)
+    expect(client.health()).toMatchObject([{ inFlight: 0 }])
+    await client.close()
+  }
+})
