@@ -1,10 +1,10 @@
-import type { FailureReason, ProviderEvent } from '../../contract.ts'
+import type { Attempt, FailureReason, ProviderEvent } from '../../contract.ts'
 import { ProviderError } from '../../errors.ts'
 import type { Choice, Chunk, Part } from './chunk.ts'
 import { choiceOf, isReasoningPart, reasoningOf, textOfPart } from './chunk.ts'
 import { isErrorValue, isFlatError } from './error-body.ts'
 import type { Extras } from './extras.ts'
-import { createExtras } from './extras.ts'
+import { addExtras, extrasResult, setExtra } from './extras.ts'
 import type { AnswerContext } from './failure.ts'
 import { inBandFailure, requestIdOf } from './failure.ts'
 import { finishOf } from './finish-reason.ts'
@@ -18,36 +18,19 @@ import { usageOf } from './usage.ts'
 import type { AnswerState } from './verdict.ts'
 import { verdictOf } from './verdict.ts'
 
-export type DecoderOptions = AnswerContext & {
-  emit(event: ProviderEvent): void
+export type DecodeOptions = AnswerContext & {
+  readonly emit: Attempt['emit']
   readonly thinkTags?: boolean | 'opened' | undefined
   readonly allowEmpty?: boolean | undefined
 }
 
-/** Turns the JSON of one answer into events. Of itself it throws a `ProviderError` and nothing else (R115). */
-export type Decoder = {
-  /** One chunk of a stream, or a whole answer. `raw` is the JSON it was parsed from. */
-  chunk(chunk: Chunk, raw: string): void
-  /** The text of a chunk in which nothing else is news. */
-  text(field: TextField, text: string): void
-  /** The server is still at it, and has sent nothing of an answer: a keep-alive, a blank line, a report on the prompt. */
-  alive(): void
-  /** The answer is over. `complete`: it was one JSON document, so nothing of it can be missing. Emits `finish`, once. */
-  finish(complete: boolean): void
-  finished(): boolean
-  /** Reason and usage are here: nothing more is needed, and a server that forgets `[DONE]` and the end need not be waited for. */
-  isWhole(): boolean
-  /** No chunk has come. */
-  untouched(): boolean
-  fail(reason: FailureReason, message: string): ProviderError
-}
-
 /** Everything that is known of one answer; never shared between attempts (R10, R11). */
-type State = {
-  readonly options: DecoderOptions
+export type Decoding = {
+  readonly options: DecodeOptions
   readonly extras: Extras
+  /** Undefined where none are looked for, and when none can come any more. */
   tags: ThinkTags | undefined
-  toolCalls: ToolCalls
+  toolCalls: ToolCalls | undefined
   id: string
   told: boolean
   finishReason: AnswerState['finishReason']
@@ -57,35 +40,22 @@ type State = {
   blanks: string
   hasText: boolean
   hasReasoning: boolean
+  /** `nothing`: no chunk has come. */
   seen: AnswerState['seen']
+  /** `finish` was emitted. */
   finished: boolean
+  /** What was answered to the last event: a reader that has caught up in the meantime will not call back again. */
+  flowing: boolean
 }
 
-export function createDecoder(options: DecoderOptions): Decoder {
-  const state = stateOf(options)
-  return {
-    chunk: (chunk, raw) => readChunk(state, chunk, raw),
-    text: (field, text) => (field === 'content' ? readText(state, text) : emitReasoning(state, text)),
-    alive() {
-      if (!state.hasText && !state.hasReasoning && state.toolCalls.count() === 0) options.emit({ type: 'queued' })
-    },
-    finish: complete => finish(state, complete),
-    // methods: a getter in a literal gives every decoder a shape of its own, and then no inline cache on the way of a token hits
-    finished: () => state.finished,
-    isWhole: () => state.finishReason !== undefined && isPresent(state.usage),
-    untouched: () => state.seen === 'nothing',
-    fail: (reason, message) => failed(options, reason, message),
-  }
-}
-
-function stateOf(options: DecoderOptions): State {
-  const { emit, thinkTags = false } = options
-  const createId = (position: number) => (state.id === '' ? `call_${position}` : `call_${state.id}_${position}`)
-  const state: State = {
+/** Turns the JSON of one answer into events. Of itself it throws a `ProviderError` and nothing else (R115). */
+export function startDecoding(options: DecodeOptions): Decoding {
+  const { thinkTags = false } = options
+  const decoding: Decoding = {
     options,
-    extras: createExtras(),
+    extras: { found: undefined, logprobs: undefined },
     tags: undefined,
-    toolCalls: createToolCalls({ emit, createId }),
+    toolCalls: undefined,
     id: '',
     told: false,
     finishReason: undefined,
@@ -96,17 +66,39 @@ function stateOf(options: DecoderOptions): State {
     hasReasoning: false,
     seen: 'nothing',
     finished: false,
+    flowing: true,
   }
   if (thinkTags !== false) {
-    const onText = (text: string) => emitText(state, text)
-    const onReasoning = (text: string) => emitReasoning(state, text)
-    state.tags = createThinkTags({ opened: thinkTags === 'opened', onText, onReasoning })
+    const onText = (text: string) => emitText(decoding, text)
+    const onReasoning = (text: string) => emitReasoning(decoding, text)
+    decoding.tags = createThinkTags({ opened: thinkTags === 'opened', onText, onReasoning })
   }
-  return state
+  return decoding
 }
 
-/** The road of every token: a few property reads and one event. No closure, no spread, no pattern. */
-function readChunk(state: State, chunk: Chunk, raw: string): void {
+/** The text of a chunk in which nothing else is news. */
+export function decodeText(decoding: Decoding, field: TextField, text: string): void {
+  if (field === 'content') readText(decoding, text)
+  else emitReasoning(decoding, text)
+}
+
+/** The server is still at it, and has sent nothing of an answer: a keep-alive, a blank line, a report on the prompt. */
+export function tellAlive(decoding: Decoding): void {
+  const { hasText, hasReasoning, toolCalls } = decoding
+  if (!hasText && !hasReasoning && countOf(toolCalls) === 0) emit(decoding, { type: 'queued' })
+}
+
+/** Reason and usage are here: nothing more is needed, and a server that forgets `[DONE]` and the end need not be waited for. */
+export function isWhole({ finishReason, usage }: Decoding): boolean {
+  return finishReason !== undefined && isPresent(usage)
+}
+
+/**
+ * One chunk of a stream, or a whole answer. `raw` is the JSON it was parsed from.
+ *
+ * The road of every token: a few property reads and one event. No closure, no spread, no pattern.
+ */
+export function decodeChunk(state: Decoding, chunk: Chunk, raw: string): void {
   if (chunk.error !== undefined && isErrorValue(chunk.error)) throw inBandFailure(chunk, state.options)
   if (!state.told) tell(state, chunk)
   if (chunk.usage !== undefined && chunk.usage !== null) state.usage = chunk.usage
@@ -114,7 +106,7 @@ function readChunk(state: State, chunk: Chunk, raw: string): void {
   if (choice === undefined) return readRest(state, chunk, raw)
   state.seen = 'choice'
   const known = readPart(state, choice.delta ?? choice.message ?? choice)
-  if (!known || isRich(choice)) state.extras.add(cleaned(chunk, raw))
+  if (!known || isRich(choice)) addExtras(state.extras, cleaned(chunk, raw))
   if (typeof choice.finish_reason === 'string') readFinish(state, choice, choice.finish_reason)
 }
 
@@ -124,26 +116,27 @@ function isRich(choice: Choice): boolean {
 }
 
 /** Answers whether there was something of an answer in it. */
-function readPart(state: State, part: Part): boolean {
+function readPart(state: Decoding, part: Part): boolean {
   const reasoning = reasoningOf(part)
   if (reasoning !== '') emitReasoning(state, reasoning)
   const text = part.content ?? part.text
   if (typeof text === 'string') readText(state, text)
   else if (Array.isArray(text)) readParts(state, text)
   if (typeof part.refusal === 'string') state.refusal += part.refusal
-  if (isPresent(part.tool_calls)) state.toolCalls.add(part.tool_calls)
-  else if (isPresent(part.function_call)) state.toolCalls.add([{ index: 0, function: part.function_call }])
+  if (isPresent(part.tool_calls)) toolCallsOf(state).add(part.tool_calls)
+  else if (isPresent(part.function_call)) toolCallsOf(state).add([{ index: 0, function: part.function_call }])
   else return reasoning !== '' || (typeof text === 'string' && text !== '')
   return true
 }
 
-function readText(state: State, text: string): void {
+function readText(state: Decoding, text: string): void {
   if (text === '') return
-  if (state.tags === undefined) emitText(state, text)
-  else state.tags.write(text)
+  if (state.tags === undefined) return emitText(state, text)
+  state.tags.write(text)
+  if (state.tags.isOver()) state.tags = undefined
 }
 
-function readParts(state: State, parts: readonly unknown[]): void {
+function readParts(state: Decoding, parts: readonly unknown[]): void {
   for (const part of parts) {
     const text = textOfPart(part)
     if (text !== '' && isReasoningPart(part)) emitReasoning(state, text)
@@ -152,77 +145,94 @@ function readParts(state: State, parts: readonly unknown[]): void {
 }
 
 /** Blanks alone are no content: they wait for the text that they belong to, so that no caller commits to an empty answer (R44, R47). */
-function emitText(state: State, text: string): void {
-  if (state.hasText) return state.options.emit({ type: 'text-delta', text })
+function emitText(state: Decoding, text: string): void {
+  if (state.hasText) return emit(state, { type: 'text-delta', text })
   state.blanks += text
   if (text.trim() === '') return
   state.hasText = true
-  state.options.emit({ type: 'text-delta', text: state.blanks })
+  emit(state, { type: 'text-delta', text: state.blanks })
 }
 
-function emitReasoning(state: State, text: string): void {
+function emitReasoning(state: Decoding, text: string): void {
   state.hasReasoning = true
-  state.options.emit({ type: 'reasoning-delta', text })
+  emit(state, { type: 'reasoning-delta', text })
 }
 
 /** A chunk without a choice of ours: usage, a filter's report, another of `n` choices, or an error that is not called one. */
-function readRest(state: State, chunk: Chunk, raw: string): void {
+function readRest(state: Decoding, chunk: Chunk, raw: string): void {
   const hasChoices = chunk.choices !== undefined
   if (!hasChoices && isFlatError(chunk)) throw inBandFailure(chunk, state.options)
   if (state.seen !== 'choice') state.seen = hasChoices || state.seen === 'choices' ? 'choices' : 'other'
-  if (hasChoices) state.extras.add(cleaned(chunk, raw))
+  if (hasChoices) addExtras(state.extras, cleaned(chunk, raw))
 }
 
-function readFinish(state: State, choice: Choice, reason: string): void {
+function readFinish(state: Decoding, choice: Choice, reason: string): void {
   // StepFun sends it on chunks that are not the last
   if (reason === '') return
   const end = finishOf(reason)
   if (end.failure !== undefined) {
     throw isErrorValue(choice.error)
       ? inBandFailure(choice.error, state.options)
-      : failed(state.options, end.failure, end.message)
+      : decodeFailure(state.options, end.failure, end.message)
   }
   state.finishReason ??= end.finishReason
   // Moonshot puts it here
   state.usage ??= choice.usage
 }
 
-function tell(state: State, { id, model }: Chunk): void {
+function tell(state: Decoding, { id, model }: Chunk): void {
   if (typeof id === 'string') state.id = id
   const named = typeof model === 'string' && model !== '' ? model : undefined
   if (state.id === '' && named === undefined) return
   state.told = true
-  const { emit, headers } = state.options
-  emit({ type: 'response-metadata', id: state.id === '' ? undefined : state.id, model: named, requestId: requestIdOf(headers) })
+  const requestId = requestIdOf(state.options.headers)
+  emit(state, { type: 'response-metadata', id: state.id === '' ? undefined : state.id, model: named, requestId })
 }
 
-function finish(state: State, complete: boolean): void {
+/** The answer is over. `complete`: it was one JSON document, so nothing of it can be missing. Emits `finish`, once. */
+export function finishDecoding(state: Decoding, complete: boolean): void {
   if (state.finished) return
   const { options, extras, toolCalls, finishReason, refusal } = state
   state.tags?.end(finishReason !== 'length')
-  const verdict = verdictOf({ ...state, toolCalls: toolCalls.count(), complete, allowEmpty: options.allowEmpty === true })
-  if ('failure' in verdict) throw failed(options, verdict.failure, verdict.message)
-  const fault = toolCalls.close()
-  if (fault !== undefined) throw failed(options, 'invalid-output', brokenToolCall(fault, finishReason))
+  const verdict = verdictOf({ ...state, toolCalls: countOf(toolCalls), complete, allowEmpty: options.allowEmpty === true })
+  if ('failure' in verdict) throw decodeFailure(options, verdict.failure, verdict.message)
+  const fault = toolCalls?.close()
+  if (fault !== undefined) throw decodeFailure(options, 'invalid-output', brokenToolCall(fault, finishReason))
   state.finished = true
-  if (refusal !== '') extras.set('refusal', refusal)
+  if (refusal !== '') setExtra(extras, 'refusal', refusal)
   const requestId = state.told ? undefined : requestIdOf(options.headers)
-  if (requestId !== undefined) options.emit({ type: 'response-metadata', requestId })
-  options.emit({
+  if (requestId !== undefined) emit(state, { type: 'response-metadata', requestId })
+  emit(state, {
     type: 'finish',
     finishReason: verdict.finishReason,
     usage: usageOf(state.usage),
-    providerMetadata: extras.result(),
+    providerMetadata: extrasResult(extras),
   })
 }
 
+function toolCallsOf(state: Decoding): ToolCalls {
+  state.toolCalls ??= createToolCalls({
+    emit: event => emit(state, event),
+    createId: position => (state.id === '' ? `call_${position}` : `call_${state.id}_${position}`),
+  })
+  return state.toolCalls
+}
+
+function countOf(toolCalls: ToolCalls | undefined): number {
+  return toolCalls?.count() ?? 0
+}
+
+function emit(state: Decoding, event: ProviderEvent): void {
+  state.flowing = state.options.emit(event)
+}
+
 /** The input of a call is the model's work, so neither the target nor its health is to blame. */
-function brokenToolCall(fault: string, finishReason: State['finishReason']): string {
+function brokenToolCall(fault: string, finishReason: Decoding['finishReason']): string {
   const cut = finishReason === 'length' ? ' The token limit cut it: raise maxOutputTokens.' : ''
   return `No tool call is handed out: ${fault}.${cut}`
 }
 
-function failed({ status, headers }: AnswerContext, reason: FailureReason, message: string): ProviderError {
+export function decodeFailure({ status, headers }: AnswerContext, reason: FailureReason, message: string): ProviderError {
   return new ProviderError(message, { reason, status, requestId: requestIdOf(headers) })
 }
 

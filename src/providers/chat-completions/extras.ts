@@ -2,45 +2,38 @@ import type { Chunk } from './chunk.ts'
 import { choiceOf } from './chunk.ts'
 import { asObject } from './parse-json.ts'
 
+/** What a server sends beyond the common fields, for `providerMetadata`: nothing it says is dropped (R45). Most answers have neither. */
 export type Extras = {
-  /** Looks at a chunk that carries more than text. */
-  add(chunk: Chunk): void
-  set(name: string, value: unknown): void
-  result(): { readonly [key: string]: unknown } | undefined
+  found: Map<string, unknown> | undefined
+  logprobs: Map<string, unknown[]> | undefined
 }
 
-/** What a server sends beyond the common fields, for `providerMetadata`: nothing it says is dropped (R45). */
-export function createExtras(): Extras {
-  // most answers have neither
-  let found: Map<string, unknown> | undefined
-  let logprobs: Map<string, unknown[]> | undefined
+/** Looks at a chunk that carries more than text. */
+export function addExtras(extras: Extras, chunk: Chunk): void {
+  const choice = choiceOf(chunk)
+  collect(extras, chunk, chunkFields)
+  collect(extras, choice, choiceFields)
+  collect(extras, choice?.delta ?? choice?.message, partFields)
+  if (choice?.logprobs === undefined || choice.logprobs === null) return
+  extras.logprobs ??= new Map()
+  addLogprobs(choice.logprobs, extras.logprobs)
+}
 
-  const set = (name: string, field: unknown) => {
-    found ??= new Map()
-    found.set(name, field)
-  }
-  const collect = (value: unknown, known: ReadonlySet<string>) => {
-    const fields = asObject(value)
-    for (const name in fields) {
-      if (Object.hasOwn(fields, name) && fields[name] !== null && !known.has(name)) set(name, fields[name])
-    }
-  }
+export function setExtra(extras: Extras, name: string, value: unknown): void {
+  extras.found ??= new Map()
+  extras.found.set(name, value)
+}
 
-  return {
-    add(chunk) {
-      const choice = choiceOf(chunk)
-      collect(chunk, chunkFields)
-      collect(choice, choiceFields)
-      collect(choice?.delta ?? choice?.message, partFields)
-      if (choice?.logprobs === undefined || choice.logprobs === null) return
-      logprobs ??= new Map()
-      addLogprobs(choice.logprobs, logprobs)
-    },
-    set,
-    result() {
-      if (logprobs !== undefined && logprobs.size > 0) set('logprobs', Object.fromEntries(logprobs))
-      return found === undefined ? undefined : Object.fromEntries(found)
-    },
+export function extrasResult(extras: Extras): { readonly [key: string]: unknown } | undefined {
+  const { logprobs } = extras
+  if (logprobs !== undefined && logprobs.size > 0) setExtra(extras, 'logprobs', Object.fromEntries(logprobs))
+  return extras.found === undefined ? undefined : Object.fromEntries(extras.found)
+}
+
+function collect(extras: Extras, value: unknown, known: ReadonlySet<string>): void {
+  const fields = asObject(value)
+  for (const name in fields) {
+    if (Object.hasOwn(fields, name) && fields[name] !== null && !known.has(name)) setExtra(extras, name, fields[name])
   }
 }
 

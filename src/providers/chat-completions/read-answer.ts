@@ -1,15 +1,16 @@
-import type { Attempt, ProviderEvent } from '../../contract.ts'
+import type { Attempt } from '../../contract.ts'
 import type { BodyReader } from '../../http/post.ts'
-import { createEventReader } from '../../http/server-sent-events.ts'
+import type { EventHandlers, EventReader } from '../../http/server-sent-events.ts'
+import { endEvents, eventReader, readEvents } from '../../http/server-sent-events.ts'
 import type { Chunk } from './chunk.ts'
 import { choiceOf, plainTextOf } from './chunk.ts'
-import type { Decoder } from './decode.ts'
-import { createDecoder } from './decode.ts'
+import type { Decoding } from './decode.ts'
+import { decodeChunk, decodeFailure, decodeText, finishDecoding, isWhole, startDecoding, tellAlive } from './decode.ts'
 import type { AnswerContext } from './failure.ts'
 import { failureOf, inBandFailure, strangeAnswer } from './failure.ts'
 import { asObject, isCutJson, parseJson } from './parse-json.ts'
 import type { SameShape, TextField } from './same-shape.ts'
-import { createSameShape } from './same-shape.ts'
+import { learnShape, noShape, textOfSame } from './same-shape.ts'
 
 export type AnswerOptions = AnswerContext & {
   readonly emit: Attempt['emit']
@@ -53,53 +54,60 @@ type Form = 'blank' | 'events' | 'json' | 'other'
 /** How much of a text that is no answer is kept for the error. */
 const mostOther = 4_000
 
+/** Everything that is known while an answer is read. One object, and no function of its own for each answer but these two. */
 function answerReader(options: AnswerOptions): BodyReader {
-  let form: Form = 'blank'
-  let text = ''
-  let flowing = true
-
-  // the last answer counts: a reader that has caught up in the meantime will not call back again
-  const emit = (event: ProviderEvent) => {
-    flowing = options.emit(event)
-  }
-  const reading: EventReading = { decoder: createDecoder({ ...options, emit }), shape: createSameShape(), options, ending: false }
-  const { decoder } = reading
-  const events = createEventReader({
-    onComment: decoder.alive,
-    onData: (data, event) => readEvent(reading, data, event),
-  })
-
-  const take = (part: string) => {
-    if (form === 'events') events.write(part)
-    // a stream that turns out to be none is quoted in the error
-    if (form === 'json' || (text.length < mostOther && (form === 'other' || decoder.untouched()))) text += part
-  }
-
-  /** Each line break is a sign of life, however the bytes are cut: DeepSeek sends them while a request waits. */
-  const begin = (part: string) => {
-    const start = part.search(/\S/)
-    const blanks = start === -1 ? part : part.slice(0, start)
-    for (const character of blanks) if (character === '\n') decoder.alive()
-    if (start === -1) return
-    form = formOf(part[start])
-    take(part.slice(start))
-  }
-
+  const decoding = startDecoding(options)
+  const reading: Reading = { options, decoding, shape: noShape(), events: undefined, form: 'blank', text: '', ending: false }
   return {
     write(part) {
-      flowing = true
-      if (form === 'blank') begin(part)
-      else take(part)
-      return flowing
+      decoding.flowing = true
+      if (reading.form === 'blank') begin(reading, part)
+      else take(reading, part)
+      return decoding.flowing
     },
-    end() {
-      reading.ending = true
-      if (form === 'events') events.end()
-      if (form === 'events' && !decoder.untouched()) return decoder.finish(false)
-      if (form === 'json') return readDocument(text, { ...options, emit })
-      throw saysNothing(text) ? decoder.fail('overloaded', blank) : strangeAnswer(text, options)
-    },
+    end: () => end(reading),
   }
+}
+
+type Reading = {
+  readonly options: AnswerOptions
+  readonly decoding: Decoding
+  readonly shape: SameShape
+  events: EventReader<Reading> | undefined
+  form: Form
+  /** A document, or what there is to quote of something that is no answer. */
+  text: string
+  /** The body is over: an event that is cut was cut by that. */
+  ending: boolean
+}
+
+/** Each line break is a sign of life, however the bytes are cut: DeepSeek sends them while a request waits. */
+function begin(reading: Reading, part: string): void {
+  const start = part.search(/\S/)
+  const blanks = start === -1 ? part : part.slice(0, start)
+  for (const character of blanks) if (character === '\n') tellAlive(reading.decoding)
+  if (start === -1) return
+  reading.form = formOf(part[start])
+  if (reading.form === 'events') reading.events = eventReader(reading, eventHandlers)
+  take(reading, part.slice(start))
+}
+
+function take(reading: Reading, part: string): void {
+  const { events, form, decoding } = reading
+  if (events !== undefined) readEvents(events, part)
+  if (form === 'json') reading.text += part
+  // a stream that turns out to be none is quoted in the error
+  else if (form === 'events' && decoding.seen !== 'nothing') reading.text = ''
+  else if (reading.text.length < mostOther) reading.text += part
+}
+
+function end(reading: Reading): void {
+  const { events, form, decoding, text, options } = reading
+  reading.ending = true
+  if (events !== undefined) endEvents(events)
+  if (form === 'events' && decoding.seen !== 'nothing') return finishDecoding(decoding, false)
+  if (form === 'json') return readDocument(text, options)
+  throw saysNothing(text) ? decodeFailure(options, 'overloaded', blank) : strangeAnswer(text, options)
 }
 
 /** R43. The gateway of DeepSeek ends a request like this that it has no room for: the 200 was sent long before. */
@@ -117,35 +125,32 @@ function saysNothing(text: string): boolean {
   return text.split(/[\r\n]/).every(line => line.startsWith(':') || line.trim() === '')
 }
 
-type EventReading = {
-  readonly decoder: Decoder
-  readonly shape: SameShape
-  readonly options: AnswerContext
-  /** The body is over: an event that is cut was cut by that. */
-  ending: boolean
+const eventHandlers: EventHandlers<Reading> = {
+  onData: readEvent,
+  onComment: ({ decoding }) => tellAlive(decoding),
 }
 
-function readEvent(reading: EventReading, data: string, event: string | undefined): void {
-  const { decoder, shape } = reading
-  if (decoder.finished()) return
-  const known = event === undefined ? shape.textOf(data) : undefined
-  if (known !== undefined) return decoder.text(shape.field(), known)
+function readEvent(reading: Reading, data: string, event: string | undefined): void {
+  const { decoding, shape } = reading
+  if (decoding.finished) return
+  const known = event === undefined ? textOfSame(shape, data) : undefined
+  if (known !== undefined) return decodeText(decoding, shape.field, known)
   // the rest of the way is paid for each token
   if (data[0] !== '{') {
     const text = data.trim()
-    if (text === '[DONE]') return decoder.finish(false)
-    if (text === '') return decoder.alive()
+    if (text === '[DONE]') return finishDecoding(decoding, false)
+    if (text === '') return tellAlive(decoding)
   }
   const chunk = parseEvent(reading, data, event === 'error')
   // llama-server reports on a long prompt while it reads it
-  if (chunk.prompt_progress !== undefined) decoder.alive()
-  decoder.chunk(chunk, data)
-  if (decoder.isWhole()) return decoder.finish(false)
+  if (chunk.prompt_progress !== undefined) tellAlive(decoding)
+  decodeChunk(decoding, chunk, data)
+  if (isWhole(decoding)) return finishDecoding(decoding, false)
   const plain = plainTextOf(chunk)
-  if (plain !== undefined) shape.learn(data, { ...plain, find: probed => textIn(probed, plain.field) })
+  if (plain !== undefined) learnShape(shape, data, { ...plain, find: textIn })
 }
 
-function parseEvent({ decoder, options, ending }: EventReading, data: string, isError: boolean): Chunk {
+function parseEvent({ options, ending }: Reading, data: string, isError: boolean): Chunk {
   let value: unknown
   try {
     value = JSON.parse(data)
@@ -153,12 +158,12 @@ function parseEvent({ decoder, options, ending }: EventReading, data: string, is
     // no cause: the parser's message quotes what it read
     if (isError) throw inBandFailure(data, options)
     throw ending
-      ? decoder.fail('truncated', 'The answer was cut in the middle of an event.')
-      : decoder.fail('malformed-response', `The stream holds an event that is no JSON (${data.length} characters).`)
+      ? decodeFailure(options, 'truncated', 'The answer was cut in the middle of an event.')
+      : decodeFailure(options, 'malformed-response', `The stream holds an event that is no JSON (${data.length} characters).`)
   }
   if (isError) throw inBandFailure(value, options)
-  const chunk = chunkOf(value)
-  if (chunk === undefined) throw decoder.fail('malformed-response', 'The stream holds an event that is no JSON object.')
+  const chunk = asObject(value)
+  if (chunk === undefined) throw decodeFailure(options, 'malformed-response', 'The stream holds an event that is no JSON object.')
   return chunk
 }
 
@@ -168,27 +173,21 @@ function textIn(value: unknown, field: TextField): string | undefined {
 }
 
 /** One JSON document: a server that does not stream, or was not asked to. */
-function readDocument(text: string, options: Parameters<typeof createDecoder>[0]): void {
+function readDocument(text: string, options: AnswerOptions): void {
   let value: unknown
   try {
     value = parseJson(text)
   } catch {
-    const decoder = createDecoder(options)
     throw isCutJson(text)
-      ? decoder.fail('truncated', 'The answer was cut: its JSON stops in the middle.')
+      ? decodeFailure(options, 'truncated', 'The answer was cut: its JSON stops in the middle.')
       : strangeAnswer(text, options)
   }
-  const chunk = chunkOf(value)
+  const chunk = asObject(value)
   if (chunk === undefined) throw strangeAnswer(text, options)
-  const decoder = createDecoder(
-    options.thinkTags === true && closesUnopened(chunk) ? { ...options, thinkTags: 'opened' } : options,
-  )
-  decoder.chunk(chunk, text)
-  decoder.finish(true)
-}
-
-function chunkOf(value: unknown): Chunk | undefined {
-  return asObject(value)
+  const isOpened = options.thinkTags === true && closesUnopened(chunk)
+  const decoding = startDecoding(isOpened ? { ...options, thinkTags: 'opened' } : options)
+  decodeChunk(decoding, chunk, text)
+  finishDecoding(decoding, true)
 }
 
 /** In a whole text a tag that was never opened is seen before anything was handed on. */

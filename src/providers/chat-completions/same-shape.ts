@@ -2,19 +2,22 @@
 export type TextField = 'content' | 'reasoning_content' | 'reasoning'
 
 /**
- * Reads the text of a chunk that differs from an earlier one in nothing but its text, without parsing it again: nearly all of what a
- * stream costs is `JSON.parse` of 290 bytes for one token.
+ * The chunk that was learned: its text stands between these two. One that differs from it in nothing but its text is read without
+ * parsing it again: nearly all of what a stream costs is `JSON.parse` of 290 bytes for one token.
  */
 export type SameShape = {
-  readonly field: () => TextField
-  /** The text of `data` when all the rest of it is as in the chunk that was learned; else undefined, and it must be parsed. */
-  textOf(data: string): string | undefined
-  /**
-   * `data` is a chunk with this text and nothing else that is news.
-   *
-   * @param find where a parsed chunk has its text: proves that the place that was found is the right one
-   */
-  learn(data: string, told: { readonly field: TextField; readonly text: string; find(value: unknown): unknown }): void
+  field: TextField
+  before: string
+  after: string
+  /** How often in a row a chunk was learned and none like it came. */
+  vain: number
+}
+
+export type PlainText = {
+  readonly field: TextField
+  readonly text: string
+  /** Where a parsed chunk has its text: proves that the place that was found is the right one. */
+  find(value: unknown, field: TextField): unknown
 }
 
 /** Chunks of a server that puts something new into each one (OpenAI's `obfuscation`) are not worth learning. */
@@ -26,34 +29,34 @@ const needsParser = /["\\\u0000-\u001f]/
 
 const probe = 'unbusy-probe'
 
-export function createSameShape(): SameShape {
-  let field: TextField = 'content'
-  let before = ''
-  let after = ''
-  let vain = 0
-  return {
-    field: () => field,
-    textOf(data) {
-      if (before === '') return undefined
-      const end = data.length - after.length
-      if (end <= before.length || data.slice(0, before.length) !== before || data.slice(end) !== after) return undefined
-      const text = data.slice(before.length, end)
-      if (needsParser.test(text)) return undefined
-      vain = 0
-      return text
-    },
-    learn(data, told) {
-      if (vain >= mostVain) return
-      const literal = `"${told.field}":${JSON.stringify(told.text)}`
-      const at = data.indexOf(literal)
-      if (at === -1) return
-      vain += 1
-      const start = data.slice(0, at + told.field.length + 4)
-      const rest = data.slice(at + literal.length - 1)
-      if (told.find(JSON.parse(`${start}${probe}${rest}`)) !== probe) return
-      field = told.field
-      before = start
-      after = rest
-    },
-  }
+export function noShape(): SameShape {
+  return { field: 'content', before: '', after: '', vain: 0 }
+}
+
+/** The text of `data` when all the rest of it is as in the chunk that was learned; else undefined, and it must be parsed. */
+export function textOfSame(shape: SameShape, data: string): string | undefined {
+  const { before, after } = shape
+  const end = data.length - after.length
+  if (before === '' || end <= before.length) return undefined
+  // comparing slices takes half as long as `startsWith` and `endsWith`
+  if (data.slice(0, before.length) !== before || data.slice(end) !== after) return undefined
+  const text = data.slice(before.length, end)
+  if (needsParser.test(text)) return undefined
+  shape.vain = 0
+  return text
+}
+
+/** `data` is a chunk with this text and nothing else that is news. */
+export function learnShape(shape: SameShape, data: string, { field, text, find }: PlainText): void {
+  if (shape.vain >= mostVain) return
+  const literal = `"${field}":${JSON.stringify(text)}`
+  const at = data.indexOf(literal)
+  if (at === -1) return
+  shape.vain += 1
+  const before = data.slice(0, at + field.length + 4)
+  const after = data.slice(at + literal.length - 1)
+  if (find(JSON.parse(`${before}${probe}${after}`), field) !== probe) return
+  shape.field = field
+  shape.before = before
+  shape.after = after
 }

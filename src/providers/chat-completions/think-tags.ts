@@ -11,6 +11,8 @@ export type ThinkTagsOptions = {
 
 export type ThinkTags = {
   write(text: string): void
+  /** No tag can come any more: all that follows is text, and nothing is held back. */
+  isOver(): boolean
   /** Hands on what is still held back. `complete`: the model ended by itself, and was not cut by the token limit. */
   end(complete: boolean): void
 }
@@ -47,6 +49,7 @@ export function createThinkTags(options: ThinkTagsOptions): ThinkTags {
       if (state.place === 'start') start(state, whole)
       else thinking(state, whole)
     },
+    isOver: () => state.place === 'text',
     end: complete => end(state, complete),
   }
 }

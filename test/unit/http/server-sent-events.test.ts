@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ProviderError } from '../../../src/errors.ts'
 import { createTextDecoding } from '../../../src/http/decode-text.ts'
-import { createEventReader } from '../../../src/http/server-sent-events.ts'
+import { endEvents, eventReader, readEvents } from '../../../src/http/server-sent-events.ts'
 
 type Seen = { data: string; event: string | undefined } | 'comment'
 
@@ -10,16 +10,16 @@ type Seen = { data: string; event: string | undefined } | 'comment'
 function read(pieces: readonly Buffer[], maxEventBytes?: number): Seen[] {
   const seen: Seen[] = []
   const decoding = createTextDecoding()
-  const reader = createEventReader({
-    onData: (data, event) => seen.push({ data, event }),
-    onComment: () => seen.push('comment'),
+  const reader = eventReader(seen, {
+    onData: (owner, data, event) => owner.push({ data, event }),
+    onComment: owner => owner.push('comment'),
     maxEventBytes,
   })
   for (const piece of pieces) {
     const text = decoding.write(piece)
-    if (text !== '') reader.write(text)
+    if (text !== '') readEvents(reader, text)
   }
-  reader.end()
+  endEvents(reader)
   return seen
 }
 
@@ -75,6 +75,8 @@ test.each(cases)('%s: whole, at every split in two, and byte by byte', (_, input
 test('any stream, cut anywhere, gives the same events', () => {
   const line = fc.constantFrom(
     'data: {"a":"ä€😀"}',
+    'data: plain\n',
+    `${BOM}data: x\n`,
     'data:',
     'data: x',
     ': keep-alive',
@@ -130,11 +132,11 @@ test('a stream of many small events has no bound', () => {
 
 test('what a handler throws comes out of write', () => {
   const error = new Error('in band')
-  const reader = createEventReader({
+  const reader = eventReader(undefined, {
     onData() {
       throw error
     },
     onComment() {},
   })
-  expect(() => reader.write('data: x\n\n')).toThrow(error)
+  expect(() => readEvents(reader, 'data: x\n\n')).toThrow(error)
 })

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ProviderEvent } from '../../../../src/contract.ts'
 import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
-import { createSameShape } from '../../../../src/providers/chat-completions/same-shape.ts'
+import { learnShape, noShape, textOfSame } from '../../../../src/providers/chat-completions/same-shape.ts'
 
 type Delta = Readonly<Record<string, unknown>>
 
@@ -47,23 +47,23 @@ test('chunks that are alike give the same events as chunks that are parsed one b
 })
 
 test('a text that stands somewhere else in the chunk too is not taken from there', () => {
-  const shape = createSameShape()
+  const shape = noShape()
   const data = '{"note":{"content":"Hi"},"choices":[{"delta":{"content" : "Hi"}}]}'
   const find = (value: unknown) => (value as { choices: { delta: { content: string } }[] }).choices[0]?.delta.content
-  shape.learn(data, { field: 'content', text: 'Hi', find })
-  expect(shape.textOf(data.replace('"Hi"}', '"Ho"}'))).toBeUndefined()
+  learnShape(shape, data, { field: 'content', text: 'Hi', find })
+  expect(textOfSame(shape, data.replace('"Hi"}', '"Ho"}'))).toBeUndefined()
 })
 
 test('a server that puts something new into each chunk is not learned for ever', () => {
-  const shape = createSameShape()
+  const shape = noShape()
   let looked = 0
   const find = () => {
     looked += 1
     return 'unbusy-probe'
   }
   for (let index = 0; index < 50; index++) {
-    shape.learn(`{"content":"Hi","n":${index}}`, { field: 'content', text: 'Hi', find })
-    expect(shape.textOf(`{"content":"Hi","n":${index + 1}}`)).toBeUndefined()
+    learnShape(shape, `{"content":"Hi","n":${index}}`, { field: 'content', text: 'Hi', find })
+    expect(textOfSame(shape, `{"content":"Hi","n":${index + 1}}`)).toBeUndefined()
   }
   expect(looked).toBe(4)
 })
