@@ -1,11 +1,44 @@
-import type { ResponseHeaders } from '../contract.ts'
-import { decompress, encodingOf } from './decompress.ts'
-import { plainBody } from './plain-body.ts'
-import type { Body, BodyOptions } from './plain-body.ts'
+import { ProviderError } from '../errors.ts'
+import { decodeEnd, decodePiece } from './decode-text.ts'
+import { inMebibytes } from './limits.ts'
 
-/** The way from the bytes of an answer to the text its reader is given. */
-export function createBody(options: BodyOptions & { readonly headers: ResponseHeaders }): Body {
-  const encoding = encodingOf(options.headers)
-  if (encoding === 'identity') return plainBody(options)
-  return decompress({ ...options, encoding, into: resume => plainBody({ ...options, resume }) })
+/** Reads the body of one answer. */
+export type BodyReader = {
+  /**
+   * Decoded text in order; a byte order mark is left in. Throws a `ProviderError` to end the attempt, which closes the connection.
+   * Answers `false` to pause the socket until `attempt.onDrain` calls back; what was read from the socket before may still come.
+   */
+  write(text: string): boolean
+  /** The body ended cleanly, or the server closed it cleanly. Throws a `ProviderError` when what came is no answer. */
+  end(): void
+}
+
+/** The way from the bytes of one answer to the text that its reader is given. */
+export type Body = {
+  readonly reader: BodyReader
+  readonly maxBytes: number
+  bytes: number
+  carried: Buffer | undefined
+}
+
+/** Answers `false` when the reader is behind. Throws what the reader throws. */
+export function readPiece(body: Body, piece: Buffer): boolean {
+  const { reader, maxBytes } = body
+  body.bytes += piece.length
+  if (body.bytes > maxBytes) throw tooLarge(maxBytes)
+  const text = decodePiece(body, piece)
+  return text === '' || reader.write(text)
+}
+
+/** Throws what the reader throws. */
+export function readEnd(body: Body): void {
+  const rest = decodeEnd(body)
+  if (rest !== '') body.reader.write(rest)
+  body.reader.end()
+}
+
+function tooLarge(limit: number): ProviderError {
+  return new ProviderError(`The answer is larger than ${inMebibytes(limit)}. The connection was closed.`, {
+    reason: 'malformed-response',
+  })
 }

@@ -2,7 +2,6 @@ import { constants, createBrotliDecompress, createGunzip, createInflate, createI
 import type { Transform } from 'node:stream'
 import type { ResponseHeaders } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
-import type { Body } from './plain-body.ts'
 
 export type Encoding = 'identity' | 'gzip' | 'deflate' | 'br'
 
@@ -27,32 +26,40 @@ export function encodingOf(headers: ResponseHeaders): Encoding {
   })
 }
 
-export type DecompressOptions = {
+export type UnzipOptions = {
   readonly encoding: Exclude<Encoding, 'identity'>
-  /** Makes the body that takes the decompressed bytes. */
-  readonly into: (resume: () => void) => Body
-  readonly resume: () => void
-  readonly fail: (error: unknown) => void
+  /** Answers `false` when no more should come until `resume` is called. */
+  readonly onData: (bytes: Buffer) => boolean
+  readonly onEnd: () => void
+  /** It takes bytes again, after `write` answered `false`. */
+  readonly onRoom: () => void
+  readonly onError: (error: unknown) => void
 }
 
-/** A body whose bytes pass through zlib. What it takes in memory is bounded, because zlib stops when its reader does. */
-export function decompress({ encoding, into, resume, fail }: DecompressOptions): Body {
+export type Unzip = {
+  write(chunk: Buffer): boolean
+  end(): void
+  resume(): void
+  close(): void
+}
+
+/** Bytes on their way through zlib. What it takes in memory is bounded, because zlib stops when its reader does. */
+export function unzip({ encoding, onData, onEnd, onRoom, onError }: UnzipOptions): Unzip {
   let stream: Transform | undefined
-  const inner = into(() => stream?.resume())
 
   const open = (first: Buffer): Transform => {
     const opened = createStream(encoding, first)
-    opened.on('data', (chunk: Buffer) => attempted(() => inner.write(chunk) || opened.pause()))
-    opened.on('end', () => attempted(() => inner.end()))
-    opened.on('error', error => fail(unreadable(error)))
-    opened.on('drain', resume)
+    opened.on('data', (chunk: Buffer) => attempted(() => onData(chunk) || opened.pause()))
+    opened.on('end', () => attempted(onEnd))
+    opened.on('error', error => onError(unreadable(error)))
+    opened.on('drain', onRoom)
     return opened
   }
   const attempted = (step: () => unknown) => {
     try {
       step()
     } catch (error) {
-      fail(error)
+      onError(error)
     }
   }
 
@@ -63,17 +70,16 @@ export function decompress({ encoding, into, resume, fail }: DecompressOptions):
     },
     end() {
       // an empty body has no compressed form: zlib would call it cut
-      if (stream === undefined) inner.end()
+      if (stream === undefined) onEnd()
       else stream.end()
     },
-    close() {
-      stream?.destroy()
-    },
+    resume: () => stream?.resume(),
+    close: () => stream?.destroy(),
   }
 }
 
 /** Each hands out what it can as soon as it can: a token must not wait for the block to be full. */
-function createStream(encoding: DecompressOptions['encoding'], first: Buffer): Transform {
+function createStream(encoding: UnzipOptions['encoding'], first: Buffer): Transform {
   if (encoding === 'br') return createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH })
   const options = { flush: constants.Z_SYNC_FLUSH }
   if (encoding === 'gzip') return createGunzip(options)

@@ -1,24 +1,38 @@
 import type { Dispatcher } from 'undici'
 import type { Attempt, ResponseHeaders } from '../contract.ts'
-import { createBody } from './body.ts'
-import type { Body, BodyReader } from './plain-body.ts'
+import { readEnd, readPiece } from './body.ts'
+import type { Body, BodyReader } from './body.ts'
+import { encodingOf, unzip } from './decompress.ts'
+import type { Encoding, Unzip } from './decompress.ts'
+import { maxBodyBytes } from './limits.ts'
 import type { Route, RoutedRequest } from './single-connection.ts'
 import { transportFailure } from './transport-failure.ts'
 import type { Phase, TransportError } from './transport-failure.ts'
 
+/** Who asks, and who reads the answer. */
+export type Asker = {
+  readonly attempt: Attempt
+  /** Status and headers are here: who reads the body? Redirects come here too; none is followed, a key would go with it. */
+  readonly respond: (status: number, headers: ResponseHeaders) => BodyReader
+  /** The largest body, decompressed. @default 256 MiB */
+  readonly maxBodyBytes?: number | undefined
+}
+
 export type ExchangeOptions = {
   readonly dispatcher: Dispatcher
   readonly request: Dispatcher.DispatchOptions & { readonly origin: string }
-  readonly attempt: Attempt
-  readonly maxBodyBytes: number
-  readonly respond: (status: number, headers: ResponseHeaders) => BodyReader
-  /** The answer was read to its end. Of the three `on` functions one is called, once, and none after `close`. */
-  readonly onDone: () => void
-  /** It cannot go on. */
-  readonly onFail: (error: unknown) => void
-  /** The connection was lost before the headers of an answer, or never came about. */
-  readonly onLost: (loss: Loss) => void
+  readonly asker: Asker
+  /** Called once, and not after `closeExchange`. */
+  readonly onEnd: (end: ExchangeEnd) => void
 }
+
+export type ExchangeEnd =
+  /** The answer was read to its end. */
+  | { readonly type: 'done' }
+  /** It cannot go on. */
+  | { readonly type: 'failed'; readonly error: unknown }
+  /** The connection was lost before the headers of an answer, or never came about. */
+  | { readonly type: 'lost'; readonly loss: Loss }
 
 export type Loss = {
   readonly error: TransportError
@@ -33,150 +47,183 @@ export type Loss = {
 
 /** One request on its way, once. */
 export type Exchange = {
-  /** Ends it at once, in any state: its connection is closed, also one that is still being opened; nothing is called any more. */
-  close(): void
-}
-
-type State = {
-  readonly options: ExchangeOptions
+  readonly asker: Asker
+  readonly origin: string
+  readonly onEnd: ExchangeOptions['onEnd']
   readonly route: Route
   phase: Phase
   status: number
   answered: boolean
   sentAt: number
   over: boolean
+  /** The reader is behind, and calls back. */
+  waiting: boolean
   controller: Dispatcher.DispatchController | undefined
-  reader: BodyReader | undefined
   body: Body | undefined
+  unzip: Unzip | undefined
 }
 
 /** Sends one request and hands its answer on by plain function calls: no promise, no stream and no generator for a chunk. */
-export function startExchange(options: ExchangeOptions): Exchange {
-  const state: State = {
-    options,
-    route: {},
+export function startExchange({ dispatcher, request, asker, onEnd }: ExchangeOptions): Exchange {
+  const exchange: Exchange = {
+    asker,
+    origin: request.origin,
+    onEnd,
+    route: { reused: undefined, lost: undefined },
     phase: 'connecting',
     status: 0,
     answered: false,
     sentAt: 0,
     over: false,
+    waiting: false,
     controller: undefined,
-    reader: undefined,
     body: undefined,
+    unzip: undefined,
   }
-  const routed: RoutedRequest = { ...options.request, signal: options.attempt.signal, route: state.route }
-  guarded(state, () => options.dispatcher.dispatch(routed, handlerOf(state)))
-  return { close: () => close(state) }
+  const routed: RoutedRequest = { ...request, signal: asker.attempt.signal, route: exchange.route }
+  guarded(exchange, () => dispatcher.dispatch(routed, handlerOf(exchange)))
+  return exchange
+}
+
+/** Ends it at once, in any state: its connection is closed, also one that is still being opened. Answers whether it was not over. */
+export function closeExchange(exchange: Exchange): boolean {
+  const isFirst = end(exchange)
+  // without a controller it is not on a connection yet: `onRequestStart` closes that, and the signal the attempt to open it
+  if (isFirst) exchange.controller?.abort(abandoned)
+  return isFirst
 }
 
 /** undici calls these, in this order, and does not expect them to throw. */
-function handlerOf(state: State): Dispatcher.DispatchHandler {
+function handlerOf(exchange: Exchange): Dispatcher.DispatchHandler {
   return {
     onRequestStart(controller) {
-      state.controller = controller
-      state.phase = 'waiting'
-      state.sentAt = performance.now()
-      if (state.over) controller.abort(abandoned)
-      else guarded(state, () => state.options.attempt.emit({ type: 'sent' }))
+      exchange.controller = controller
+      exchange.phase = 'waiting'
+      exchange.sentAt = performance.now()
+      if (exchange.over) controller.abort(abandoned)
+      else guarded(exchange, () => exchange.asker.attempt.emit({ type: 'sent' }))
     },
     onResponseStarted() {
-      state.answered = true
+      exchange.answered = true
     },
     onResponseStart(_, status, headers) {
       // 103 and its like come before the answer
-      if (status >= 200) guarded(state, () => openBody(state, status, headers))
+      if (status >= 200) guarded(exchange, () => openBody(exchange, status, headers))
     },
     onResponseData(controller, chunk) {
-      if (state.over) return
+      if (exchange.over) return
       try {
-        if (state.body?.write(chunk) === false) controller.pause()
+        if (!take(exchange, chunk)) controller.pause()
       } catch (error) {
-        fail(state, error)
+        fail(exchange, error)
       }
     },
     onResponseEnd() {
-      const { lost } = state.route
-      guarded(state, () => (lost === undefined ? state.body?.end() : fail(state, brokenOff(state, lost))))
+      guarded(exchange, () => ended(exchange))
     },
     onResponseError(_, error) {
-      if (!end(state)) return
-      if (state.phase === 'reading') state.options.onFail(brokenOff(state, error))
-      else state.options.onLost(lossOf(state, state.phase, error))
+      if (!end(exchange)) return
+      if (exchange.phase === 'reading') exchange.onEnd({ type: 'failed', error: brokenOff(exchange, error) })
+      else exchange.onEnd({ type: 'lost', loss: lossOf(exchange, exchange.phase, error) })
     },
   }
 }
 
-function openBody(state: State, status: number, headers: ResponseHeaders): void {
-  const { attempt, maxBodyBytes, respond } = state.options
-  state.phase = 'reading'
-  state.status = status
+function openBody(exchange: Exchange, status: number, headers: ResponseHeaders): void {
+  const { attempt, respond, maxBodyBytes: maxBytes = maxBodyBytes } = exchange.asker
+  exchange.phase = 'reading'
+  exchange.status = status
   attempt.emit({ type: 'headers', status, headers })
   // who listens may have ended the attempt
-  if (state.over) return
-  const reader = respond(status, headers)
-  state.reader = reader
-  state.body = createBody({
-    reader,
-    headers,
-    attempt,
-    maxBodyBytes,
-    resume: () => resume(state),
-    done: () => {
-      if (end(state)) state.options.onDone()
-    },
-    fail: error => fail(state, error),
+  if (exchange.over) return
+  const body: Body = { reader: respond(status, headers), maxBytes, bytes: 0, carried: undefined }
+  exchange.body = body
+  const encoding = encodingOf(headers)
+  if (encoding !== 'identity') exchange.unzip = unzipInto(exchange, body, encoding)
+}
+
+function unzipInto(exchange: Exchange, body: Body, encoding: Exclude<Encoding, 'identity'>): Unzip {
+  const unzipping = unzip({
+    encoding,
+    onData: bytes => flows(exchange, readPiece(body, bytes), () => unzipping.resume()),
+    onEnd: () => finish(exchange, body),
+    onRoom: () => resume(exchange),
+    onError: error => fail(exchange, error),
   })
+  return unzipping
+}
+
+/** Answers `false` when no more bytes should come until `resume`. */
+function take(exchange: Exchange, chunk: Buffer): boolean {
+  const { body, unzip: unzipping } = exchange
+  if (body === undefined) return true
+  return unzipping === undefined ? flows(exchange, readPiece(body, chunk), resume) : unzipping.write(chunk)
+}
+
+/** Who is behind calls back, once; until then nothing flows, also when it says that it is not behind any more. */
+function flows(exchange: Exchange, isReady: boolean, goOn: (exchange: Exchange) => void): boolean {
+  if (isReady || exchange.waiting) return !exchange.waiting
+  exchange.waiting = true
+  exchange.asker.attempt.onDrain(() => {
+    exchange.waiting = false
+    goOn(exchange)
+  })
+  return false
 }
 
 /** In a microtask: undici's parser is one for all connections, and may be at work on another answer when the reader catches up. */
-function resume(state: State): void {
+function resume(exchange: Exchange): void {
   queueMicrotask(() => {
-    if (!state.over) state.controller?.resume()
+    if (!exchange.over) exchange.controller?.resume()
   })
 }
 
+function ended(exchange: Exchange): void {
+  const { route, body, unzip: unzipping } = exchange
+  if (route.lost !== undefined) fail(exchange, brokenOff(exchange, route.lost))
+  else if (unzipping !== undefined) unzipping.end()
+  else if (body !== undefined) finish(exchange, body)
+}
+
+function finish(exchange: Exchange, body: Body): void {
+  readEnd(body)
+  if (end(exchange)) exchange.onEnd({ type: 'done' })
+}
+
 /** A refusal is a refusal, even when only a part of its text came: its status and its headers say what to do. */
-function brokenOff(state: State, error: TransportError): unknown {
-  const { status, phase, reader } = state
+function brokenOff({ status, phase, body, origin }: Exchange, error: TransportError): unknown {
   try {
-    if (status >= 300) reader?.end()
+    if (status >= 300) body?.reader.end()
   } catch (refusal) {
     return refusal
   }
-  return transportFailure(error, { phase, origin: state.options.request.origin, status })
+  return transportFailure(error, { phase, origin, status })
 }
 
-function lossOf({ route, answered, sentAt }: State, phase: Loss['phase'], error: TransportError): Loss {
+function lossOf({ route, answered, sentAt }: Exchange, phase: Loss['phase'], error: TransportError): Loss {
   // a dispatcher of the user's fills in no route; undici's own errors then tell what the connection had read before
   const reused = route.reused ?? (error.socket?.bytesRead ?? 0) > 0
   return { error, phase, reused, answered, afterMs: performance.now() - sentAt }
 }
 
-function guarded(state: State, action: () => unknown): void {
-  if (state.over) return
+function guarded(exchange: Exchange, action: () => unknown): void {
+  if (exchange.over) return
   try {
     action()
   } catch (error) {
-    fail(state, error)
+    fail(exchange, error)
   }
 }
 
-function fail(state: State, error: unknown): void {
-  if (close(state)) state.options.onFail(error)
-}
-
-function close(state: State): boolean {
-  const isFirst = end(state)
-  // without a controller it is not on a connection yet: `onRequestStart` closes that, and the signal the attempt to open it
-  if (isFirst) state.controller?.abort(abandoned)
-  return isFirst
+function fail(exchange: Exchange, error: unknown): void {
+  if (closeExchange(exchange)) exchange.onEnd({ type: 'failed', error })
 }
 
 /** Answers whether it was not over already. */
-function end(state: State): boolean {
-  if (state.over) return false
-  state.over = true
-  state.body?.close()
+function end(exchange: Exchange): boolean {
+  if (exchange.over) return false
+  exchange.over = true
+  exchange.unzip?.close()
   return true
 }
 

@@ -1,15 +1,12 @@
-import type { Attempt, ResponseHeaders } from '../contract.ts'
 import { destinationOf, wireHeaders } from './check-request.ts'
 import type { Connections } from './connections.ts'
-import { startExchange } from './exchange.ts'
-import type { Exchange, Loss } from './exchange.ts'
-import { maxBodyBytes } from './limits.ts'
-import type { BodyReader } from './plain-body.ts'
+import { closeExchange, startExchange } from './exchange.ts'
+import type { Asker, Exchange, ExchangeEnd, Loss } from './exchange.ts'
 import { isRefusedByUndici, mayConnectAgain, transportFailure } from './transport-failure.ts'
 
-export type { BodyReader } from './plain-body.ts'
+export type { BodyReader } from './body.ts'
 
-export type PostRequest = {
+export type PostRequest = Asker & {
   /** Absolute, http or https. */
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
@@ -17,12 +14,7 @@ export type PostRequest = {
   readonly body: string
   /** @default 'POST' */
   readonly method?: 'POST' | 'GET' | undefined
-  readonly attempt: Attempt
   readonly connections: Connections
-  /** Status and headers are here: who reads the body? Redirects come here too; none is followed, a key would go with it. */
-  readonly respond: (status: number, headers: ResponseHeaders) => BodyReader
-  /** The largest body, decompressed. @default 256 MiB */
-  readonly maxBodyBytes?: number | undefined
 }
 
 /**
@@ -38,17 +30,7 @@ export function post(request: PostRequest): Promise<void> {
   return new Promise((resolve, reject) => {
     const { signal } = request.attempt
     signal.throwIfAborted()
-    const outgoing = outgoingOf(request)
-    const state: State = {
-      request,
-      outgoing,
-      resolve,
-      reject,
-      abort: () => abort(state),
-      resends: 0,
-      settled: false,
-      exchange: undefined,
-    }
+    const state: State = { request, resolve, reject, abort: () => abort(state), resends: 0, settled: false, exchange: undefined }
     signal.addEventListener('abort', state.abort, { once: true })
     send(state)
   })
@@ -57,7 +39,6 @@ export function post(request: PostRequest): Promise<void> {
 /** Functions over one object: a thousand slow streams hold a thousand of it, and each closure would be 64 bytes more. */
 type State = {
   readonly request: PostRequest
-  readonly outgoing: ReturnType<typeof outgoingOf>
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
   readonly abort: () => void
@@ -67,41 +48,42 @@ type State = {
 }
 
 function send(state: State): void {
-  const { request, outgoing, resends } = state
+  const { request, resends } = state
   const { attempt, connections } = request
   if (state.settled) return
   try {
+    const outgoing = outgoingOf(request)
     attempt.emit({ type: 'connecting' })
     // who listens may have ended the attempt
     if (attempt.signal.aborted) return
     state.exchange = startExchange({
       dispatcher: connections.dispatcher(resends === 0 ? 'pooled' : 'fresh'),
       request: outgoing,
-      attempt,
-      maxBodyBytes: request.maxBodyBytes ?? maxBodyBytes,
-      respond: request.respond,
-      onDone: () => {
-        if (settle(state)) state.resolve()
-      },
-      onFail: error => fail(state, error),
-      onLost: loss => lost(state, loss),
+      asker: request,
+      onEnd: end => ended(state, end),
     })
-    if (attempt.signal.aborted) state.exchange.close()
+    if (attempt.signal.aborted) closeExchange(state.exchange)
   } catch (error) {
     fail(state, error)
   }
 }
 
+function ended(state: State, end: ExchangeEnd): void {
+  if (end.type === 'failed') fail(state, end.error)
+  else if (end.type === 'lost') lost(state, end.loss)
+  else if (settle(state)) state.resolve()
+}
+
 function lost(state: State, loss: Loss): void {
   if (state.settled) return
-  if (!mayResend(loss, state.resends)) return fail(state, finalError(loss, state.outgoing.origin))
+  if (!mayResend(loss, state.resends)) return fail(state, finalError(loss, destinationOf(state.request.url).origin))
   state.resends += 1
   // a turn later, when undici has dealt with every other connection that died together with this one
   setImmediate(send, state)
 }
 
 function abort(state: State): void {
-  state.exchange?.close()
+  if (state.exchange !== undefined) closeExchange(state.exchange)
   fail(state, state.request.attempt.signal.reason)
 }
 

@@ -5,9 +5,9 @@ import type { Dispatcher, buildConnector } from 'undici'
 /** What becomes known of the way a request takes. */
 export type Route = {
   /** Did other requests use the connection before it? Undefined = not known. */
-  reused?: boolean
+  reused: boolean | undefined
   /** What the connection was lost with. undici takes a reset for the proper end of a body that has no length. */
-  lost?: Error
+  lost: Error | undefined
 }
 
 /** What a request carries for its connection, beside what undici reads of it. Proxies hand it on, as they copy the whole object. */
@@ -48,7 +48,7 @@ export function singleConnection(origin: URL, options: SingleConnectionOptions):
       if (route !== undefined && outcome[0] === null) {
         route.reused = false
         // the end of the idle connection before this one is not this request's
-        delete route.lost
+        route.lost = undefined
       }
       outcome[1]?.on('error', (error: Error) => {
         if (waiting?.route !== undefined) waiting.route.lost = error

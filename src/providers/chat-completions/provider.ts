@@ -8,6 +8,7 @@ import { encode } from './encode.ts'
 import { prefixOf } from './history.ts'
 import { fromOutputTool } from './output-tool.ts'
 import { afterPrefix } from './prefix-echo.ts'
+import type { AnswerReader } from './read-answer.ts'
 import { readAnswer } from './read-answer.ts'
 import { refusal } from './refusal.ts'
 import { repair } from './repair.ts'
@@ -21,14 +22,14 @@ export type ChatCompletionsSettings = EncodeSettings & {
 export function chatCompletions(dialect: Dialect, settings: ChatCompletionsSettings): Provider {
   const { endpoint, stream } = settings
   const capabilities = { ...dialect.capabilities, stream }
-  const service = { dialect, settings, url: urlOf(endpoint.baseURL, dialect.path) }
+  const service = { settings, url: urlOf(endpoint.baseURL, dialect.path) }
   return {
     name: dialect.service,
     capabilities,
     identity: endpoint.identity,
     timeout: dialect.timeout,
     refuse: call => refusal(call, capabilities, endpoint),
-    stream: (call, attempt) => ask(call, attempt, service),
+    stream: (call, attempt) => ask({ call, dialect, attempt, service, repairs: 0, reasoned: false, reader: undefined }),
     close: () => endpoint.connections.close(),
     ...(settings.load === undefined ? undefined : { load: settings.load }),
   }
@@ -36,88 +37,80 @@ export function chatCompletions(dialect: Dialect, settings: ChatCompletionsSetti
 
 type Emit = (event: ProviderEvent) => boolean
 
-/** `emit` is called for every token: no further function stands before it. */
-type Watched = Attempt & { readonly emit: Emit }
-
 /** `url`: the address of most calls, put together once. */
-type Service = { readonly dialect: Dialect; readonly settings: ChatCompletionsSettings; readonly url: string }
+type Service = { readonly settings: ChatCompletionsSettings; readonly url: string }
+
+type Asking = {
+  readonly attempt: Attempt
+  readonly service: Service
+  call: Call
+  dialect: Dialect
+  repairs: number
+  /** An earlier request has brought reasoning. */
+  reasoned: boolean
+  reader: AnswerReader | undefined
+}
 
 /** More than one answer may name a cure: a model may take neither temperature nor topP. */
 const mostRepairs = 2
 
-/** One request; and another where the server's answer names a cure for it (see `repair.ts`). */
-async function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
-  const watched = watch(attempt)
-  let asked: Asked = { call, dialect: service.dialect }
-  for (let repairs = 0; ; repairs += 1) {
-    try {
-      return await send(asked, watched.attempt, service)
-    } catch (error) {
-      const mayGoOn = repairs < mostRepairs && !attempt.signal.aborted
-      const cure = mayGoOn ? repair(error, { ...asked, reasoned: watched.reasoned() }) : undefined
-      if (cure === undefined) throw error
-      attempt.emit({ type: 'warning', setting: cure.setting, message: cure.message })
-      asked = cure
-    }
-  }
+/**
+ * One request; and another where the server's answer names a cure for it (see `repair.ts`). Not `async`, nor is `send`: a frame that
+ * waits holds all that it knows, the body of the request too, as long as the answer lasts.
+ */
+function ask(asking: Asking): Promise<void> {
+  return send(asking).catch((error: unknown) => {
+    const { attempt, repairs, reader } = asking
+    asking.reasoned ||= reader?.hasReasoned() === true
+    const mayGoOn = repairs < mostRepairs && !attempt.signal.aborted
+    const cure = mayGoOn ? repair(error, asking) : undefined
+    if (cure === undefined) throw error
+    attempt.emit({ type: 'warning', setting: cure.setting, message: cure.message })
+    asking.repairs += 1
+    asking.call = cure.call
+    asking.dialect = cure.dialect
+    return ask(asking)
+  })
 }
 
 /**
- * Knows whether the reader has got reasoning. From then on the steps of the transport are not told any more: the first chunk is there,
- * and the clocks for connecting and waiting must not start again.
+ * Once the reader has got reasoning, the steps of the transport are not told any more: the first chunk is there, and the clocks for
+ * connecting and waiting must not start again.
  */
-function watch(attempt: Attempt): { readonly attempt: Watched; reasoned(): boolean } {
-  let reasoned = false
-  return {
-    reasoned: () => reasoned,
-    attempt: {
-      signal: attempt.signal,
-      onDrain: listener => attempt.onDrain(listener),
-      emit: event => {
-        if (event.type === 'reasoning-delta') reasoned = true
-        else if (reasoned && isTransport(event)) return true
-        return attempt.emit(event)
-      },
-    },
-  }
+function withoutTransport(attempt: Attempt): Attempt {
+  return { ...attempt, emit: event => isTransport(event) || attempt.emit(event) }
 }
 
 function isTransport({ type }: ProviderEvent): boolean {
   return type === 'connecting' || type === 'sent' || type === 'headers'
 }
 
-type Asked = { readonly call: Call; readonly dialect: Dialect }
-
-/** Not `async`: its frame would hold the whole body of the request as long as the answer lasts. */
-function send({ call, dialect }: Asked, attempt: Watched, { settings, url }: Service): Promise<void> {
-  const { endpoint, stream } = settings
-  const encoded = encode(call, dialect, settings)
+function send(asking: Asking): Promise<void> {
+  const { call, dialect, service } = asking
+  const { endpoint, stream } = service.settings
+  const attempt = asking.reasoned ? withoutTransport(asking.attempt) : asking.attempt
+  const encoded = encode(call, dialect, service.settings)
   for (const warning of encoded.warnings) attempt.emit({ type: 'warning', ...warning })
   const elsewhere = dialect.reroute?.(endpoint.baseURL, encoded.call)
-  const prefix = prefixOf(encoded.call)
+  // the text that is continued may have been whole
+  const allowEmpty = prefixOf(encoded.call) !== undefined
   const emit = readerOf(encoded, attempt, !stream && dialect.prefix?.jsonRepeats === true)
   return post({
-    url: elsewhere === undefined ? url : urlOf(elsewhere, dialect.path),
+    url: elsewhere === undefined ? service.url : urlOf(elsewhere, dialect.path),
     headers: endpoint.headers,
     body: JSON.stringify(encoded.body),
     attempt,
     connections: endpoint.connections,
-    respond: (status, headers) =>
-      readAnswer({
-        status,
-        headers,
-        emit,
-        rules: dialect.failureRules,
-        secrets: endpoint.secrets,
-        thinkTags: dialect.thinkTags,
-        // the text that is continued may have been whole
-        allowEmpty: prefix !== undefined,
-      }),
+    respond(status, headers) {
+      const { failureRules: rules, thinkTags } = dialect
+      asking.reader = readAnswer({ status, headers, emit, rules, secrets: endpoint.secrets, thinkTags, allowEmpty })
+      return asking.reader
+    },
   })
 }
 
 /** Who hears the answer: the attempt itself, or what takes a beginning or a tool away before it. */
-function readerOf({ call, outputTool }: Encoded, attempt: Watched, repeats: boolean): Emit {
+function readerOf({ call, outputTool }: Encoded, attempt: Attempt, repeats: boolean): Emit {
   const emit = outputTool === undefined ? attempt.emit : fromOutputTool(outputTool, attempt.emit)
   const prefix = prefixOf(call)
   return prefix === undefined ? emit : afterPrefix(prefix.text, repeats, emit)

@@ -24,18 +24,23 @@ export type AnswerOptions = AnswerContext & {
   readonly allowEmpty?: boolean | undefined
 }
 
+export type AnswerReader = BodyReader & {
+  /** Reasoning was emitted. */
+  hasReasoned(): boolean
+}
+
 /**
  * Reads one answer of a server that speaks chat completions. A stream and a JSON document are told apart by how they begin: the
  * content type lies. What is no answer is thrown as a `ProviderError`; `finish` is emitted once, last.
  */
-export function readAnswer(options: AnswerOptions): BodyReader {
+export function readAnswer(options: AnswerOptions): AnswerReader {
   return options.status >= 200 && options.status <= 299 ? answerReader(options) : errorReader(options)
 }
 
 /** An error page may be endless; nobody reads more of it than this. */
 const mostErrorText = 65_536
 
-function errorReader(options: AnswerOptions): BodyReader {
+function errorReader(options: AnswerOptions): AnswerReader {
   let body = ''
   return {
     write(text) {
@@ -45,6 +50,7 @@ function errorReader(options: AnswerOptions): BodyReader {
     end() {
       throw failureOf({ ...options, body })
     },
+    hasReasoned: () => false,
   }
 }
 
@@ -55,7 +61,7 @@ type Form = 'blank' | 'events' | 'json' | 'other'
 const mostOther = 4_000
 
 /** Everything that is known while an answer is read. One object, and no function of its own for each answer but these two. */
-function answerReader(options: AnswerOptions): BodyReader {
+function answerReader(options: AnswerOptions): AnswerReader {
   const decoding = startDecoding(options)
   const reading: Reading = { options, decoding, shape: noShape(), events: undefined, form: 'blank', text: '', ending: false }
   return {
@@ -66,12 +72,13 @@ function answerReader(options: AnswerOptions): BodyReader {
       return decoding.flowing
     },
     end: () => end(reading),
+    hasReasoned: () => reading.decoding.hasReasoning,
   }
 }
 
 type Reading = {
   readonly options: AnswerOptions
-  readonly decoding: Decoding
+  decoding: Decoding
   readonly shape: SameShape
   events: EventReader<Reading> | undefined
   form: Form
@@ -106,7 +113,7 @@ function end(reading: Reading): void {
   reading.ending = true
   if (events !== undefined) endEvents(events)
   if (form === 'events' && decoding.seen !== 'nothing') return finishDecoding(decoding, false)
-  if (form === 'json') return readDocument(text, options)
+  if (form === 'json') return readDocument(reading)
   throw saysNothing(text) ? decodeFailure(options, 'overloaded', blank) : strangeAnswer(text, options)
 }
 
@@ -173,7 +180,8 @@ function textIn(value: unknown, field: TextField): string | undefined {
 }
 
 /** One JSON document: a server that does not stream, or was not asked to. */
-function readDocument(text: string, options: AnswerOptions): void {
+function readDocument(reading: Reading): void {
+  const { text, options } = reading
   let value: unknown
   try {
     value = parseJson(text)
@@ -184,10 +192,9 @@ function readDocument(text: string, options: AnswerOptions): void {
   }
   const chunk = asObject(value)
   if (chunk === undefined) throw strangeAnswer(text, options)
-  const isOpened = options.thinkTags === true && closesUnopened(chunk)
-  const decoding = startDecoding(isOpened ? { ...options, thinkTags: 'opened' } : options)
-  decodeChunk(decoding, chunk, text)
-  finishDecoding(decoding, true)
+  if (options.thinkTags === true && closesUnopened(chunk)) reading.decoding = startDecoding({ ...options, thinkTags: 'opened' })
+  decodeChunk(reading.decoding, chunk, text)
+  finishDecoding(reading.decoding, true)
 }
 
 /** In a whole text a tag that was never opened is seen before anything was handed on. */

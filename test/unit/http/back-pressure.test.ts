@@ -1,6 +1,7 @@
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { plainBody } from '../../../src/http/plain-body.ts'
+import type { Dispatcher } from 'undici'
+import { startExchange } from '../../../src/http/exchange.ts'
 import { httpServer, postAndCollect, rejection, tcpServer, testAttempt, testConnections, until } from './helpers.ts'
 import type { TestAttempt } from './helpers.ts'
 
@@ -133,15 +134,28 @@ test('an answer that unpacks to more than the bound is ended at the bound', asyn
   await server.idle()
 })
 
-test('a dispatcher that goes on in spite of the pause is read on, and the reader is waited for once', () => {
+test('a dispatcher that goes on in spite of the pause is read on, and the reader is waited for once', async () => {
   const attempt = testAttempt()
   const { state, respond } = slowReader(attempt)
   let resumed = 0
-  const body = plainBody({ reader: respond(), attempt, maxBodyBytes: 100, resume: () => resumed++, done() {}, fail() {} })
-  expect(body.write(Buffer.from('a'))).toBe(false)
-  expect(body.write(Buffer.from('b'))).toBe(false)
+  const controller = { pause() {}, resume: () => resumed++, abort() {} } as unknown as Dispatcher.DispatchController
+  const heedless = {
+    dispatch(_: unknown, handler: Dispatcher.DispatchHandler) {
+      handler.onRequestStart?.(controller, {})
+      handler.onResponseStart?.(controller, 200, {}, 'OK')
+      for (const piece of ['a', 'b']) handler.onResponseData?.(controller, Buffer.from(piece))
+      return true
+    },
+  } as unknown as Dispatcher
+  startExchange({
+    dispatcher: heedless,
+    request: { origin: 'http://127.0.0.1', path: '/', method: 'GET' },
+    asker: { attempt, respond },
+    onEnd() {},
+  })
   expect(attempt.waiting()).toBe(1)
   attempt.drain()
+  await Promise.resolve()
   expect(resumed).toBe(1)
   expect(state.bytes).toBe(2)
 })

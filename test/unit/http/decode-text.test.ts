@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createTextDecoding } from '../../../src/http/decode-text.ts'
+import { decodeEnd, decodePiece, type TextDecoding } from '../../../src/http/decode-text.ts'
 
 /** Decodes bytes that were cut at these places. */
 function decoded(bytes: Buffer, cuts: readonly number[]): string {
-  const decoding = createTextDecoding()
+  const decoding: TextDecoding = { carried: undefined }
   const places = [0, ...cuts.map(cut => cut % (bytes.length + 1)).toSorted((a, b) => a - b), bytes.length]
-  const pieces = places.slice(1).map((end, index) => decoding.write(bytes.subarray(places[index], end)))
-  return pieces.join('') + decoding.end()
+  const pieces = places.slice(1).map((end, index) => decodePiece(decoding, bytes.subarray(places[index], end)))
+  return pieces.join('') + decodeEnd(decoding)
 }
 
 const cuts = fc.array(fc.nat({ max: 1000 }), { maxLength: 20 })
@@ -34,10 +34,10 @@ test('any bytes, cut anywhere, become what the whole becomes: also those that ar
 })
 
 test('a character is handed on when its last byte is here, and not before', () => {
-  const decoding = createTextDecoding()
-  const pieces = [...Buffer.from('€a😀')].map(byte => decoding.write(Buffer.of(byte)))
+  const decoding: TextDecoding = { carried: undefined }
+  const pieces = [...Buffer.from('€a😀')].map(byte => decodePiece(decoding, Buffer.of(byte)))
   expect(pieces).toEqual(['', '', '€', 'a', '', '', '', '😀'])
-  expect(decoding.end()).toBe('')
+  expect(decodeEnd(decoding)).toBe('')
 })
 
 test('a byte order mark is left to who reads the text', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ProviderError } from '../../../src/errors.ts'
-import { createTextDecoding } from '../../../src/http/decode-text.ts'
+import { decodePiece, type TextDecoding } from '../../../src/http/decode-text.ts'
 import { endEvents, eventReader, readEvents } from '../../../src/http/server-sent-events.ts'
 
 type Seen = { data: string; event: string | undefined } | 'comment'
@@ -9,14 +9,14 @@ type Seen = { data: string; event: string | undefined } | 'comment'
 /** Reads bytes as they come from a socket: decoded, then parsed. */
 function read(pieces: readonly Buffer[], maxEventBytes?: number): Seen[] {
   const seen: Seen[] = []
-  const decoding = createTextDecoding()
+  const decoding: TextDecoding = { carried: undefined }
   const reader = eventReader(seen, {
     onData: (owner, data, event) => owner.push({ data, event }),
     onComment: owner => owner.push('comment'),
     maxEventBytes,
   })
   for (const piece of pieces) {
-    const text = decoding.write(piece)
+    const text = decodePiece(decoding, piece)
     if (text !== '') readEvents(reader, text)
   }
   endEvents(reader)
