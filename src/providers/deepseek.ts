@@ -2,7 +2,7 @@ import type { Call, Target } from '../contract.ts'
 import type { Dialect, Warn } from './chat-completions/dialect.ts'
 import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
 import { prefixOf } from './chat-completions/history.ts'
-import { withoutLengths } from './chat-completions/json-schema.ts'
+import { deepseekSchema } from './chat-completions/json-schema.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
 import { withStrictTools } from './chat-completions/strict-tools.ts'
@@ -108,7 +108,7 @@ function refuseOldName(model: string): void {
 function adapt(call: Call, warn: Warn): Call {
   const switched = thinkingDisabledBy(call.extraBody) ? { ...call, reasoning: 'off' as const } : call
   const seedless = without(switched, 'seed', { warn, reason: 'DeepSeek takes no seed: it was left out.' })
-  const tooled = withStrictTools(seedless, { warn, simplify: withoutLengths })
+  const tooled = withStrictTools(seedless, { warn, enforceable: deepseekSchema })
   return tooled.reasoning === 'off' ? notThinking(tooled, warn) : thinking(tooled, warn)
 }
 

@@ -42,17 +42,23 @@ test.each(['off', 'low', 'high', 'max'] as const)('reasoning "%s" is an effort',
   expect((await sent('gpt-6-luna', { reasoning })).body['reasoning_effort']).toBe(reasoning === 'off' ? 'none' : reasoning)
 })
 
-test('strict tools get a closed schema; one that cannot be closed is sent not strict', async () => {
-  const loose = { type: 'object', properties: { city: { type: 'string' } } }
+test('strict tools get a schema that strict knows; one that cannot be put so is sent not strict', async () => {
+  const loose = { type: 'object', properties: { city: { type: 'string' } }, additionalProperties: true }
   const { body, warnings } = await sent('gpt-6-luna', {
     reasoning: 'off',
-    tools: { weather: { ...weather, strict: true }, other: { inputSchema: loose, strict: true }, free: { inputSchema: loose } },
+    tools: {
+      weather: { ...weather, strict: true },
+      other: { inputSchema: loose, strict: true },
+      free: { inputSchema: loose },
+      optional: { inputSchema: { ...weather.inputSchema, required: [] }, strict: true },
+    },
   })
   expect(warnings).toEqual(['tools'])
   expect(body['tools']).toMatchObject([
     { function: { name: 'weather', strict: true, parameters: { ...weather.inputSchema, additionalProperties: false } } },
     { function: { name: 'other', strict: false, parameters: loose } },
     { function: { name: 'free', parameters: loose } },
+    { function: { strict: true, parameters: { properties: { city: { type: ['string', 'null'] } }, required: ['city'] } } },
   ])
 })
 
