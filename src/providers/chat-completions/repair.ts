@@ -1,6 +1,7 @@
-import type { Call } from '../../contract.ts'
+import type { Call, JsonSchema } from '../../contract.ts'
 import { ProviderError } from '../../errors.ts'
 import type { Dialect } from './dialect.ts'
+import type { Enforceable } from './json-schema.ts'
 
 /** The same question, asked in a way that the server's own message says it will take. */
 export type Repair = {
@@ -28,7 +29,8 @@ export function repair(error: unknown, failed: Failed): Repair | undefined {
     withReasoning(error, failed) ??
     otherTokenLimit(error, failed) ??
     withoutReasoning(error, failed) ??
-    withoutSetting(error, failed)
+    withoutSetting(error, failed) ??
+    withoutStrict(error, failed)
   )
 }
 
@@ -114,6 +116,34 @@ function withoutSetting(error: ProviderError, { call, dialect }: Failed): Repair
     setting,
     message: `The model does not take ${name}: asked again without it.`,
   }
+}
+
+/**
+ * "Invalid schema for response_format 'answer': In context=(), 'allOf' is not permitted." of OpenAI, "Invalid schema for function 'x': ..."
+ * of it and DeepSeek. What strict takes differs from service to service and from month to month; not strict the same schema is taken,
+ * and the answer is checked by us in any case.
+ */
+function withoutStrict(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
+  const [, place, name = ''] = /invalid schema for (response_format|function) '?([\w-]*)/i.exec(wordsOf(error)) ?? []
+  const repaired = (setting: string, changed: Partial<Failed>): Repair => {
+    const message = 'The server does not enforce this schema: asked again without holding it to the letter.'
+    return { call, dialect, ...changed, setting, message }
+  }
+  const tools = call.tools ?? {}
+  if (place === undefined) return undefined
+  if (Object.hasOwn(tools, name)) {
+    if (tools[name]?.strict !== true) return undefined
+    const loose = Object.entries(tools).map(([tool, one]) => [tool, { ...one, strict: one.strict === true ? false : one.strict }])
+    return repaired('tools', { call: { ...call, tools: Object.fromEntries(loose) as Call['tools'] } })
+  }
+  if (call.output?.schema === undefined || dialect.enforceable === asItIs) return undefined
+  const { capabilities } = dialect
+  const output = capabilities.output === 'strict-tool' ? 'json-object' : capabilities.output
+  return repaired('output', { dialect: { ...dialect, enforceable: asItIs, capabilities: { ...capabilities, output } } })
+}
+
+function asItIs(schema: JsonSchema): Enforceable {
+  return { schema, strict: false }
 }
 
 /**

@@ -103,6 +103,42 @@ test('a model that calls tools only without reasoning is asked so', async () => 
   expect(server.requests.map(({ body }) => body['reasoning_effort'])).toEqual([undefined, 'none'])
 })
 
+const schema = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
+
+test('a schema that the server does not enforce is sent not strict', async () => {
+  const message = "Invalid schema for response_format 'answer': In context=(), 'type' is not permitted."
+  const server = await inTurn(refusal(message, { param: 'response_format', code: 'invalid_json_schema' }), chatStream('{}'))
+  const events = await ask(openai({ baseURL: server.origin, apiKey }), { messages, output: { type: 'json', schema } })
+  expect(server.requests.map(({ body }) => body['response_format'])).toMatchObject([
+    { json_schema: { strict: true } },
+    { json_schema: { strict: false, schema } },
+  ])
+  expect(answerOf(events)[0]).toMatchObject({ type: 'warning', setting: 'output' })
+})
+
+test('a strict tool that the server does not enforce is sent not strict, and one that was not strict not again', async () => {
+  const refused = refusal("Invalid schema for function 'now': In context=(), 'type' is not permitted.")
+  const server = await inTurn(refused, chatStream('Hello'))
+  await ask(openai({ baseURL: server.origin, apiKey }), { messages, tools: { now: { inputSchema: schema, strict: true } } })
+  expect(server.requests.map(({ body }) => (body['tools'] as { function: { strict: boolean } }[])[0]?.function.strict)).toEqual([
+    true,
+    false,
+  ])
+  const other = await inTurn(refused)
+  const failed = ask(openai({ baseURL: other.origin, apiKey }), { messages, tools: { now: { inputSchema: schema } } })
+  await expect(failed).rejects.toMatchObject({ reason: 'invalid-request' })
+  expect(other.requests).toHaveLength(1)
+})
+
+test('a schema that DeepSeek does not take as a strict tool is told in words', async () => {
+  const server = await inTurn(refusal("Invalid schema for function 'answer': unknown keyword."), chatStream('{}'))
+  await ask(deepseek({ baseURL: server.origin, apiKey }), { messages, reasoning: 'off', output: { type: 'json', schema } })
+  expect(server.requests.map(({ url, body }) => [url, body['response_format']])).toEqual([
+    ['/beta/chat/completions', undefined],
+    ['/chat/completions', { type: 'json_object' }],
+  ])
+})
+
 /** It thought, and stopped. */
 const onlyThought: Answer = {
   body: [{ delta: { reasoning_content: 'Hm.' } }, { delta: { content: '' }, finish_reason: 'stop' }]
