@@ -74,7 +74,7 @@ export function createDecoder(options: DecoderOptions): Decoder {
     finished: () => state.finished,
     isWhole: () => state.finishReason !== undefined && isPresent(state.usage),
     untouched: () => state.seen === 'nothing',
-    fail: (reason, message) => failed(options, reason, message),
+    fail: (reason, message) => failed(state, reason, message),
   }
 }
 
@@ -177,14 +177,12 @@ function readFinish(state: State, choice: Choice, reason: string): void {
   // StepFun sends it on chunks that are not the last
   if (reason === '') return
   const end = finishOf(reason)
-  if (end.failure !== undefined) {
-    throw isErrorValue(choice.error)
-      ? inBandFailure(choice.error, state.options)
-      : failed(state.options, end.failure, end.message)
-  }
-  state.finishReason ??= end.finishReason
   // Moonshot puts it here
   state.usage ??= choice.usage
+  if (end.failure !== undefined) {
+    throw isErrorValue(choice.error) ? inBandFailure(choice.error, state.options) : failed(state, end.failure, end.message)
+  }
+  state.finishReason ??= end.finishReason
 }
 
 function tell(state: State, { id, model }: Chunk): void {
@@ -201,9 +199,9 @@ function finish(state: State, complete: boolean): void {
   const { options, extras, toolCalls, finishReason, refusal } = state
   state.tags?.end(finishReason !== 'length')
   const verdict = verdictOf({ ...state, toolCalls: toolCalls.count(), complete, allowEmpty: options.allowEmpty === true })
-  if ('failure' in verdict) throw failed(options, verdict.failure, verdict.message)
+  if ('failure' in verdict) throw failed(state, verdict.failure, verdict.message)
   const fault = toolCalls.close()
-  if (fault !== undefined) throw failed(options, 'invalid-output', brokenToolCall(fault, finishReason))
+  if (fault !== undefined) throw failed(state, 'invalid-output', brokenToolCall(fault, finishReason))
   state.finished = true
   if (refusal !== '') extras.set('refusal', refusal)
   const requestId = state.told ? undefined : requestIdOf(options.headers)
@@ -222,8 +220,10 @@ function brokenToolCall(fault: string, finishReason: State['finishReason']): str
   return `No tool call is handed out: ${fault}.${cut}`
 }
 
-function failed({ status, headers }: AnswerContext, reason: FailureReason, message: string): ProviderError {
-  return new ProviderError(message, { reason, status, requestId: requestIdOf(headers) })
+/** With what it cost: an answer that is none was made, and billed, all the same. */
+function failed({ options, usage }: State, reason: FailureReason, message: string): ProviderError {
+  const { status, headers } = options
+  return new ProviderError(message, { reason, status, requestId: requestIdOf(headers), usage: usageOf(usage) })
 }
 
 /** The same chunk, without keys that would reach a prototype in the hands of a caller who merges it. */

@@ -1,4 +1,7 @@
-import type { Attempt, Call, Provider, ProviderEvent } from '../../contract.ts'
+import { addUsage } from '../../add-usage.ts'
+import type { Attempt, Call, Provider, ProviderEvent, Usage } from '../../contract.ts'
+import type { ProviderErrorOptions } from '../../errors.ts'
+import { ProviderError } from '../../errors.ts'
 import { post } from '../../http/post.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { urlOf } from '../endpoint.ts'
@@ -48,16 +51,16 @@ const mostRepairs = 2
 /** One request; and another where the server's answer names a cure for it (see `repair.ts`). */
 async function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
   const watched = watch(attempt)
-  let asked: Asked = { call, dialect: service.dialect }
+  let asked: Asked = { call, dialect: service.dialect, spent: undefined }
   for (let repairs = 0; ; repairs += 1) {
     try {
       return await send(asked, watched.attempt, service)
     } catch (error) {
       const mayGoOn = repairs < mostRepairs && !attempt.signal.aborted
       const cure = mayGoOn ? repair(error, { ...asked, reasoned: watched.reasoned() }) : undefined
-      if (cure === undefined) throw error
+      if (cure === undefined) throw withSpent(error, asked.spent)
       attempt.emit({ type: 'warning', setting: cure.setting, message: cure.message })
-      asked = cure
+      asked = { ...cure, spent: sumOf(asked.spent, ProviderError.isInstance(error) ? error.usage : undefined) }
     }
   }
 }
@@ -86,16 +89,28 @@ function isTransport({ type }: ProviderEvent): boolean {
   return type === 'connecting' || type === 'sent' || type === 'headers'
 }
 
-type Asked = { readonly call: Call; readonly dialect: Dialect }
+/** `spent`: by the requests of this attempt before this one. */
+type Asked = { readonly call: Call; readonly dialect: Dialect; readonly spent: Usage | undefined }
+
+function sumOf(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : addUsage(one, other)
+}
+
+function withSpent(error: unknown, spent: Usage | undefined): unknown {
+  if (spent === undefined || !ProviderError.isInstance(error)) return error
+  const told: ProviderErrorOptions = error
+  return new ProviderError(error.message, { ...told, cause: error.cause, usage: sumOf(spent, error.usage) })
+}
 
 /** Not `async`: its frame would hold the whole body of the request as long as the answer lasts. */
-function send({ call, dialect }: Asked, attempt: Watched, { settings, url }: Service): Promise<void> {
+function send({ call, dialect, spent }: Asked, attempt: Watched, { settings, url }: Service): Promise<void> {
   const { endpoint, stream } = settings
   const encoded = encode(call, dialect, settings)
   for (const warning of encoded.warnings) attempt.emit({ type: 'warning', ...warning })
   const elsewhere = dialect.reroute?.(endpoint.baseURL, encoded.call)
   const prefix = prefixOf(encoded.call)
-  const emit = readerOf(encoded, attempt, !stream && dialect.prefix?.jsonRepeats === true)
+  const reader = spent === undefined ? attempt : { ...attempt, emit: addingTo(spent, attempt.emit) }
+  const emit = readerOf(encoded, reader, !stream && dialect.prefix?.jsonRepeats === true)
   return post({
     url: elsewhere === undefined ? url : urlOf(elsewhere, dialect.path),
     headers: endpoint.headers,
@@ -114,6 +129,11 @@ function send({ call, dialect }: Asked, attempt: Watched, { settings, url }: Ser
         allowEmpty: prefix !== undefined,
       }),
   })
+}
+
+/** What was asked in vain is a part of what the answer cost. */
+function addingTo(spent: Usage, emit: Emit): Emit {
+  return event => emit(event.type === 'finish' ? { ...event, usage: sumOf(spent, event.usage) } : event)
 }
 
 /** Who hears the answer: the attempt itself, or what takes a beginning or a tool away before it. */

@@ -158,6 +158,34 @@ test('a model that only thought is asked once more without thinking (R39)', asyn
   ])
 })
 
+/** The same, from a server that says what it cost. */
+const paidThought: Answer = {
+  body: [
+    { choices: [{ index: 0, delta: { reasoning_content: 'Hm.' } }] },
+    {
+      choices: [{ index: 0, delta: {}, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 9, completion_tokens: 500, completion_tokens_details: { reasoning_tokens: 500 } },
+    },
+  ]
+    .map(chunk => `data: ${JSON.stringify(chunk)}\n\n`)
+    .join(''),
+}
+
+test('what the request before cost is a part of what the answer cost', async () => {
+  const server = await inTurn(paidThought, chatStream('Hello'))
+  const events = await ask(deepseek({ baseURL: server.origin, apiKey }), { messages })
+  expect(events.at(-1)).toMatchObject({ usage: { inputTokens: 12, outputTokens: 501, reasoningTokens: 500 } })
+})
+
+test('when the second request fails too, the failure tells what both cost', async () => {
+  const server = await inTurn(paidThought, paidThought)
+  const failed = ask(deepseek({ baseURL: server.origin, apiKey }), { messages })
+  await expect(failed).rejects.toMatchObject({ reason: 'empty', usage: { inputTokens: 18, outputTokens: 1000 } })
+  const broken = await inTurn(paidThought, { status: 503, body: '' })
+  const busy = ask(deepseek({ baseURL: broken.origin, apiKey }), { messages })
+  await expect(busy).rejects.toMatchObject({ reason: 'overloaded', status: 503, usage: { outputTokens: 500 } })
+})
+
 test('the steps of the transport are told once when the reader already has content: the clocks must not begin again', async () => {
   const server = await inTurn(onlyThought, chatStream('Hello'))
   const events = await ask(deepseek({ baseURL: server.origin, apiKey }), { messages })
