@@ -52,9 +52,12 @@ function smallerAnswer(error: ProviderError, { call, dialect }: Failed): Repair 
   }
 }
 
-/** "(1000 in the messages, 4000 in the completion)" of DeepSeek, OpenAI and older vLLM; "your request has 1000 input tokens" of newer vLLM. */
+/**
+ * "(1000 in the messages, 4000 in the completion)" of DeepSeek, OpenAI and older vLLM; "your request has 1000 input tokens" of newer vLLM;
+ * "the request resolved to 1000 input tokens (including image/vision expansion)" of DeepSeek.
+ */
 function inMessages(error: ProviderError): number | undefined {
-  const found = /(\d+) in (?:the|your) (?:messages|prompt)|has (\d+) input tokens/.exec(wordsOf(error))
+  const found = /(\d+) in (?:the|your) (?:messages|prompt)|(?:has|resolved to) (\d+) input tokens/.exec(wordsOf(error))
   const digits = found?.[1] ?? found?.[2]
   return digits === undefined ? undefined : Number(digits)
 }

@@ -22,6 +22,8 @@ function inTurn(...answers: readonly Answer[]) {
 const contextLength = {
   deepseek:
     "This model's maximum context length is 1048576 tokens. However, you requested 1058576 tokens (1000000 in the messages, 58576 in the completion). Please reduce the length of the messages or completion.",
+  'deepseek with images':
+    "This model's maximum context length is 1048576 tokens. However, the request resolved to 1000000 input tokens (including image/vision expansion). Please reduce the length of the messages or completion.",
   vllm: "'max_tokens' or 'max_completion_tokens' is too large: 58576. This model's maximum context length is 1048576 tokens and your request has 1000000 input tokens (58576 > 1048576 - 1000000).",
 }
 
