@@ -62,7 +62,8 @@ const dialect: Dialect = {
 }
 
 function adapt(call: Call, warn: Warn): Call {
-  const tooled = withoutReasoningForTools(withStrictTools(call, { warn, enforceable: openaiSchema }), warn)
+  const switched = call.extraBody?.['reasoning_effort'] === 'none' ? { ...call, reasoning: 'off' as const } : call
+  const tooled = withoutReasoningForTools(withStrictTools(switched, { warn, enforceable: openaiSchema }), warn)
   if (tooled.reasoning === 'off' || !/^gpt-6\b/.test(call.model)) return tooled
   const reason = `${call.model} takes it only with reasoning: "off": it was left out.`
   return without(without(tooled, 'temperature', { warn, reason }), 'topP', { warn, reason })

@@ -38,6 +38,14 @@ test('while it reasons the gpt-6 family takes no temperature and no topP', async
   })
 })
 
+test('reasoning that extraBody switches off is off: nothing is left out, and no tool is in its way', async () => {
+  const call = { temperature: 0, topP: 0.5, tools: { weather }, extraBody: { reasoning_effort: 'none' } }
+  expect(await sent('gpt-6-luna', call)).toMatchObject({
+    body: { reasoning_effort: 'none', temperature: 0, top_p: 0.5 },
+    warnings: [],
+  })
+})
+
 test.each(['off', 'low', 'high', 'max'] as const)('reasoning "%s" is an effort', async reasoning => {
   expect((await sent('gpt-6-luna', { reasoning })).body['reasoning_effort']).toBe(reasoning === 'off' ? 'none' : reasoning)
 })
