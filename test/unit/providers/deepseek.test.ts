@@ -217,6 +217,15 @@ test('an account that cannot stream asks for JSON and gets the whole text at onc
   expect(server.requests[0]?.body).toEqual({ model: 'deepseek-flash', messages, stream: false })
 })
 
+test('the older names of flash cost what flash costs', () => {
+  const priceOf = (model: string) => deepseek(model, { apiKey }).price
+  expect(['deepseek-v4-flash', 'deepseek-v4-flash-vision-exp'].map(priceOf)).toEqual([
+    priceOf('deepseek-flash'),
+    priceOf('deepseek-flash'),
+  ])
+  expect(priceOf('deepseek-flash')).toBeDefined()
+})
+
 // ---- probes
 
 test('deepseekModels tells the models of the key', async () => {
