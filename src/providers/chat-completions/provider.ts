@@ -29,13 +29,19 @@ export function chatCompletions(dialect: Dialect, settings: ChatCompletionsSetti
     name: dialect.service,
     capabilities,
     identity: endpoint.identity,
-    timeout: dialect.timeout,
+    timeout: stream ? dialect.timeout : { ...dialect.timeout, ...wholeAnswer },
     refuse: call => refusal(call, capabilities, endpoint),
     stream: (call, attempt) => ask(call, attempt, service),
     close: () => endpoint.connections.close(),
     ...(settings.load === undefined ? undefined : { load: settings.load }),
   }
 }
+
+/**
+ * Without a stream nothing comes while the answer is made, often not even headers, so both clocks are those of the whole answer
+ * (`totalMs` still holds). DeepSeek sends blank lines, but only while the request is in its queue.
+ */
+const wholeAnswer = { headersMs: 300_000, firstChunkMs: 300_000 }
 
 type Emit = (event: ProviderEvent) => boolean
 
