@@ -267,6 +267,23 @@ test('a probe fails like a call: a wrong key, no key, no JSON', async () => {
   expect(server.requests).toHaveLength(2)
 })
 
+test("what fails without a chain says who failed, also when our own time is over; the caller's abort is the caller's", async () => {
+  const limit = new AbortController()
+  vi.spyOn(AbortSignal, 'timeout').mockReturnValue(limit.signal)
+  onTestFinished(() => void vi.restoreAllMocks())
+  const server = await startRecorder((_, index) => {
+    if (index > 1) limit.abort(new DOMException('late', 'TimeoutError'))
+    return { status: 402, body: '' }
+  })
+  const options = { baseURL: server.origin, apiKey }
+  await expect(deepseekBalance(options)).rejects.toMatchObject({ reason: 'quota', provider: 'deepseek', model: '' })
+  const filled = deepseekFim({ ...options, prompt: 'x' })
+  await expect(filled).rejects.toMatchObject({ reason: 'quota', provider: 'deepseek', model: 'deepseek-flash' })
+  await expect(deepseekModels(options)).rejects.toMatchObject({ name: 'ProviderError', reason: 'timeout', provider: 'deepseek' })
+  const left = new Error('left')
+  await expect(deepseekFim({ ...options, prompt: 'x', signal: AbortSignal.abort(left) })).rejects.toBe(left)
+})
+
 test('deepseekFim fills a gap', async () => {
   const body = {
     id: 'a',
