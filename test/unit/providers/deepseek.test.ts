@@ -185,6 +185,16 @@ test('what an account can say of a call: user, log probabilities, and fields tha
   })
 })
 
+test('the user of each call is named by a function', async () => {
+  const userId = (call: Call) => call.metadata['user'] as string | undefined
+  expect(await sent({ metadata: { user: 'user-8' } }, { userId })).toMatchObject({ body: { user_id: 'user-8' }, warnings: [] })
+  expect((await sent({}, { userId })).body).not.toHaveProperty('user_id')
+  expect((await sent({ extraBody: { user_id: 'own' } }, { userId: 'other' })).body['user_id']).toBe('own')
+  const { body, warnings } = await sent({ metadata: { user: 'x'.repeat(513) } }, { userId })
+  expect(body).not.toHaveProperty('user_id')
+  expect(warnings).toEqual(['userId'])
+})
+
 test('thinking: temperature is left out; without thinking topP is', async () => {
   const both = { temperature: 0.3, topP: 0.96 }
   expect(await sent({ ...both })).toMatchObject({ body: { top_p: 0.96 }, warnings: ['temperature'] })
