@@ -118,6 +118,23 @@ test.for([
   await client.close()
 })
 
+test.for([
+  ['no content', answer('', { finishReason: 'stop' })],
+  ['only white space', answer(' \n', { finishReason: 'stop' })],
+  ['a broken finish and no content', answer('', { finishReason: 'insufficient_system_resource' })],
+  ['nothing in its body', answer('Hi.', { emptyBody: true })],
+] as const)('the reader of a stream never learns of an answer with %s (R28, R43, R44)', async ([, reply], { server }) => {
+  const empty = await server(reply, { format: 'deepseek' })
+  const local = await server(answer('A whole answer.'), { format: 'llama' })
+  const client = createClient({
+    chain: [deepseek({ ...key, baseURL: empty.baseURL, retry: 0 }), llama({ baseURL: local.baseURL })],
+  })
+  const stream = await client.stream('Hi')
+  expect(await stream.text()).toBe('A whole answer.')
+  expect((await stream.result()).attempts[0]?.outcome).toBe('failed')
+  await client.close()
+})
+
 test('an answer that was none was paid for: its attempt and the cost tell it', async ({ server }) => {
   const usage = { inputTokens: 100, outputTokens: 1_000_000 }
   const replies = [
