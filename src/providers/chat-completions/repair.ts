@@ -1,4 +1,4 @@
-import type { Call, JsonSchema } from '../../contract.ts'
+import type { Call, JsonSchema, Reasoning } from '../../contract.ts'
 import { ProviderError } from '../../errors.ts'
 import type { Dialect } from './dialect.ts'
 import type { Enforceable } from './json-schema.ts'
@@ -108,11 +108,20 @@ const settings = {
   reasoning_effort: 'reasoning',
 } as const
 
+/** Models of one service differ in the ends of the scale; without the field they would think as much as they please. */
+const nearest: Partial<Record<Reasoning, Reasoning>> = { off: 'low', max: 'high' }
+
 /** "Unsupported parameter: 'temperature' is not supported with this model.", "Unsupported value: 'temperature' does not support 0.9 ...". */
 function withoutSetting(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
   const name = /unsupported (?:parameter|value): '?(\w+)/i.exec(wordsOf(error))?.[1] ?? ''
   const setting = Object.hasOwn(settings, name) ? settings[name as keyof typeof settings] : undefined
   if (setting === undefined || call[setting] === undefined) return undefined
+  const other =
+    setting === 'reasoning' && /unsupported value/i.test(wordsOf(error)) ? nearest[call.reasoning ?? 'low'] : undefined
+  if (other !== undefined) {
+    const message = `The model does not take reasoning "${call.reasoning}": asked again with "${other}".`
+    return { call: { ...call, reasoning: other }, dialect, setting, message }
+  }
   return {
     call: { ...call, [setting]: undefined },
     dialect,

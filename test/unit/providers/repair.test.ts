@@ -94,6 +94,18 @@ test('settings that a model does not take are left out, with a warning for each'
   expect(answerOf(events).flatMap(event => (event.type === 'warning' ? event.setting : []))).toEqual(['temperature', 'topP'])
 })
 
+test.each([
+  ['max', ['max', 'high']],
+  ['off', ['none', 'low']],
+  ['low', ['low', undefined]],
+] as const)('a model that does not know how to reason "%s" is asked for what is nearest', async (reasoning, efforts) => {
+  const message = `Unsupported value: 'reasoning_effort' does not support '${efforts[0]}' with this model. Supported values are: 'x'.`
+  const server = await inTurn(refusal(message, { param: 'reasoning_effort', code: 'unsupported_value' }), chatStream('Hello'))
+  const events = await ask(openai('gpt-5.4-nano', { baseURL: server.origin, apiKey }), { messages, reasoning })
+  expect(server.requests.map(({ body }) => body['reasoning_effort'])).toEqual(efforts)
+  expect(answerOf(events)[0]).toMatchObject({ type: 'warning', setting: 'reasoning' })
+})
+
 test('a model that calls tools only without reasoning is asked so', async () => {
   const message =
     "Function tools with reasoning_effort are not supported for gpt-7 in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'."
