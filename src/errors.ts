@@ -1,4 +1,4 @@
-import type { AttemptRecord, ClockName, Failure, FailureReason, Issue } from './contract.ts'
+import type { AttemptRecord, ClockName, Failure, FailureReason, Issue, Usage } from './contract.ts'
 
 const brand = Symbol.for('unbusy.error')
 
@@ -20,6 +20,8 @@ export type ProviderErrorOptions = Partial<Omit<Failure, 'reason' | 'message'>> 
   readonly text?: string | undefined
   /** `invalid-output`: what is wrong with it. */
   readonly issues?: readonly Issue[] | undefined
+  /** What was paid for an answer that was none, where the server said it. */
+  readonly usage?: Usage | undefined
   readonly cause?: unknown
 }
 
@@ -44,6 +46,7 @@ export class ProviderError extends UnbusyError implements Failure {
   readonly body: string | undefined
   readonly text: string | undefined
   readonly issues: readonly Issue[] | undefined
+  readonly usage: Usage | undefined
 
   constructor(message: string, options: ProviderErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -60,6 +63,7 @@ export class ProviderError extends UnbusyError implements Failure {
     this.body = options.body
     this.text = options.text
     this.issues = options.issues
+    this.usage = options.usage
   }
 
   static override isInstance(value: unknown): value is ProviderError {

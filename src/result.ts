@@ -1,8 +1,9 @@
+import { addUsage } from './add-usage.ts'
 import type { Answer } from './answer.ts'
 import type { Fold, ProviderEvent, Source, ToolCall, Warning } from './contract.ts'
 import { ProviderError } from './errors.ts'
 import { type AnswerForm, inForm } from './output/answer-form.ts'
-import { addUsage, type Kept } from './seam.ts'
+import type { Kept } from './seam.ts'
 
 export type CollectOptions = {
   readonly source: Source

@@ -270,7 +270,7 @@ function recordOf<Answer>(run: Run<Answer>, outcome: Ending, error: ProviderErro
     firstChunkMs: run.firstChunkMs,
     chunks: run.chunks,
     continuedFrom: run.options.fold.resume?.prefix?.text.length,
-    usage: run.usage,
+    usage: run.usage ?? error?.usage,
   }
 }
 

@@ -3,6 +3,7 @@ import { findJson } from './find-json.ts'
 import { isForm } from './form.ts'
 import { invalidOutput } from './invalid-output.ts'
 import { jsonSchemaOf } from './json-schema-of.ts'
+import { nullsLeftOut } from './left-out.ts'
 import { type Checked, isStandardSchema, type StandardSchema, validate } from './standard-schema.ts'
 import { isObjectSchema, wrapSchema } from './wrap-schema.ts'
 
@@ -12,8 +13,8 @@ export type OutputSpec = {
   readonly format: OutputFormat
   /** The field in which the value stands; undefined when the answer itself is the value. */
   readonly field: string | undefined
-  /** The schema of each item, where they are handed out one by one. */
-  readonly element: StandardSchema | undefined
+  /** Checks one item, where they are handed out one by one. */
+  readonly checkElement: ((item: unknown) => Checked | Promise<Checked>) | undefined
   /** Half a word of a choice says nothing. */
   readonly hasPartials: boolean
   /** The value in a whole text. Throws a `ProviderError` with reason `invalid-output`, with the text and what is wrong with it. */
@@ -47,14 +48,15 @@ function create(schema: StandardSchema): OutputSpec {
   const jsonSchema = form?.jsonSchema('generate: output') ?? jsonSchemaOf(schema, 'generate: output')
   const field = form?.field ?? (isObjectSchema(jsonSchema) ? undefined : 'value')
   const words = form?.words ?? []
+  const cleaned = nullsLeftOut(jsonSchema)
   const valueIn = (text: string, how: HowAnswered): unknown => {
     const trimmed = text.trim()
-    return words.includes(trimmed) ? trimmed : unwrap(parse(trimmed, how), field)
+    return words.includes(trimmed) ? trimmed : cleaned(unwrap(parse(trimmed, how), field))
   }
   return {
     format: { type: 'json', name: 'answer', schema: wrapped(jsonSchema, field) },
     field,
-    element: form?.element,
+    checkElement: form?.element === undefined ? undefined : elementCheck(form.element, jsonSchema),
     hasPartials: form?.words === undefined,
     check: value => validate(schema, value),
     read(text, how) {
@@ -69,6 +71,11 @@ function create(schema: StandardSchema): OutputSpec {
       return checked instanceof Promise ? checked.then(settle) : settle(checked)
     },
   }
+}
+
+function elementCheck(element: StandardSchema, { items, $defs }: JsonSchema): OutputSpec['checkElement'] {
+  const cleaned = nullsLeftOut({ ...(items as JsonSchema), $defs })
+  return item => validate(element, cleaned(item))
 }
 
 function wrapped(schema: JsonSchema, field: string | undefined): JsonSchema {

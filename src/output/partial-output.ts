@@ -1,6 +1,6 @@
 import { createPartialJson } from './partial-json.ts'
 import { type OutputSpec, unwrap } from './output-spec.ts'
-import { type Checked, validate } from './standard-schema.ts'
+import type { Checked } from './standard-schema.ts'
 
 /** The same value with everything in it optional: what a stream shows of it before it is whole. */
 export type DeepPartial<Value> = Value extends readonly (infer Item)[]
@@ -36,11 +36,11 @@ export function createPartialOutput(spec: OutputSpec, tellLater: (event: Partial
   }
   const elementsOf = (list: readonly unknown[]): PartialEvent[] => {
     const events: PartialEvent[] = []
-    const { element } = spec
-    const whole = element === undefined ? 0 : json.wholeItems(list)
-    while (element !== undefined && isValid && told < whole) {
+    const { checkElement } = spec
+    const whole = checkElement === undefined ? 0 : json.wholeItems(list)
+    while (checkElement !== undefined && isValid && told < whole) {
       const index = told++
-      const checked = validate(element, list[index])
+      const checked = checkElement(list[index])
       if (checked instanceof Promise || pending !== undefined) {
         pending = Promise.all([checked, pending]).then(([settled]) => {
           const event = toEvent(index, settled)

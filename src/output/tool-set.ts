@@ -1,6 +1,7 @@
 import type { JsonSchema, Tool, ToolCall } from '../contract.ts'
 import { invalidOutput } from './invalid-output.ts'
 import { jsonSchemaOf } from './json-schema-of.ts'
+import { nullsLeftOut } from './left-out.ts'
 import type { HowAnswered } from './output-spec.ts'
 import { type InferOutput, isStandardSchema, type StandardSchema, validate } from './standard-schema.ts'
 
@@ -49,9 +50,12 @@ export function toolsSpec(definitions: ToolSet): ToolsSpec {
     made.set(inputSchema, schema)
     return [name, { ...rest, inputSchema: schema }]
   })
+  const known = Object.fromEntries(tools)
+  const cleaned = ({ toolName, input }: ToolCall): unknown =>
+    Object.hasOwn(known, toolName) ? nullsLeftOut(known[toolName]?.inputSchema ?? {})(input) : input
   return {
-    tools: Object.fromEntries(tools),
-    check: async (calls, how) => Promise.all(calls.map(call => checkCall(call, definitions, how))),
+    tools: known,
+    check: async (calls, how) => Promise.all(calls.map(call => checkCall({ ...call, input: cleaned(call) }, definitions, how))),
   }
 }
 

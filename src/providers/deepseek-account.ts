@@ -6,7 +6,7 @@ import { failureOf } from './chat-completions/failure.ts'
 import { asObject } from './chat-completions/parse-json.ts'
 import type { Checks } from '../check.ts'
 import { checkOptions } from '../check.ts'
-import { deepseekEndpoint } from './deepseek-endpoint.ts'
+import { requestOnce } from './deepseek-endpoint.ts'
 import { urlOf } from './endpoint.ts'
 
 export type DeepSeekAccountOptions = Pick<ServiceOptions, 'apiKey' | 'baseURL' | 'headers' | 'dispatcher'> & {
@@ -78,27 +78,17 @@ const timeoutMs = 10_000
 
 async function ask(path: string, options: DeepSeekAccountOptions, name: string): Promise<unknown> {
   checkOptions(options, accountChecks, name)
-  const endpoint = deepseekEndpoint(options)
-  if (endpoint.missingKey !== undefined)
-    throw new ProviderError(endpoint.missingKey, { reason: 'authentication', provider: 'deepseek' })
-  const signal = options.signal ?? AbortSignal.timeout(timeoutMs)
-  try {
-    const url = urlOf(endpoint.baseURL, path)
-    const {
-      status,
-      headers: received,
-      body,
-    } = await getJson({ url, headers: endpoint.headers, connections: endpoint.connections, signal })
-    if (status >= 200 && status <= 299) return body
-    throw failureOf({
-      status,
-      headers: received,
-      body: typeof body === 'string' ? body : JSON.stringify(body ?? ''),
-      secrets: endpoint.secrets,
-    })
-  } finally {
-    await endpoint.connections.close()
-  }
+  return requestOnce(options, {
+    signal: options.signal,
+    timeoutMs,
+    async ask(endpoint, signal) {
+      const { connections, secrets } = endpoint
+      const url = urlOf(endpoint.baseURL, path)
+      const { body, ...head } = await getJson({ url, headers: endpoint.headers, connections, signal })
+      if (head.status >= 200 && head.status <= 299) return body
+      throw failureOf({ ...head, body: typeof body === 'string' ? body : JSON.stringify(body ?? ''), secrets })
+    },
+  })
 }
 
 function unexpected(path: string): ProviderError {

@@ -1,9 +1,41 @@
+import type { ProviderErrorOptions } from '../errors.ts'
+import { ProviderError } from '../errors.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint } from './endpoint.ts'
 import type { ServiceOptions } from './target.ts'
 
 export function deepseekEndpoint(options: ServiceOptions): Endpoint {
   return createEndpoint(options, { service: 'deepseek', baseURL: 'https://api.deepseek.com', keyVariables: ['DEEPSEEK_API_KEY'] })
+}
+
+export type OneRequest<Answer> = {
+  /** Named in errors. */
+  readonly model?: string
+  /** The caller's own; without it the request ends after `timeoutMs`. */
+  readonly signal: AbortSignal | undefined
+  readonly timeoutMs: number
+  ask(endpoint: Endpoint, signal: AbortSignal): Promise<Answer>
+}
+
+/** One request without a chain. Whatever goes wrong with it is a `ProviderError` that names DeepSeek; an abort is the caller's own reason. */
+export async function requestOnce<Answer>(options: ServiceOptions, request: OneRequest<Answer>): Promise<Answer> {
+  const { model = '', timeoutMs, signal = AbortSignal.timeout(timeoutMs) } = request
+  const endpoint = deepseekEndpoint(options)
+  const of = { provider: endpoint.service, model }
+  if (endpoint.missingKey !== undefined) throw new ProviderError(endpoint.missingKey, { reason: 'authentication', ...of })
+  try {
+    return await request.ask(endpoint, signal)
+  } catch (error) {
+    if (ProviderError.isInstance(error)) {
+      const told: ProviderErrorOptions = error
+      throw new ProviderError(error.message, { ...told, ...of, cause: error.cause })
+    }
+    if (request.signal !== undefined || !signal.aborted) throw error
+    const message = `No answer after ${timeoutMs} ms. Give a signal of your own to wait longer.`
+    throw new ProviderError(message, { reason: 'timeout', clock: 'total', ...of, cause: error })
+  } finally {
+    await endpoint.connections.close()
+  }
 }
 
 /** Beta features stand beside /v1, not below it. */

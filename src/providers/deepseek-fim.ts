@@ -9,7 +9,7 @@ import type { Checks } from '../check.ts'
 import { checkOptions, count, level, list, text } from '../check.ts'
 import type { DeepSeekAccountOptions } from './deepseek-account.ts'
 import { accountChecks } from './deepseek-account.ts'
-import { betaOf, deepseekEndpoint } from './deepseek-endpoint.ts'
+import { betaOf, requestOnce } from './deepseek-endpoint.ts'
 import type { Endpoint } from './endpoint.ts'
 import { urlOf } from './endpoint.ts'
 
@@ -38,14 +38,13 @@ export type DeepSeekFimResult = { readonly text: string; readonly finishReason: 
 export async function deepseekFim(options: DeepSeekFimOptions): Promise<DeepSeekFimResult> {
   checkOptions(options, checks, 'deepseekFim')
   text(options.prompt, 'deepseekFim: prompt')
-  const endpoint = deepseekEndpoint(options)
-  if (endpoint.missingKey !== undefined)
-    throw new ProviderError(endpoint.missingKey, { reason: 'authentication', provider: 'deepseek' })
-  try {
-    return await complete(options, endpoint)
-  } finally {
-    await endpoint.connections.close()
-  }
+  const { model = 'deepseek-flash', signal } = options
+  return requestOnce(options, {
+    model,
+    signal,
+    timeoutMs,
+    ask: (endpoint, limit) => complete({ ...options, model }, endpoint, limit),
+  })
 }
 
 const checks: Checks = {
@@ -60,15 +59,15 @@ const checks: Checks = {
 
 const timeoutMs = 60_000
 
-async function complete(options: DeepSeekFimOptions, endpoint: Endpoint): Promise<DeepSeekFimResult> {
-  const { prompt, suffix, model = 'deepseek-flash', maxOutputTokens, temperature, stopSequences } = options
+async function complete(options: DeepSeekFimOptions, endpoint: Endpoint, signal: AbortSignal): Promise<DeepSeekFimResult> {
+  const { prompt, suffix, model, maxOutputTokens, temperature, stopSequences } = options
   const pieces: string[] = []
   let head: { status: number; headers: ResponseHeaders } = { status: 0, headers: {} }
   await post({
     url: urlOf(betaOf(endpoint.baseURL), '/completions'),
     headers: endpoint.headers,
     body: JSON.stringify({ model, prompt, suffix, max_tokens: maxOutputTokens, temperature, stop: stopSequences }),
-    attempt: { signal: options.signal ?? AbortSignal.timeout(timeoutMs), emit: () => true, onDrain() {} },
+    attempt: { signal, emit: () => true, onDrain() {} },
     connections: endpoint.connections,
     respond: (status, headers) => {
       head = { status, headers }
@@ -84,17 +83,12 @@ async function complete(options: DeepSeekFimOptions, endpoint: Endpoint): Promis
 /** While it queues DeepSeek sends blank lines; a body of nothing else is its way of saying busy. */
 function bodyOf(body: string, status: number): unknown {
   if (body.trim() === '')
-    throw new ProviderError('DeepSeek answered with an empty body: it is busy.', {
-      reason: 'overloaded',
-      provider: 'deepseek',
-      status,
-    })
+    throw new ProviderError('DeepSeek answered with an empty body: it is busy.', { reason: 'overloaded', status })
   try {
     return parseJson(body)
   } catch (cause) {
     throw new ProviderError('The answer is not JSON, or it was cut.', {
       reason: isCutJson(body) ? 'truncated' : 'malformed-response',
-      provider: 'deepseek',
       status,
       cause,
     })
@@ -108,12 +102,10 @@ function resultOf(body: unknown, answer: { readonly status: number; readonly hea
   const choice = asObject(Array.isArray(choices) ? choices[0] : undefined)
   const reason = choice?.['finish_reason']
   const finish = finishOf(typeof reason === 'string' ? reason : '')
-  if (finish.failure !== undefined)
-    throw new ProviderError(finish.message, { reason: finish.failure, provider: 'deepseek', status: answer.status })
+  if (finish.failure !== undefined) throw new ProviderError(finish.message, { reason: finish.failure, status: answer.status })
   if (typeof choice?.['text'] !== 'string') {
     throw new ProviderError('The answer has no text.', {
       reason: 'malformed-response',
-      provider: 'deepseek',
       status: answer.status,
     })
   }

@@ -2,7 +2,7 @@ import type { Call, Target } from '../contract.ts'
 import type { Dialect, Warn } from './chat-completions/dialect.ts'
 import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
 import { prefixOf } from './chat-completions/history.ts'
-import { withoutLengths } from './chat-completions/json-schema.ts'
+import { deepseekSchema } from './chat-completions/json-schema.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
 import { withStrictTools } from './chat-completions/strict-tools.ts'
@@ -20,8 +20,11 @@ export type DeepSeekModel = 'deepseek-flash' | 'deepseek-v4-pro' | (string & {})
 
 export type DeepSeekOptions = ServiceOptions &
   DialectOptions & {
-    /** Your end user's id, up to 512 characters: separates content safety, cache and scheduling per user. Not a name or an address. */
-    readonly userId?: string | undefined
+    /**
+     * Your end user's id, up to 512 characters: separates content safety, cache and scheduling per user. Not a name or an address.
+     * A function says it for each call, for example `call => call.metadata.userId`.
+     */
+    readonly userId?: string | ((call: Call) => string | undefined) | undefined
     /** The log probabilities of the answer's tokens, in `providerMetadata.logprobs` of the `finish` event. @default false */
     readonly logprobs?: boolean | undefined
     /** How many alternatives of every token are told with their log probabilities, 0 to 20. Sets `logprobs`. @default none */
@@ -42,7 +45,7 @@ export function deepseek(model?: DeepSeekModel, options?: DeepSeekOptions): Targ
 export function deepseek(first?: DeepSeekModel | DeepSeekOptions, second?: DeepSeekOptions): Target {
   const { model, options } = modelAndOptions<DeepSeekOptions>(first, second, { model: defaultModel, service: 'deepseek', checks })
   refuseOldName(model)
-  const provider = chatCompletions(withDialectOptions(dialectOf(model), options), {
+  const provider = chatCompletions(withDialectOptions(dialectOf(model, options), options), {
     endpoint: deepseekEndpoint(options),
     stream: options.stream ?? true,
     extraBody: { ...fieldsOf(options), ...options.extraBody },
@@ -54,8 +57,8 @@ const checks: Checks = {
   ...serviceChecks,
   ...dialectChecks,
   userId: (value, name) => {
-    if (typeof value !== 'string' || value === '' || value.length > 512)
-      throw new TypeError(`${name} must be a text of 1 to 512 characters.`)
+    if (typeof value !== 'function' && !isUserId(value))
+      throw new TypeError(`${name} must be a text of 1 to 512 characters, or a function of the call that returns one.`)
   },
   logprobs: flag,
   topLogprobs: (value, name) => {
@@ -64,15 +67,18 @@ const checks: Checks = {
   },
 }
 
-function fieldsOf({ userId, logprobs, topLogprobs }: DeepSeekOptions): Readonly<Record<string, unknown>> {
+function isUserId(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= 512
+}
+
+function fieldsOf({ logprobs, topLogprobs }: DeepSeekOptions): Readonly<Record<string, unknown>> {
   return {
-    ...(userId === undefined ? undefined : { user_id: userId }),
     ...(topLogprobs === undefined ? undefined : { logprobs: true, top_logprobs: topLogprobs }),
     ...(logprobs === undefined ? undefined : { logprobs }),
   }
 }
 
-function dialectOf(model: string): Dialect {
+function dialectOf(model: string, { userId }: DeepSeekOptions): Dialect {
   return {
     ...plainDialect,
     service: 'deepseek',
@@ -89,7 +95,7 @@ function dialectOf(model: string): Dialect {
     reasoningHistory: 'required-with-tools',
     thinkTags: false,
     prefix: { message: { prefix: true }, body: {} },
-    adapt,
+    adapt: (call, warn) => adapt(forUser(call, userId, warn), warn),
     reroute: (baseURL, call) => (needsBeta(call) ? betaOf(baseURL) : baseURL),
   }
 }
@@ -104,11 +110,19 @@ function refuseOldName(model: string): void {
   throw new TypeError(`deepseek: the model '${model}' can no longer be reached since 2026-07-24. Write ${replaced[model]}.`)
 }
 
+function forUser(call: Call, userId: DeepSeekOptions['userId'], warn: Warn): Call {
+  const id = typeof userId === 'function' ? userId(call) : userId
+  if (id === undefined) return call
+  if (isUserId(id)) return { ...call, extraBody: { user_id: id, ...call.extraBody } }
+  warn('userId', 'The user id of this call is no text of 1 to 512 characters: it was left out.')
+  return call
+}
+
 /** What DeepSeek ignores or refuses, depending on whether it thinks. */
 function adapt(call: Call, warn: Warn): Call {
   const switched = thinkingDisabledBy(call.extraBody) ? { ...call, reasoning: 'off' as const } : call
   const seedless = without(switched, 'seed', { warn, reason: 'DeepSeek takes no seed: it was left out.' })
-  const tooled = withStrictTools(seedless, { warn, simplify: withoutLengths })
+  const tooled = withStrictTools(seedless, { warn, enforceable: deepseekSchema })
   return tooled.reasoning === 'off' ? notThinking(tooled, warn) : thinking(tooled, warn)
 }
 

@@ -1,6 +1,7 @@
 import type { Call, Target } from '../contract.ts'
 import type { Dialect, Warn } from './chat-completions/dialect.ts'
 import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
+import { openaiSchema } from './chat-completions/openai-schema.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
 import { withStrictTools } from './chat-completions/strict-tools.ts'
@@ -56,11 +57,13 @@ const dialect: Dialect = {
   reasoning: reasoningSwitches.effort,
   reasoningHistory: 'strip',
   thinkTags: false,
+  enforceable: openaiSchema,
   adapt,
 }
 
 function adapt(call: Call, warn: Warn): Call {
-  const tooled = withoutReasoningForTools(withStrictTools(call, { warn }), warn)
+  const switched = call.extraBody?.['reasoning_effort'] === 'none' ? { ...call, reasoning: 'off' as const } : call
+  const tooled = withoutReasoningForTools(withStrictTools(switched, { warn, enforceable: openaiSchema }), warn)
   if (tooled.reasoning === 'off' || !/^gpt-6\b/.test(call.model)) return tooled
   const reason = `${call.model} takes it only with reasoning: "off": it was left out.`
   return without(without(tooled, 'temperature', { warn, reason }), 'topP', { warn, reason })

@@ -9,6 +9,7 @@ export const prices: Readonly<Record<string, Price>> = {
   // These are the peak prices: a cost that is told is never too low, and a budget holds at every hour. Off-peak is half of it.
   'deepseek-flash': { input: 0.3, cachedInput: 0.006, output: 1.2 },
   'deepseek-v4-flash': { input: 0.3, cachedInput: 0.006, output: 1.2 },
+  'deepseek-v4-flash-vision-exp': { input: 0.3, cachedInput: 0.006, output: 1.2 },
   'deepseek-v4-pro': { input: 1.32, cachedInput: 0.044, output: 3.96 },
   // OpenAI: above 272,000 tokens of input it is twice the input price and 1.5 times the output price.
   'gpt-6-luna': { input: 0.1, cachedInput: 0.01, output: 0.5 },

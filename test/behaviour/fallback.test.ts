@@ -118,6 +118,42 @@ test.for([
   await client.close()
 })
 
+test.for([
+  ['no content', answer('', { finishReason: 'stop' })],
+  ['only white space', answer(' \n', { finishReason: 'stop' })],
+  ['a broken finish and no content', answer('', { finishReason: 'insufficient_system_resource' })],
+  ['nothing in its body', answer('Hi.', { emptyBody: true })],
+] as const)('the reader of a stream never learns of an answer with %s (R28, R43, R44)', async ([, reply], { server }) => {
+  const empty = await server(reply, { format: 'deepseek' })
+  const local = await server(answer('A whole answer.'), { format: 'llama' })
+  const client = createClient({
+    chain: [deepseek({ ...key, baseURL: empty.baseURL, retry: 0 }), llama({ baseURL: local.baseURL })],
+  })
+  const stream = await client.stream('Hi')
+  expect(await stream.text()).toBe('A whole answer.')
+  expect((await stream.result()).attempts[0]?.outcome).toBe('failed')
+  await client.close()
+})
+
+test('an answer that was none was paid for: its attempt and the cost tell it', async ({ server }) => {
+  const usage = { inputTokens: 100, outputTokens: 1_000_000 }
+  const replies = [
+    answer('', { reasoning: 'Hm.', finishReason: 'length', usage }),
+    answer('Half', { finishReason: 'insufficient_system_resource', usage }),
+  ]
+  for (const reply of replies) {
+    const empty = await server(reply, { format: 'deepseek' })
+    const local = await server(answer('A whole answer.'), { format: 'llama' })
+    const price = { input: 0, output: 2 }
+    const chain = [deepseek({ ...key, baseURL: empty.baseURL, retry: 0, price }), llama({ baseURL: local.baseURL })]
+    const client = createClient({ chain })
+    const { attempts, cost } = await client.generate({ prompt: 'Hi', reasoning: 'off' })
+    expect(attempts[0]).toMatchObject({ outcome: 'failed', usage })
+    expect(cost).toBe(2)
+    await client.close()
+  }
+})
+
 test('a plain POST /generate service is the last of a chain', async ({ server }) => {
   const busy = await server(status(503), { format: 'deepseek' })
   const plain = await server(answer('Plain text.'), { format: 'text-generation' })

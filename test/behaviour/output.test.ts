@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { z } from 'zod'
-import { array, ChainExhaustedError, choice, createClient, ProviderError } from 'unbusy'
-import { fakeTarget } from 'unbusy/testing'
+import { array, ChainExhaustedError, choice, createClient, openai, ProviderError } from 'unbusy'
+import { answer, fakeTarget } from 'unbusy/testing'
+import { test } from '../helpers/vitest.ts'
 
 const recipe = z.object({ name: z.string(), minutes: z.number() })
 const lasagna = { name: 'Lasagna', minutes: 90 }
@@ -102,6 +103,40 @@ test('a call may bring its own default; the default of a client counts if it fit
   const misses = createClient({ chain, defaultResponse: 'We are busy.' })
   await expect(misses.generate({ prompt: 'Hi', output: recipe })).rejects.toBeInstanceOf(ChainExhaustedError)
   expect(await misses.generate({ prompt: 'Hi', output: z.string() })).toMatchObject({ output: 'We are busy.' })
+})
+
+test('OpenAI is held to optional properties too, and a null for one of them is as good as none', async ({ server }) => {
+  const output = z.object({
+    name: z.string(),
+    nick: z.string().optional(),
+    born: z.number().nullable(),
+    lives: z.int().default(9),
+  })
+  const text = '{"name":"Minka","nick":null,"born":null,"lives":null}'
+  const strict = await server(answer(text), { format: 'openai' })
+  const client = createClient({ chain: [openai({ apiKey: 'test', baseURL: strict.baseURL })] })
+  const result = await client.generate({ prompt: 'A cat.', output })
+  expect(result).toMatchObject({ output: { name: 'Minka', born: null, lives: 9 }, text })
+  expect(result.output).not.toHaveProperty('nick')
+  expect(strict.requests[0]?.json).toMatchObject({
+    response_format: { json_schema: { strict: true, schema: { required: ['name', 'nick', 'born', 'lives'] } } },
+  })
+  await client.close()
+})
+
+test('items of a list, and the inputs of tools, are rid of such nulls as well', async () => {
+  const item = z.object({ n: z.number(), note: z.string().optional() })
+  const target = fakeTarget([
+    '{"elements":[{"n":1,"note":null},{"n":2,"note":"x"}]}',
+    { toolCalls: [{ toolName: 'add', input: { n: 1, note: null } }] },
+  ])
+  const client = createClient({ chain: [target] })
+  const elements: unknown[] = []
+  const stream = await client.stream({ prompt: 'Hi', output: array(item) })
+  for await (const event of stream) if (event.type === 'element') elements.push(event.element)
+  expect(elements).toEqual([{ n: 1 }, { n: 2, note: 'x' }])
+  const { toolCalls } = await client.generate({ prompt: 'Hi', tools: { add: { inputSchema: item, strict: true } } })
+  expect(toolCalls[0]?.input).toEqual({ n: 1 })
 })
 
 test('choice() answers one of its words, wrapped or bare', async () => {

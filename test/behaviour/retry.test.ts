@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import { test } from '../helpers/vitest.ts'
 import { backoffMs } from '../../src/chain/delay.ts'
 
-test('a failure that a retry may help is retried once by default, with a wait that is told before it begins (R7, R9, R93, R132)', async ({
+test('a failure that a retry may help is retried once by default, with a wait that is told before it begins (R93, R132)', async ({
   clock,
   events,
 }) => {
@@ -15,6 +15,25 @@ test('a failure that a retry may help is retried once by default, with a wait th
   expect(events.of('wait')).toMatchObject([{ waitMs: 150, reason: 'server-error', attempt: 1 }])
   expect(events.attempts().map(({ waitMs }) => waitMs)).toEqual([0, 150])
 })
+
+test.for([
+  ['before its first chunk, in a stream', 'stream', 0],
+  ['before its first chunk', 'generate', 0],
+  ['in the middle, when nothing was handed out', 'generate', 1],
+] as const)(
+  'a stream that breaks %s is asked for again on the same target, unseen (R7, R9)',
+  async ([, how, errorAfterChunks], { clock }) => {
+    const target = fakeTarget([{ text: ['Hel', 'lo.'], error: 'server-error', errorAfterChunks }, 'Hello.'], { clock })
+    const other = fakeTarget('Other.', { clock })
+    const client = createClient({ chain: [target, other], clock })
+    const text =
+      how === 'stream'
+        ? client.stream('Hi').then(async stream => stream.text())
+        : client.generate('Hi').then(({ text: whole }) => whole)
+    expect(await clock.until(text)).toBe('Hello.')
+    expect([target, other].map(({ provider }) => provider.calls.length)).toEqual([2, 0])
+  },
+)
 
 test.for([
   'timeout',

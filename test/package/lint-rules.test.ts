@@ -13,6 +13,7 @@ const repository = join(import.meta.dirname, '../..')
 const refused: readonly Refused[] = [
   // ---- imports point one way
   ['no-restricted-imports', 'src/contract.ts', `export { ProviderError } from './errors.ts'`],
+  ['no-restricted-imports', 'src/add-usage.ts', `import type { Answer } from './answer.ts'`],
   ['no-restricted-imports', 'src/errors.ts', `import type { Health } from './health/health.ts'`],
   ['no-restricted-imports', 'src/http/a.ts', `import { deepseek } from '../providers/deepseek.ts'`],
   ['no-restricted-imports', 'src/http/b.ts', `import type { Client } from '../client.ts'`],

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { FailureReason, Source } from '../../src/contract.ts'
 import { ProviderError } from '../../src/errors.ts'
-import { addUsage, createSeam, type Kept, type SeamOptions } from '../../src/seam.ts'
+import { addUsage } from '../../src/add-usage.ts'
+import { createSeam, type Kept, type SeamOptions } from '../../src/seam.ts'
 
 const options: SeamOptions = { afterFirstToken: 'continue', continueOnLength: 0, maxOutputTokens: undefined, isPlainText: true }
 const kept: Kept = { text: 'Hello', reasoningText: 'hm', tokens: 3, hasToolCall: false, usage: {} }

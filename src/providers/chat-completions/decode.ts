@@ -170,14 +170,12 @@ function readFinish(state: Decoding, choice: Choice, reason: string): void {
   // StepFun sends it on chunks that are not the last
   if (reason === '') return
   const end = finishOf(reason)
-  if (end.failure !== undefined) {
-    throw isErrorValue(choice.error)
-      ? inBandFailure(choice.error, state.options)
-      : decodeFailure(state.options, end.failure, end.message)
-  }
-  state.finishReason ??= end.finishReason
   // Moonshot puts it here
   state.usage ??= choice.usage
+  if (end.failure !== undefined) {
+    throw isErrorValue(choice.error) ? inBandFailure(choice.error, state.options) : decodeFailure(state, end.failure, end.message)
+  }
+  state.finishReason ??= end.finishReason
 }
 
 function tell(state: Decoding, { id, model }: Chunk): void {
@@ -195,9 +193,9 @@ export function finishDecoding(state: Decoding, complete: boolean): void {
   const { options, extras, toolCalls, finishReason, refusal } = state
   state.tags?.end(finishReason !== 'length')
   const verdict = verdictOf({ ...state, toolCalls: countOf(toolCalls), complete, allowEmpty: options.allowEmpty === true })
-  if ('failure' in verdict) throw decodeFailure(options, verdict.failure, verdict.message)
+  if ('failure' in verdict) throw decodeFailure(state, verdict.failure, verdict.message)
   const fault = toolCalls?.close()
-  if (fault !== undefined) throw decodeFailure(options, 'invalid-output', brokenToolCall(fault, finishReason))
+  if (fault !== undefined) throw decodeFailure(state, 'invalid-output', brokenToolCall(fault, finishReason))
   state.finished = true
   if (refusal !== '') setExtra(extras, 'refusal', refusal)
   const requestId = state.told ? undefined : requestIdOf(options.headers)
@@ -232,8 +230,10 @@ function brokenToolCall(fault: string, finishReason: Decoding['finishReason']): 
   return `No tool call is handed out: ${fault}.${cut}`
 }
 
-export function decodeFailure({ status, headers }: AnswerContext, reason: FailureReason, message: string): ProviderError {
-  return new ProviderError(message, { reason, status, requestId: requestIdOf(headers) })
+/** With what it cost: an answer that is none was made, and billed, all the same. */
+export function decodeFailure({ options, usage }: Decoding, reason: FailureReason, message: string): ProviderError {
+  const { status, headers } = options
+  return new ProviderError(message, { reason, status, requestId: requestIdOf(headers), usage: usageOf(usage) })
 }
 
 /** The same chunk, without keys that would reach a prototype in the hands of a caller who merges it. */

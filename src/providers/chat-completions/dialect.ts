@@ -1,5 +1,6 @@
-import type { Call, Capabilities, Reasoning, TimeoutSettings } from '../../contract.ts'
+import type { Call, Capabilities, JsonSchema, Reasoning, TimeoutSettings } from '../../contract.ts'
 import type { FailureRule } from './failure.ts'
+import type { Enforceable } from './json-schema.ts'
 
 /** Notes that something cannot be done as asked, and what is done instead. */
 export type Warn = (setting: string, message: string) => void
@@ -33,6 +34,8 @@ export type Dialect = {
   readonly failureRules?: readonly FailureRule[] | undefined
   /** The sentence that asks for JSON, where the server cannot be held to a schema. It goes to the system message. */
   readonly jsonInstruction: (schema: string | undefined) => string
+  /** Puts a schema into what this service enforces. @default `strict` only where the schema can be closed as it is */
+  readonly enforceable?: ((schema: JsonSchema) => Enforceable) | undefined
   /** Changes what this service forbids, in the call's own words, before any of it is written for the wire. */
   readonly adapt?: ((call: Call, warn: Warn) => Call) | undefined
   /** Sends some calls to another base URL. */

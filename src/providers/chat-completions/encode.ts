@@ -38,7 +38,7 @@ export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): 
     ...reasoning(adapted, dialect, warn),
     ...streaming(settings.stream, dialect),
     ...(prefixOf(call) === undefined ? undefined : dialect.prefix?.body),
-    ...extraBody,
+    ...adapted.extraBody,
   }
   return { body, warnings, call: adapted, outputTool: tool?.name }
 }

@@ -14,7 +14,7 @@ export function translateHistory(call: Call, dialect: Dialect): WireMessage[] {
   const prefix = prefixOf(call)
   const turns = endsInPrefix(call.messages) ? call.messages.slice(0, -1) : call.messages
   const messages = turns.map(message => translate(message, call, dialect))
-  return prefix === undefined ? messages : [...messages, prefixMessage(prefix, dialect)]
+  return prefix === undefined ? messages : [...messages, prefixMessage(prefix, call, dialect)]
 }
 
 /** What the answer must begin with: the caller's own prefix message, what was already received, or both one after the other. */
@@ -67,12 +67,14 @@ function needsReasoning(message: AssistantMessage, call: Call, dialect: Dialect)
   return call.reasoning !== 'off' && (hasTools(call) || (message.toolCalls ?? []).length > 0)
 }
 
-function prefixMessage(prefix: Prefix, dialect: Dialect): WireMessage {
-  const reasons = dialect.reasoningHistory !== 'strip' && prefix.reasoningText !== ''
+/** The thought before a beginning is told where there is one; with tools DeepSeek wants the field of every turn, of this one too. */
+function prefixMessage({ text, reasoningText }: Prefix, call: Call, dialect: Dialect): WireMessage {
+  const thought = reasoningText === '' || dialect.reasoningHistory === 'strip' ? undefined : reasoningText
+  const reasoning = thought ?? reasoningOf({ role: 'assistant', content: text }, call, dialect)
   return {
     role: 'assistant',
-    content: prefix.text,
-    ...(reasons ? { [dialect.reasoningField]: prefix.reasoningText } : undefined),
+    content: text,
+    ...(reasoning === undefined ? undefined : { [dialect.reasoningField]: reasoning }),
     ...dialect.prefix?.message,
   }
 }

@@ -1,11 +1,14 @@
 import type { JsonSchema } from '../../contract.ts'
 
+/** A schema as it is sent, and whether the server may be asked to enforce it to the letter. */
+export type Enforceable = { readonly schema: JsonSchema; readonly strict: boolean }
+
 /**
  * A schema that a server can enforce, where that is possible without changing what it means: `strict` asks for every property of
  * every object to be required and for no others. An optional property cannot be said there, so such a schema is sent as it is,
  * not strict, and the answer is checked by us all the same.
  */
-export function enforceable(schema: JsonSchema): { readonly schema: JsonSchema; readonly strict: boolean } {
+export function enforceable(schema: JsonSchema): Enforceable {
   const { $schema: _, ...plain } = schema
   return canBeStrict(plain) ? { schema: closed(plain), strict: true } : { schema: plain, strict: false }
 }
@@ -13,34 +16,37 @@ export function enforceable(schema: JsonSchema): { readonly schema: JsonSchema; 
 /** DeepSeek's strict tools refuse these; without them the schema only allows more, and our own check still holds the answer to all. */
 const unknownToDeepSeek = new Set(['minLength', 'maxLength', 'minItems', 'maxItems'])
 
-export function withoutLengths(schema: JsonSchema): JsonSchema {
-  return mapSchemas(schema, one => Object.fromEntries(Object.entries(one).filter(([keyword]) => !unknownToDeepSeek.has(keyword))))
+export function deepseekSchema(schema: JsonSchema): Enforceable {
+  const enforced = enforceable(schema)
+  if (!enforced.strict) return enforced
+  const known = (one: JsonSchema) =>
+    Object.fromEntries(Object.entries(one).filter(([keyword]) => !unknownToDeepSeek.has(keyword)))
+  return { schema: mapSchemas(enforced.schema, known), strict: true }
 }
 
 function canBeStrict(schema: JsonSchema): boolean {
   return subschemas(schema).every(one => {
-    const names = propertyNames(one)
     if (!isObjectSchema(one)) return true
     const required = Array.isArray(one['required']) ? one['required'] : []
-    // a map with free keys cannot be closed
-    return (
-      one['properties'] !== undefined &&
-      (one['additionalProperties'] ?? false) === false &&
-      names.every(name => required.includes(name))
-    )
+    return closes(one) && Object.keys(propertiesOf(one)).every(name => required.includes(name))
   })
+}
+
+/** An object without other properties than those it names. A map with free keys cannot be closed. */
+export function closes(schema: JsonSchema): boolean {
+  return schema['properties'] !== undefined && (schema['additionalProperties'] ?? false) === false
 }
 
 function closed(schema: JsonSchema): JsonSchema {
   return mapSchemas(schema, one => (isObjectSchema(one) ? { ...one, additionalProperties: false } : one))
 }
 
-function isObjectSchema(schema: JsonSchema): boolean {
+export function isObjectSchema(schema: JsonSchema): boolean {
   return schema['type'] === 'object' || schema['properties'] !== undefined
 }
 
-function propertyNames(schema: JsonSchema): string[] {
-  return isSchema(schema['properties']) ? Object.keys(schema['properties']) : []
+export function propertiesOf(schema: JsonSchema): { readonly [name: string]: JsonSchema } {
+  return isSchema(schema['properties']) ? (schema['properties'] as { readonly [name: string]: JsonSchema }) : {}
 }
 
 // ---- walking a schema: only keywords that hold schemas are entered, so that a property named `type` is not taken for one
@@ -49,7 +55,7 @@ const holdsOne = new Set(['items', 'additionalProperties', 'not', 'contains', 'p
 const holdsList = new Set(['anyOf', 'oneOf', 'allOf', 'prefixItems'])
 const holdsNamed = new Set(['properties', '$defs', 'definitions', 'patternProperties'])
 
-function subschemas(schema: JsonSchema): JsonSchema[] {
+export function subschemas(schema: JsonSchema): JsonSchema[] {
   const found: JsonSchema[] = []
   mapSchemas(schema, one => {
     found.push(one)
@@ -58,7 +64,7 @@ function subschemas(schema: JsonSchema): JsonSchema[] {
   return found
 }
 
-function mapSchemas(schema: JsonSchema, change: (schema: JsonSchema) => JsonSchema): JsonSchema {
+export function mapSchemas(schema: JsonSchema, change: (schema: JsonSchema) => JsonSchema): JsonSchema {
   const inside = (value: unknown): unknown => (isSchema(value) ? mapSchemas(value, change) : value)
   const entries = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
     if (holdsOne.has(keyword)) return [keyword, inside(value)]

@@ -9,7 +9,7 @@ export function responseFormat(call: Call, dialect: Dialect): { readonly respons
   const form = dialect.capabilities.output ?? 'json-schema'
   if (form === 'prompt') return {}
   if (schema === undefined || form !== 'json-schema') return { response_format: { type: 'json_object' } }
-  const enforced = enforceable(schema)
+  const enforced = (dialect.enforceable ?? enforceable)(schema)
   return { response_format: { type: 'json_schema', json_schema: { name, strict: enforced.strict, schema: enforced.schema } } }
 }
 

@@ -1,4 +1,7 @@
-import type { Attempt, Call, Provider, ProviderEvent } from '../../contract.ts'
+import { addUsage } from '../../add-usage.ts'
+import type { Attempt, Call, Provider, ProviderEvent, Usage } from '../../contract.ts'
+import type { ProviderErrorOptions } from '../../errors.ts'
+import { ProviderError } from '../../errors.ts'
 import { post } from '../../http/post.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { urlOf } from '../endpoint.ts'
@@ -27,13 +30,19 @@ export function chatCompletions(dialect: Dialect, settings: ChatCompletionsSetti
     name: dialect.service,
     capabilities,
     identity: endpoint.identity,
-    timeout: dialect.timeout,
+    timeout: stream ? dialect.timeout : { ...dialect.timeout, ...wholeAnswer },
     refuse: call => refusal(call, capabilities, endpoint),
-    stream: (call, attempt) => ask({ call, dialect, attempt, service, repairs: 0, reasoned: false, reader: undefined }),
+    stream: (call, attempt) => ask({ call, dialect, attempt, service, ...untried }),
     close: () => endpoint.connections.close(),
     ...(settings.load === undefined ? undefined : { load: settings.load }),
   }
 }
+
+/**
+ * Without a stream nothing comes while the answer is made, often not even headers, so both clocks are those of the whole answer
+ * (`totalMs` still holds). DeepSeek sends blank lines, but only while the request is in its queue.
+ */
+const wholeAnswer = { headersMs: 300_000, firstChunkMs: 300_000 }
 
 type Emit = (event: ProviderEvent) => boolean
 
@@ -48,8 +57,12 @@ type Asking = {
   repairs: number
   /** An earlier request has brought reasoning. */
   reasoned: boolean
+  /** By the requests of this attempt before this one. */
+  spent: Usage | undefined
   reader: AnswerReader | undefined
 }
+
+const untried = { repairs: 0, reasoned: false, spent: undefined, reader: undefined }
 
 /** More than one answer may name a cure: a model may take neither temperature nor topP. */
 const mostRepairs = 2
@@ -64,8 +77,9 @@ function ask(asking: Asking): Promise<void> {
     asking.reasoned ||= reader?.hasReasoned() === true
     const mayGoOn = repairs < mostRepairs && !attempt.signal.aborted
     const cure = mayGoOn ? repair(error, asking) : undefined
-    if (cure === undefined) throw error
+    if (cure === undefined) throw withSpent(error, asking.spent)
     attempt.emit({ type: 'warning', setting: cure.setting, message: cure.message })
+    asking.spent = sumOf(asking.spent, ProviderError.isInstance(error) ? error.usage : undefined)
     asking.repairs += 1
     asking.call = cure.call
     asking.dialect = cure.dialect
@@ -81,12 +95,22 @@ function withoutTransport(attempt: Attempt): Attempt {
   return { ...attempt, emit: event => isTransport(event) || attempt.emit(event) }
 }
 
+function sumOf(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : addUsage(one, other)
+}
+
+function withSpent(error: unknown, spent: Usage | undefined): unknown {
+  if (spent === undefined || !ProviderError.isInstance(error)) return error
+  const told: ProviderErrorOptions = error
+  return new ProviderError(error.message, { ...told, cause: error.cause, usage: sumOf(spent, error.usage) })
+}
+
 function isTransport({ type }: ProviderEvent): boolean {
   return type === 'connecting' || type === 'sent' || type === 'headers'
 }
 
 function send(asking: Asking): Promise<void> {
-  const { call, dialect, service } = asking
+  const { call, dialect, service, spent } = asking
   const { endpoint, stream } = service.settings
   const attempt = asking.reasoned ? withoutTransport(asking.attempt) : asking.attempt
   const encoded = encode(call, dialect, service.settings)
@@ -94,7 +118,8 @@ function send(asking: Asking): Promise<void> {
   const elsewhere = dialect.reroute?.(endpoint.baseURL, encoded.call)
   // the text that is continued may have been whole
   const allowEmpty = prefixOf(encoded.call) !== undefined
-  const emit = readerOf(encoded, attempt, !stream && dialect.prefix?.jsonRepeats === true)
+  const reader = spent === undefined ? attempt : { ...attempt, emit: addingTo(spent, attempt.emit) }
+  const emit = readerOf(encoded, reader, !stream && dialect.prefix?.jsonRepeats === true)
   return post({
     url: elsewhere === undefined ? service.url : urlOf(elsewhere, dialect.path),
     headers: endpoint.headers,
@@ -107,6 +132,11 @@ function send(asking: Asking): Promise<void> {
       return asking.reader
     },
   })
+}
+
+/** What was asked in vain is a part of what the answer cost. */
+function addingTo(spent: Usage, emit: Emit): Emit {
+  return event => emit(event.type === 'finish' ? { ...event, usage: sumOf(spent, event.usage) } : event)
 }
 
 /** Who hears the answer: the attempt itself, or what takes a beginning or a tool away before it. */

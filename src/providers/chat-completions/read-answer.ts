@@ -114,7 +114,7 @@ function end(reading: Reading): void {
   if (events !== undefined) endEvents(events)
   if (form === 'events' && decoding.seen !== 'nothing') return finishDecoding(decoding, false)
   if (form === 'json') return readDocument(reading)
-  throw saysNothing(text) ? decodeFailure(options, 'overloaded', blank) : strangeAnswer(text, options)
+  throw saysNothing(text) ? decodeFailure(decoding, 'overloaded', blank) : strangeAnswer(text, options)
 }
 
 /** R43. The gateway of DeepSeek ends a request like this that it has no room for: the 200 was sent long before. */
@@ -157,7 +157,7 @@ function readEvent(reading: Reading, data: string, event: string | undefined): v
   if (plain !== undefined) learnShape(shape, data, { ...plain, find: textIn })
 }
 
-function parseEvent({ options, ending }: Reading, data: string, isError: boolean): Chunk {
+function parseEvent({ options, decoding, ending }: Reading, data: string, isError: boolean): Chunk {
   let value: unknown
   try {
     value = JSON.parse(data)
@@ -165,12 +165,13 @@ function parseEvent({ options, ending }: Reading, data: string, isError: boolean
     // no cause: the parser's message quotes what it read
     if (isError) throw inBandFailure(data, options)
     throw ending
-      ? decodeFailure(options, 'truncated', 'The answer was cut in the middle of an event.')
-      : decodeFailure(options, 'malformed-response', `The stream holds an event that is no JSON (${data.length} characters).`)
+      ? decodeFailure(decoding, 'truncated', 'The answer was cut in the middle of an event.')
+      : decodeFailure(decoding, 'malformed-response', `The stream holds an event that is no JSON (${data.length} characters).`)
   }
   if (isError) throw inBandFailure(value, options)
   const chunk = asObject(value)
-  if (chunk === undefined) throw decodeFailure(options, 'malformed-response', 'The stream holds an event that is no JSON object.')
+  if (chunk === undefined)
+    throw decodeFailure(decoding, 'malformed-response', 'The stream holds an event that is no JSON object.')
   return chunk
 }
 
@@ -187,7 +188,7 @@ function readDocument(reading: Reading): void {
     value = parseJson(text)
   } catch {
     throw isCutJson(text)
-      ? decodeFailure(options, 'truncated', 'The answer was cut: its JSON stops in the middle.')
+      ? decodeFailure(reading.decoding, 'truncated', 'The answer was cut: its JSON stops in the middle.')
       : strangeAnswer(text, options)
   }
   const chunk = asObject(value)

@@ -1,6 +1,7 @@
-import type { Call } from '../../contract.ts'
+import type { Call, JsonSchema, Reasoning } from '../../contract.ts'
 import { ProviderError } from '../../errors.ts'
 import type { Dialect } from './dialect.ts'
+import type { Enforceable } from './json-schema.ts'
 
 /** The same question, asked in a way that the server's own message says it will take. */
 export type Repair = {
@@ -28,7 +29,8 @@ export function repair(error: unknown, failed: Failed): Repair | undefined {
     withReasoning(error, failed) ??
     otherTokenLimit(error, failed) ??
     withoutReasoning(error, failed) ??
-    withoutSetting(error, failed)
+    withoutSetting(error, failed) ??
+    withoutStrict(error, failed)
   )
 }
 
@@ -50,9 +52,12 @@ function smallerAnswer(error: ProviderError, { call, dialect }: Failed): Repair 
   }
 }
 
-/** "(1000 in the messages, 4000 in the completion)" of DeepSeek, OpenAI and older vLLM; "your request has 1000 input tokens" of newer vLLM. */
+/**
+ * "(1000 in the messages, 4000 in the completion)" of DeepSeek, OpenAI and older vLLM; "your request has 1000 input tokens" of newer vLLM;
+ * "the request resolved to 1000 input tokens (including image/vision expansion)" of DeepSeek.
+ */
 function inMessages(error: ProviderError): number | undefined {
-  const found = /(\d+) in (?:the|your) (?:messages|prompt)|has (\d+) input tokens/.exec(wordsOf(error))
+  const found = /(\d+) in (?:the|your) (?:messages|prompt)|(?:has|resolved to) (\d+) input tokens/.exec(wordsOf(error))
   const digits = found?.[1] ?? found?.[2]
   return digits === undefined ? undefined : Number(digits)
 }
@@ -103,17 +108,54 @@ const settings = {
   reasoning_effort: 'reasoning',
 } as const
 
+/** Models of one service differ in the ends of the scale; without the field they would think as much as they please. */
+const nearest: Partial<Record<Reasoning, Reasoning>> = { off: 'low', max: 'high' }
+
 /** "Unsupported parameter: 'temperature' is not supported with this model.", "Unsupported value: 'temperature' does not support 0.9 ...". */
 function withoutSetting(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
   const name = /unsupported (?:parameter|value): '?(\w+)/i.exec(wordsOf(error))?.[1] ?? ''
   const setting = Object.hasOwn(settings, name) ? settings[name as keyof typeof settings] : undefined
   if (setting === undefined || call[setting] === undefined) return undefined
+  const other =
+    setting === 'reasoning' && /unsupported value/i.test(wordsOf(error)) ? nearest[call.reasoning ?? 'low'] : undefined
+  if (other !== undefined) {
+    const message = `The model does not take reasoning "${call.reasoning}": asked again with "${other}".`
+    return { call: { ...call, reasoning: other }, dialect, setting, message }
+  }
   return {
     call: { ...call, [setting]: undefined },
     dialect,
     setting,
     message: `The model does not take ${name}: asked again without it.`,
   }
+}
+
+/**
+ * "Invalid schema for response_format 'answer': In context=(), 'allOf' is not permitted." of OpenAI, "Invalid schema for function 'x': ..."
+ * of it and DeepSeek. What strict takes differs from service to service and from month to month; not strict the same schema is taken,
+ * and the answer is checked by us in any case.
+ */
+function withoutStrict(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
+  const [, place, name = ''] = /invalid schema for (response_format|function) '?([\w-]*)/i.exec(wordsOf(error)) ?? []
+  const repaired = (setting: string, changed: Partial<Failed>): Repair => {
+    const message = 'The server does not enforce this schema: asked again without holding it to the letter.'
+    return { call, dialect, ...changed, setting, message }
+  }
+  const tools = call.tools ?? {}
+  if (place === undefined) return undefined
+  if (Object.hasOwn(tools, name)) {
+    if (tools[name]?.strict !== true) return undefined
+    const loose = Object.entries(tools).map(([tool, one]) => [tool, { ...one, strict: one.strict === true ? false : one.strict }])
+    return repaired('tools', { call: { ...call, tools: Object.fromEntries(loose) as Call['tools'] } })
+  }
+  if (call.output?.schema === undefined || dialect.enforceable === asItIs) return undefined
+  const { capabilities } = dialect
+  const output = capabilities.output === 'strict-tool' ? 'json-object' : capabilities.output
+  return repaired('output', { dialect: { ...dialect, enforceable: asItIs, capabilities: { ...capabilities, output } } })
+}
+
+function asItIs(schema: JsonSchema): Enforceable {
+  return { schema, strict: false }
 }
 
 /**

@@ -185,6 +185,16 @@ test('what an account can say of a call: user, log probabilities, and fields tha
   })
 })
 
+test('the user of each call is named by a function', async () => {
+  const userId = (call: Call) => call.metadata['user'] as string | undefined
+  expect(await sent({ metadata: { user: 'user-8' } }, { userId })).toMatchObject({ body: { user_id: 'user-8' }, warnings: [] })
+  expect((await sent({}, { userId })).body).not.toHaveProperty('user_id')
+  expect((await sent({ extraBody: { user_id: 'own' } }, { userId: 'other' })).body['user_id']).toBe('own')
+  const { body, warnings } = await sent({ metadata: { user: 'x'.repeat(513) } }, { userId })
+  expect(body).not.toHaveProperty('user_id')
+  expect(warnings).toEqual(['userId'])
+})
+
 test('thinking: temperature is left out; without thinking topP is', async () => {
   const both = { temperature: 0.3, topP: 0.96 }
   expect(await sent({ ...both })).toMatchObject({ body: { top_p: 0.96 }, warnings: ['temperature'] })
@@ -215,6 +225,15 @@ test('an account that cannot stream asks for JSON and gets the whole text at onc
     { type: 'finish' },
   ])
   expect(server.requests[0]?.body).toEqual({ model: 'deepseek-flash', messages, stream: false })
+})
+
+test('the older names of flash cost what flash costs', () => {
+  const priceOf = (model: string) => deepseek(model, { apiKey }).price
+  expect(['deepseek-v4-flash', 'deepseek-v4-flash-vision-exp'].map(priceOf)).toEqual([
+    priceOf('deepseek-flash'),
+    priceOf('deepseek-flash'),
+  ])
+  expect(priceOf('deepseek-flash')).toBeDefined()
 })
 
 // ---- probes
@@ -256,6 +275,23 @@ test('a probe fails like a call: a wrong key, no key, no JSON', async () => {
   onTestFinished(() => void vi.unstubAllEnvs())
   await expect(deepseekModels({ baseURL: server.origin })).rejects.toMatchObject({ reason: 'authentication', status: undefined })
   expect(server.requests).toHaveLength(2)
+})
+
+test("what fails without a chain says who failed, also when our own time is over; the caller's abort is the caller's", async () => {
+  const limit = new AbortController()
+  vi.spyOn(AbortSignal, 'timeout').mockReturnValue(limit.signal)
+  onTestFinished(() => void vi.restoreAllMocks())
+  const server = await startRecorder((_, index) => {
+    if (index > 1) limit.abort(new DOMException('late', 'TimeoutError'))
+    return { status: 402, body: '' }
+  })
+  const options = { baseURL: server.origin, apiKey }
+  await expect(deepseekBalance(options)).rejects.toMatchObject({ reason: 'quota', provider: 'deepseek', model: '' })
+  const filled = deepseekFim({ ...options, prompt: 'x' })
+  await expect(filled).rejects.toMatchObject({ reason: 'quota', provider: 'deepseek', model: 'deepseek-flash' })
+  await expect(deepseekModels(options)).rejects.toMatchObject({ name: 'ProviderError', reason: 'timeout', provider: 'deepseek' })
+  const left = new Error('left')
+  await expect(deepseekFim({ ...options, prompt: 'x', signal: AbortSignal.abort(left) })).rejects.toBe(left)
 })
 
 test('deepseekFim fills a gap', async () => {

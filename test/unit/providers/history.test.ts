@@ -172,6 +172,20 @@ test('a turn whose reasoning is known is sent with it, one of another service wi
   expect(await reasoningSent({ tools, reasoning: 'off' })).toEqual([undefined, undefined])
 })
 
+test('a beginning is a turn too: with tools DeepSeek gets its reasoning, empty where there is none (R127)', async () => {
+  const { target, server } = await start('deepseek')
+  const messages: Message[] = [
+    { role: 'user', content: 'One?' },
+    { role: 'assistant', content: 'One', prefix: true },
+  ]
+  await ask(target, { messages, tools })
+  await ask(target, { messages })
+  expect(server.requests.map(({ body }) => (body['messages'] as object[]).at(-1))).toEqual([
+    { role: 'assistant', content: 'One', reasoning_content: '', prefix: true },
+    { role: 'assistant', content: 'One', prefix: true },
+  ])
+})
+
 function permutations<Item>(items: readonly Item[]): Item[][] {
   if (items.length <= 1) return [[...items]]
   const found = items.flatMap((item, index) => permutations(items.toSpliced(index, 1)).map(rest => [item, ...rest]))

@@ -38,21 +38,35 @@ test('while it reasons the gpt-6 family takes no temperature and no topP', async
   })
 })
 
+test('reasoning that extraBody switches off is off: nothing is left out, and no tool is in its way', async () => {
+  const call = { temperature: 0, topP: 0.5, tools: { weather }, extraBody: { reasoning_effort: 'none' } }
+  expect(await sent('gpt-6-luna', call)).toMatchObject({
+    body: { reasoning_effort: 'none', temperature: 0, top_p: 0.5 },
+    warnings: [],
+  })
+})
+
 test.each(['off', 'low', 'high', 'max'] as const)('reasoning "%s" is an effort', async reasoning => {
   expect((await sent('gpt-6-luna', { reasoning })).body['reasoning_effort']).toBe(reasoning === 'off' ? 'none' : reasoning)
 })
 
-test('strict tools get a closed schema; one that cannot be closed is sent not strict', async () => {
-  const loose = { type: 'object', properties: { city: { type: 'string' } } }
+test('strict tools get a schema that strict knows; one that cannot be put so is sent not strict', async () => {
+  const loose = { type: 'object', properties: { city: { type: 'string' } }, additionalProperties: true }
   const { body, warnings } = await sent('gpt-6-luna', {
     reasoning: 'off',
-    tools: { weather: { ...weather, strict: true }, other: { inputSchema: loose, strict: true }, free: { inputSchema: loose } },
+    tools: {
+      weather: { ...weather, strict: true },
+      other: { inputSchema: loose, strict: true },
+      free: { inputSchema: loose },
+      optional: { inputSchema: { ...weather.inputSchema, required: [] }, strict: true },
+    },
   })
   expect(warnings).toEqual(['tools'])
   expect(body['tools']).toMatchObject([
     { function: { name: 'weather', strict: true, parameters: { ...weather.inputSchema, additionalProperties: false } } },
     { function: { name: 'other', strict: false, parameters: loose } },
     { function: { name: 'free', parameters: loose } },
+    { function: { strict: true, parameters: { properties: { city: { type: ['string', 'null'] } }, required: ['city'] } } },
   ])
 })
 

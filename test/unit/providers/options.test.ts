@@ -133,6 +133,9 @@ test("servers on hardware of one's own have time, and the defaults hold for the 
   expect(ollama('x').provider.timeout).toEqual({ headersMs: 300_000, firstChunkMs: 300_000, chunkMs: 120_000 })
   expect(host('lm-studio', 'x').provider.timeout).toEqual(llama().provider.timeout)
   expect(deepseek().provider.timeout).toBeUndefined()
+  // nothing comes before the answer is whole
+  expect(openai({ stream: false }).provider.timeout).toEqual({ headersMs: 300_000, firstChunkMs: 300_000 })
+  expect(llama({ stream: false }).provider.timeout).toEqual({ headersMs: 300_000, firstChunkMs: 300_000, chunkMs: 120_000 })
 })
 
 test("a host takes an address of one's own", () => {

@@ -18,6 +18,17 @@ import { deepseekRefuses, llamaRefuses, openaiRefuses } from './strict-servers.t
 const strict = z.object({ name: z.string().max(20), minutes: z.number() })
 const loose = z.object({ name: z.string(), nick: z.string().optional() })
 
+/** What zod writes with words that strict does not know. */
+const difficult = z.object({
+  kind: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('cat'), lives: z.int().optional() }),
+    z.object({ kind: z.literal('dog'), tags: z.array(z.string().min(1)).max(3).default([]) }),
+  ]),
+  site: z.url().optional(),
+  mail: z.email().nullish(),
+  parent: z.lazy((): z.ZodType => loose).describe('Whose child it is.'),
+})
+
 const services: Record<string, (baseURL: string) => Target> = {
   deepseek: baseURL => deepseek({ baseURL, apiKey: 'test' }),
   openai: baseURL => openai({ baseURL, apiKey: 'test' }),
@@ -57,13 +68,24 @@ test('deepseek without thinking is held to it by a strict tool, under /beta; wit
   expect(JSON.stringify(told.sent['messages'])).toMatch(/JSON Schema.*nick/)
 })
 
-test('openai is strict only where strict says the same', async () => {
+test('openai is strict where a property is optional too: it may be null there', async () => {
   expect((await requestOf('openai', strict)).sent['response_format']).toMatchObject({ json_schema: { strict: true } })
-  expect((await requestOf('openai', loose)).sent['response_format']).toMatchObject({ json_schema: { strict: false } })
+  const { json_schema: sent } = (await requestOf('openai', loose)).sent['response_format'] as { json_schema: unknown }
+  expect(sent).toMatchObject({
+    strict: true,
+    schema: { properties: { nick: { type: ['string', 'null'] } }, required: ['name', 'nick'] },
+  })
+})
+
+test('a server of which nothing is known gets the schema as it is, strict only where that says the same', async () => {
+  const sent = async (schema: z.ZodType) => (await requestOf('openaiCompatible', schema)).sent['response_format']
+  expect(await sent(strict)).toMatchObject({ json_schema: { strict: true } })
+  expect(await sent(loose)).toMatchObject({ json_schema: { strict: false, schema: { required: ['name'] } } })
 })
 
 test('servers that refuse what their service refuses take these requests', async () => {
-  for (const schema of [strict, loose, z.array(strict), z.enum(['a', 'b']), z.tuple([z.boolean(), z.string()])]) {
+  const schemas = [strict, loose, difficult, z.array(loose), z.enum(['a', 'b']), z.tuple([z.boolean(), z.string()]), z.url()]
+  for (const schema of schemas) {
     for (const reasoning of ['off', 'high'] as const) {
       expect(deepseekRefuses((await requestOf('deepseek', schema, { reasoning })).refusable)).toBeUndefined()
       expect(openaiRefuses((await requestOf('openai', schema, { reasoning })).refusable)).toBeUndefined()

@@ -22,6 +22,8 @@ function inTurn(...answers: readonly Answer[]) {
 const contextLength = {
   deepseek:
     "This model's maximum context length is 1048576 tokens. However, you requested 1058576 tokens (1000000 in the messages, 58576 in the completion). Please reduce the length of the messages or completion.",
+  'deepseek with images':
+    "This model's maximum context length is 1048576 tokens. However, the request resolved to 1000000 input tokens (including image/vision expansion). Please reduce the length of the messages or completion.",
   vllm: "'max_tokens' or 'max_completion_tokens' is too large: 58576. This model's maximum context length is 1048576 tokens and your request has 1000000 input tokens (58576 > 1048576 - 1000000).",
 }
 
@@ -92,6 +94,18 @@ test('settings that a model does not take are left out, with a warning for each'
   expect(answerOf(events).flatMap(event => (event.type === 'warning' ? event.setting : []))).toEqual(['temperature', 'topP'])
 })
 
+test.each([
+  ['max', ['max', 'high']],
+  ['off', ['none', 'low']],
+  ['low', ['low', undefined]],
+] as const)('a model that does not know how to reason "%s" is asked for what is nearest', async (reasoning, efforts) => {
+  const message = `Unsupported value: 'reasoning_effort' does not support '${efforts[0]}' with this model. Supported values are: 'x'.`
+  const server = await inTurn(refusal(message, { param: 'reasoning_effort', code: 'unsupported_value' }), chatStream('Hello'))
+  const events = await ask(openai('gpt-5.4-nano', { baseURL: server.origin, apiKey }), { messages, reasoning })
+  expect(server.requests.map(({ body }) => body['reasoning_effort'])).toEqual(efforts)
+  expect(answerOf(events)[0]).toMatchObject({ type: 'warning', setting: 'reasoning' })
+})
+
 test('a model that calls tools only without reasoning is asked so', async () => {
   const message =
     "Function tools with reasoning_effort are not supported for gpt-7 in /v1/chat/completions. To use function tools, use /v1/responses or set reasoning_effort to 'none'."
@@ -101,6 +115,42 @@ test('a model that calls tools only without reasoning is asked so', async () => 
     tools: { now: { inputSchema: { type: 'object' } } },
   })
   expect(server.requests.map(({ body }) => body['reasoning_effort'])).toEqual([undefined, 'none'])
+})
+
+const schema = { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] }
+
+test('a schema that the server does not enforce is sent not strict', async () => {
+  const message = "Invalid schema for response_format 'answer': In context=(), 'type' is not permitted."
+  const server = await inTurn(refusal(message, { param: 'response_format', code: 'invalid_json_schema' }), chatStream('{}'))
+  const events = await ask(openai({ baseURL: server.origin, apiKey }), { messages, output: { type: 'json', schema } })
+  expect(server.requests.map(({ body }) => body['response_format'])).toMatchObject([
+    { json_schema: { strict: true } },
+    { json_schema: { strict: false, schema } },
+  ])
+  expect(answerOf(events)[0]).toMatchObject({ type: 'warning', setting: 'output' })
+})
+
+test('a strict tool that the server does not enforce is sent not strict, and one that was not strict not again', async () => {
+  const refused = refusal("Invalid schema for function 'now': In context=(), 'type' is not permitted.")
+  const server = await inTurn(refused, chatStream('Hello'))
+  await ask(openai({ baseURL: server.origin, apiKey }), { messages, tools: { now: { inputSchema: schema, strict: true } } })
+  expect(server.requests.map(({ body }) => (body['tools'] as { function: { strict: boolean } }[])[0]?.function.strict)).toEqual([
+    true,
+    false,
+  ])
+  const other = await inTurn(refused)
+  const failed = ask(openai({ baseURL: other.origin, apiKey }), { messages, tools: { now: { inputSchema: schema } } })
+  await expect(failed).rejects.toMatchObject({ reason: 'invalid-request' })
+  expect(other.requests).toHaveLength(1)
+})
+
+test('a schema that DeepSeek does not take as a strict tool is told in words', async () => {
+  const server = await inTurn(refusal("Invalid schema for function 'answer': unknown keyword."), chatStream('{}'))
+  await ask(deepseek({ baseURL: server.origin, apiKey }), { messages, reasoning: 'off', output: { type: 'json', schema } })
+  expect(server.requests.map(({ url, body }) => [url, body['response_format']])).toEqual([
+    ['/beta/chat/completions', undefined],
+    ['/chat/completions', { type: 'json_object' }],
+  ])
 })
 
 /** It thought, and stopped. */
@@ -120,6 +170,34 @@ test('a model that only thought is asked once more without thinking (R39)', asyn
     { type: 'text-delta', text: 'Hello' },
     { type: 'finish' },
   ])
+})
+
+/** The same, from a server that says what it cost. */
+const paidThought: Answer = {
+  body: [
+    { choices: [{ index: 0, delta: { reasoning_content: 'Hm.' } }] },
+    {
+      choices: [{ index: 0, delta: {}, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 9, completion_tokens: 500, completion_tokens_details: { reasoning_tokens: 500 } },
+    },
+  ]
+    .map(chunk => `data: ${JSON.stringify(chunk)}\n\n`)
+    .join(''),
+}
+
+test('what the request before cost is a part of what the answer cost', async () => {
+  const server = await inTurn(paidThought, chatStream('Hello'))
+  const events = await ask(deepseek({ baseURL: server.origin, apiKey }), { messages })
+  expect(events.at(-1)).toMatchObject({ usage: { inputTokens: 12, outputTokens: 501, reasoningTokens: 500 } })
+})
+
+test('when the second request fails too, the failure tells what both cost', async () => {
+  const server = await inTurn(paidThought, paidThought)
+  const failed = ask(deepseek({ baseURL: server.origin, apiKey }), { messages })
+  await expect(failed).rejects.toMatchObject({ reason: 'empty', usage: { inputTokens: 18, outputTokens: 1000 } })
+  const broken = await inTurn(paidThought, { status: 503, body: '' })
+  const busy = ask(deepseek({ baseURL: broken.origin, apiKey }), { messages })
+  await expect(busy).rejects.toMatchObject({ reason: 'overloaded', status: 503, usage: { outputTokens: 500 } })
 })
 
 test('the steps of the transport are told once when the reader already has content: the clocks must not begin again', async () => {

@@ -58,7 +58,7 @@ export function openaiRefuses({ body }: WireRequest): string | undefined {
   if (reasons && tools.length > 0)
     return "Function tools with reasoning_effort are not supported. Set reasoning_effort to 'none'."
   if (reasons && 'temperature' in body) return "Unsupported parameter: 'temperature' is not supported with this model."
-  return refusesStream(body)
+  return refusesSchema(body) ?? refusesStream(body)
 }
 
 export function llamaRefuses({ body }: WireRequest): string | undefined {
@@ -88,6 +88,47 @@ function refusesJson(body: Fields): string | undefined {
   if (format?.['type'] === 'json_schema') return 'This response_format type is unavailable now'
   if (format?.['type'] !== 'json_object') return undefined
   return /json/i.test(JSON.stringify(body['messages'])) ? undefined : "Prompt must contain the word 'json'"
+}
+
+/** OpenAI's strict schemas: a part of JSON Schema in which every property is required. */
+function refusesSchema(body: Fields): string | undefined {
+  const format = body['response_format'] as { json_schema?: { strict?: boolean; schema: Fields } } | undefined
+  const tools = (body['tools'] ?? []) as readonly { function: { name: string; strict?: boolean; parameters: Fields } }[]
+  const strict = tools
+    .filter(tool => tool.function.strict === true)
+    .map(({ function: { name, parameters } }) => ({ name, schema: parameters }))
+  if (format?.json_schema?.strict === true) strict.push({ name: 'response_format', schema: format.json_schema.schema })
+  for (const { name, schema } of strict) {
+    const fault = strictFault(schema)
+    if (fault !== undefined) return `Invalid schema for ${name}: ${fault}`
+  }
+  return undefined
+}
+
+const forbidden = [
+  ...['oneOf', 'allOf', 'not', 'if', 'default', 'minLength', 'maxLength', 'prefixItems', 'patternProperties', 'propertyNames'],
+  ...['uniqueItems', 'contains'],
+]
+
+function strictFault(schema: Fields): string | undefined {
+  const found = forbidden.find(keyword => keyword in schema)
+  if (found !== undefined) return `'${found}' is not permitted`
+  if (schema['format'] === 'uri') return "'uri' is not a valid format"
+  if ('$ref' in schema && Object.keys(schema).length > 1) return '$ref cannot have keywords beside it'
+  if (!['type', 'anyOf', '$ref', 'enum', 'const'].some(keyword => keyword in schema)) return "schema must have a 'type' key"
+  const properties = (schema['properties'] ?? {}) as { readonly [name: string]: Fields }
+  const names = Object.keys(properties)
+  if (schema['type'] === 'object' && schema['additionalProperties'] !== false) return "'additionalProperties' must be false"
+  const required = (schema['required'] ?? []) as readonly string[]
+  const missing = names.find(name => !required.includes(name))
+  if (missing !== undefined) return `'required' must include every key in properties. Missing '${missing}'`
+  const inner = [
+    ...Object.values(properties),
+    ...((schema['anyOf'] ?? []) as readonly Fields[]),
+    ...Object.values((schema['$defs'] ?? {}) as { readonly [name: string]: Fields }),
+    ...(schema['items'] === undefined ? [] : [schema['items'] as Fields]),
+  ]
+  return inner.map(strictFault).find(fault => fault !== undefined)
 }
 
 function refusesStream(body: Fields): string | undefined {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { JsonSchema } from '../../../../src/contract.ts'
-import { enforceable, withoutLengths } from '../../../../src/providers/chat-completions/json-schema.ts'
+import { deepseekSchema, enforceable } from '../../../../src/providers/chat-completions/json-schema.ts'
 
 const text = { type: 'string' }
 const closed = (properties: JsonSchema): JsonSchema => ({
@@ -38,12 +38,14 @@ test('objects are closed at every depth, which is all that changes', () => {
 test('a property that is called like a keyword is a property', () => {
   const schema = closed({ type: text, properties: text, minLength: { type: 'integer' }, items: text })
   expect(enforceable(schema)).toEqual({ schema, strict: true })
-  expect(withoutLengths(schema)).toEqual(schema)
+  expect(deepseekSchema(schema)).toEqual({ schema, strict: true })
 })
 
 test('values are not schemas: an example or a default stays as it is', () => {
   const schema = closed({ a: { type: 'string', default: { properties: 1 }, enum: ['minLength'], minLength: 1 } })
-  expect(withoutLengths(schema)).toEqual(closed({ a: { type: 'string', default: { properties: 1 }, enum: ['minLength'] } }))
+  expect(deepseekSchema(schema).schema).toEqual(
+    closed({ a: { type: 'string', default: { properties: 1 }, enum: ['minLength'] } }),
+  )
 })
 
 const leaf = fc.constantFrom<JsonSchema>(text, { type: 'integer' }, { type: 'string', maxLength: 3 })
