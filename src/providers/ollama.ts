@@ -6,6 +6,7 @@ import type { Checks } from '../check.ts'
 import { callback } from '../check.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint, rootOf, urlOf } from './endpoint.ts'
+import { dialectChecks } from './dialect-options.ts'
 import { readOllama } from './ollama-answer.ts'
 import { chatBody, rawBody } from './ollama-request.ts'
 import { free } from './prices.ts'
@@ -21,6 +22,11 @@ export type OllamaOptions = ServiceOptions & {
    * the model starts a new one.
    */
   readonly toRawPrompt?: ((messages: readonly Message[]) => string) | undefined
+  /**
+   * `<think>` at the beginning of the content is reasoning: so speak models whose template Ollama does not know as a thinking one.
+   * `opened`: the template opens the tag itself, so only `</think>` comes. @default true
+   */
+  readonly thinkTags?: boolean | 'opened' | undefined
 }
 
 /**
@@ -49,6 +55,7 @@ const checks: Checks = {
       throw new TypeError(`${name} must be seconds, or a text like '10m'.`)
   },
   toRawPrompt: callback,
+  thinkTags: dialectChecks.thinkTags,
 }
 
 /** Nothing comes while the model is read from disk into memory, not even a status. */
@@ -83,7 +90,7 @@ async function ask(
   attempt: Attempt,
   { endpoint, options }: { endpoint: Endpoint; options: OllamaOptions },
 ): Promise<void> {
-  const { toRawPrompt, stream = true, keepAlive, extraBody } = options
+  const { toRawPrompt, stream = true, keepAlive, extraBody, thinkTags = true } = options
   const prefix = prefixOf(call)
   const common = { stream, ...(keepAlive === undefined ? undefined : { keep_alive: keepAlive }) }
   const raw = prefix === undefined ? undefined : toRawPrompt
@@ -97,6 +104,12 @@ async function ask(
     body: JSON.stringify({ ...own, ...common, ...extraBody, ...call.extraBody }),
     attempt,
     connections: endpoint.connections,
-    respond: (status, headers) => readOllama({ status, headers, secrets: endpoint.secrets, emit: event => attempt.emit(event) }),
+    respond: (status, headers) =>
+      readOllama({
+        ...{ status, headers, secrets: endpoint.secrets, thinkTags },
+        emit: event => attempt.emit(event),
+        // the text that is continued may have been whole
+        allowEmpty: prefix !== undefined,
+      }),
   })
 }
