@@ -1,5 +1,7 @@
 import type { Attempt, Call, Capabilities, Message, Provider, Target } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
 import { post } from '../http/post.ts'
+import { watch } from './chat-completions/provider.ts'
 import { refusal } from './chat-completions/refusal.ts'
 import { prefixOf } from './chat-completions/history.ts'
 import type { Checks } from '../check.ts'
@@ -85,11 +87,35 @@ function withoutDataImages(call: Call): Call {
   return { ...call, messages }
 }
 
-async function ask(
-  call: Call,
-  attempt: Attempt,
-  { endpoint, options }: { endpoint: Endpoint; options: OllamaOptions },
-): Promise<void> {
+type Service = { readonly endpoint: Endpoint; readonly options: OllamaOptions }
+
+/** One request; and another where the server's answer names a cure for it. */
+async function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
+  const watched = watch(attempt)
+  try {
+    return await send(call, watched.attempt, service)
+  } catch (error) {
+    const cure = attempt.signal.aborted ? undefined : cureFor(error, call, watched.reasoned())
+    if (cure === undefined) throw error
+    attempt.emit({ type: 'warning', setting: 'reasoning', message: cure.message })
+    await send({ ...call, reasoning: cure.reasoning }, watched.attempt, service)
+  }
+}
+
+type Cure = { readonly reasoning: Call['reasoning']; readonly message: string }
+
+function cureFor(error: unknown, { reasoning }: Call, reasoned: boolean): Cure | undefined {
+  if (!ProviderError.isInstance(error)) return undefined
+  // '"llama3.2" does not support thinking' (CherryHQ/cherry-studio#18744), 'think value "low" is not supported for this model'
+  if (error.status === 400 && reasoning !== undefined && /does not support thinking|think value/i.test(error.message))
+    return { reasoning: undefined, message: 'The model cannot be told how much to think: asked again without it.' }
+  // R39; no text was emitted, so nothing can be doubled
+  if (error.reason === 'empty' && reasoned && reasoning !== 'off')
+    return { reasoning: 'off', message: 'The model only thought and gave no answer: asked again with reasoning off.' }
+  return undefined
+}
+
+async function send(call: Call, attempt: Attempt, { endpoint, options }: Service): Promise<void> {
   const { toRawPrompt, stream = true, keepAlive, extraBody, thinkTags = true } = options
   const prefix = prefixOf(call)
   const common = { stream, ...(keepAlive === undefined ? undefined : { keep_alive: keepAlive }) }

@@ -66,7 +66,7 @@ async function ask(call: Call, attempt: Attempt, service: Service): Promise<void
  * Knows whether the reader has got reasoning. From then on the steps of the transport are not told any more: the first chunk is there,
  * and the clocks for connecting and waiting must not start again.
  */
-function watch(attempt: Attempt): { readonly attempt: Watched; reasoned(): boolean } {
+export function watch(attempt: Attempt): { readonly attempt: Watched; reasoned(): boolean } {
   let reasoned = false
   return {
     reasoned: () => reasoned,

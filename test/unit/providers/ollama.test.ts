@@ -234,6 +234,33 @@ test.each<[string, string, Answer]>([
   await expect(failed).rejects.toMatchObject({ reason: 'empty', message: expect.stringContaining(words) as string })
 })
 
+test.each([
+  ['"llama3.2" does not support thinking', 'high'],
+  ['think value "low" is not supported for this model', 'low'],
+] as const)('a model that cannot be told how much to think is asked without it: %s', async (error, reasoning) => {
+  const server = await startRecorder(({ body }) =>
+    'think' in body ? { status: 400, body: JSON.stringify({ error }) } : lines(said('Hello'), done),
+  )
+  const events = await ask(ollama('llama3.2', { baseURL: server.origin }), { messages, reasoning })
+  expect(answerOf(events)).toMatchObject([{ type: 'warning', setting: 'reasoning' }, { text: 'Hello' }, { type: 'finish' }])
+})
+
+test('a model that only thought is asked once more without thinking, not for ever (R39)', async () => {
+  const server = await startRecorder(({ body }) =>
+    body['think'] === false ? lines(said('Hello'), done) : lines(said('', 'Hm.'), done),
+  )
+  const events = await ask(ollama('x', { baseURL: server.origin }), { messages })
+  expect(answerOf(events)).toMatchObject([
+    { type: 'reasoning-delta' },
+    { type: 'warning', setting: 'reasoning' },
+    { text: 'Hello' },
+    { type: 'finish' },
+  ])
+  const stubborn = await startRecorder(() => lines(said('', 'Hm.'), done))
+  await expect(ask(ollama('x', { baseURL: stubborn.origin }), { messages })).rejects.toMatchObject({ reason: 'empty' })
+  expect(stubborn.requests).toHaveLength(2)
+})
+
 test('an answer that the token limit cut is one, with that reason', async () => {
   const server = await startRecorder(() => lines(said('Hel'), { ...done, done_reason: 'length' }))
   const events = await ask(ollama('x', { baseURL: server.origin }), { messages })
