@@ -571,6 +571,15 @@ const localRows: readonly FailureRow[] = [
     reason: 'invalid-request',
   },
   {
+    source: 'router-for-me/CLIProxyAPI#1572 (SGLang)',
+    status: 400,
+    body: sglang(
+      "1 validation error:\n  {'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': {'prompt': 'MY SECRET PROMPT'}}\n\n  File \"/srt/http_server.py\", line 1324, in openai_v1_chat_completions",
+      400,
+    ),
+    reason: 'invalid-request',
+  },
+  {
     source: 'wire.md 3.4',
     status: 400,
     body: sglang("The input (5000 tokens) is longer than the model's context length (4096 tokens).", 400),
