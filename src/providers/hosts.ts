@@ -83,8 +83,8 @@ export const hosts = {
   together: {
     baseURL: 'https://api.together.ai/v1',
     keyVariables: ['TOGETHER_API_KEY'],
-    // a conversation that is too long is a 403 there
-    failureRules: [{ status: 403, message: /token|context|length/i, reason: 'context-length' }],
+    // a conversation that is too long is a 403 there, whatever it says; a key is refused with 401
+    failureRules: [{ status: 403, reason: 'context-length' }],
   },
   fireworks: {
     ...deepseekHost,
@@ -101,7 +101,7 @@ export const hosts = {
     ...deepseekHost,
     baseURL: 'https://integrate.api.nvidia.com/v1',
     keyVariables: ['NVIDIA_API_KEY'],
-    reasoningStyle: 'effort',
+    reasoningStyle: 'nvidia',
   },
   groq: {
     baseURL: 'https://api.groq.com/openai/v1',

@@ -1,5 +1,6 @@
 import type { Target } from '../contract.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
+import { eitherAddress } from './either-address.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { LocalServer } from './local-server.ts'
 import { localChecks, localTarget } from './local-server.ts'
@@ -15,7 +16,7 @@ export type LlamaOptions = ServiceOptions & DialectOptions
 const defaultModel = 'default'
 
 /**
- * llama.cpp's `llama-server`, on this machine or anywhere. No key is needed; `apiKey` or LLAMA_API_KEY is sent when there is one.
+ * llama.cpp's `llama-server`, on this machine (port 8080, or 9931 where nobody listens there) or anywhere. No key is needed; `apiKey` or LLAMA_API_KEY is sent when there is one.
  *
  * @example
  * llama()
@@ -29,11 +30,18 @@ export function llama(first?: string | LlamaOptions, second?: LlamaOptions): Tar
     service: 'llama',
     checks: localChecks,
   })
-  return localTarget(server, model, options)
+  const target = localTarget(server, model, options)
+  if (options.baseURL !== undefined) return target
+  const moved = localTarget({ ...server, baseURL: newBaseURL }, model, options)
+  return { ...target, provider: eitherAddress(target.provider, moved.provider) }
 }
 
+/** Where llama-server listens unless told otherwise: on 8080 for years, on 9931 in the autumn of 2026 (seen at b11669). */
+const oldBaseURL = 'http://127.0.0.1:8080/v1'
+const newBaseURL = 'http://127.0.0.1:9931/v1'
+
 const server: LocalServer = {
-  baseURL: 'http://127.0.0.1:8080/v1',
+  baseURL: oldBaseURL,
   keyVariable: 'LLAMA_API_KEY',
   load: llamaLoad,
   dialect: {

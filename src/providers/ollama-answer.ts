@@ -1,146 +1,127 @@
 import { randomUUID } from 'node:crypto'
-import type { Attempt, FinishReason, ResponseHeaders, ToolCall, Usage } from '../contract.ts'
+import type { ProviderEvent } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import type { BodyReader } from '../http/post.ts'
 import { createLineReader } from '../http/json-lines.ts'
-import { failureOf, inBandFailure } from './chat-completions/failure.ts'
+import type { Chunk } from './chat-completions/chunk.ts'
+import type { Decoding } from './chat-completions/decode.ts'
+import { decodeChunk, finishDecoding, startDecoding, tellAlive } from './chat-completions/decode.ts'
 import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
+import type { AnswerOptions } from './chat-completions/read-answer.ts'
+import { closesUnopened, readAnswer } from './chat-completions/read-answer.ts'
 
 type Line = { readonly [key: string]: unknown }
 
-export type OllamaReading = {
-  readonly status: number
-  readonly headers: ResponseHeaders
-  readonly secrets: readonly string[]
-  readonly emit: Attempt['emit']
+/**
+ * Reads `/api/chat` and `/api/generate`: a line of JSON for each piece, or one for the whole answer. Both end in `done: true`. Each
+ * line is told to the decoder of chat completions in its own words, so that what counts as an answer, what is a thought and what is
+ * half a tool call is decided in one place.
+ */
+export function readOllama(options: AnswerOptions): BodyReader {
+  return options.status >= 200 && options.status <= 299 ? readLines(options) : readAnswer(options)
 }
 
-/** Reads `/api/chat` and `/api/generate`: a line of JSON for each piece, or one for the whole answer. Both end in `done: true`. */
-export function readOllama(reading: OllamaReading): BodyReader {
-  return reading.status >= 200 && reading.status <= 299 ? readLines(reading) : readFailure(reading)
-}
+function readLines(options: AnswerOptions): BodyReader {
+  let decoding: Decoding | undefined
+  let calls = 0
+  let flowing = true
 
-function readFailure({ status, headers, secrets }: OllamaReading): BodyReader {
-  let body = ''
-  return {
-    write(text) {
-      if (body.length < 100_000) body += text
-      return true
-    },
-    end() {
-      throw failureOf({ status, headers, body, secrets })
-    },
-  }
-}
-
-function readLines({ status, headers, secrets, emit }: OllamaReading): BodyReader {
-  const toolCalls: ToolCall[] = []
-  let blank = true
-  let spoke = false
-  let finished = false
-  let open = true
-
-  const say = (type: 'text-delta' | 'reasoning-delta', value: unknown) => {
-    if (typeof value !== 'string' || value === '') return
-    if (type === 'text-delta') spoke = true
-    open = emit({ type, text: value })
-  }
-  const finish = (line: Line) => {
-    finished = true
-    const reason = finishReasonOf(line['done_reason'], toolCalls.length > 0)
-    if (!spoke && toolCalls.length === 0 && reason !== 'length') throw empty(status)
-    // only now: half an answer is no reason to act (R126)
-    for (const call of toolCalls) emit({ type: 'tool-call', ...call })
-    open = emit({ type: 'finish', finishReason: reason, usage: usageOf(line), providerMetadata: timesOf(line) })
+  // the last answer counts: a reader that has caught up in the meantime will not call back again
+  const emit = (event: ProviderEvent) => {
+    flowing = options.emit(event)
+    return flowing
   }
   const lines = createLineReader({
     onLine(text) {
-      blank = false
-      if (finished) return
-      const line = parsedLine(text, status)
-      if (line['error'] !== undefined) throw inBandFailure(line['error'], { status, headers, secrets })
-      const message = asObject(line['message'])
-      say('reasoning-delta', message?.['thinking'] ?? line['thinking'])
-      say('text-delta', message?.['content'] ?? line['response'])
-      for (const call of toolCallsOf(message)) {
-        toolCalls.push(call)
-        open = emit({
-          type: 'tool-call-delta',
-          toolCallId: call.toolCallId,
-          toolName: call.toolName,
-          inputText: JSON.stringify(call.input),
-        })
-      }
-      if (line['done'] === true) finish(line)
+      if (decoding?.finished === true) return
+      const line = parsedLine(text, options.status)
+      const chunk = chunkOf(line, calls)
+      // a text that is whole shows a tag that the template has opened
+      const opened = decoding === undefined && line['done'] === true && options.thinkTags === true && closesUnopened(chunk)
+      decoding ??= startDecoding({ ...options, thinkTags: opened ? 'opened' : options.thinkTags, emit })
+      calls += toolCallsOf(line).length
+      decodeChunk(decoding, chunk, '')
+      if (line['done'] === true) finishDecoding(decoding, true)
     },
-    onBlank: () => void emit({ type: 'queued' }),
+    onBlank() {
+      if (decoding === undefined) emit({ type: 'queued' })
+      else tellAlive(decoding)
+    },
   })
 
   return {
     write(text) {
+      flowing = true
       lines.write(text)
-      return open
+      return flowing
     },
     end() {
       lines.end()
-      if (finished) return
       // a 200 without a word is how an overloaded gateway in front of it says busy (R43)
-      if (blank) throw new ProviderError('The server answered 200 with an empty body.', { reason: 'overloaded', status })
-      throw new ProviderError('The answer ended before it was done.', { reason: 'truncated', status })
+      if (decoding === undefined) throw failed('overloaded', 'The server answered 200 with an empty body.', options.status)
+      if (!decoding.finished) throw failed('truncated', 'The answer ended before it was done.', options.status)
     },
   }
 }
 
 function parsedLine(text: string, status: number): Line {
+  let line: Line | undefined
   try {
-    return asObject(parseJson(text)) ?? {}
-  } catch (cause) {
-    const reason = isCutJson(text) ? 'truncated' : 'malformed-response'
-    throw new ProviderError('A line of the answer is not JSON, or it was cut.', { reason, status, cause })
+    line = asObject(parseJson(text))
+  } catch {
+    // no cause: the parser's message quotes what it read
+    if (isCutJson(text)) throw failed('truncated', 'A line of the answer was cut.', status)
+  }
+  if (line !== undefined && ['message', 'response', 'done', 'error'].some(name => name in line)) return line
+  throw failed('malformed-response', "This is not a line of Ollama's. Check the base URL.", status)
+}
+
+/** The same in chat completions' words. @param earlier how many tool calls came before this line */
+function chunkOf(line: Line, earlier: number): Chunk {
+  const message = asObject(line['message'])
+  const calls = toolCallsOf(line).map((call, index) => wireCall(call, earlier + index))
+  const said = {
+    content: message?.['content'] ?? line['response'],
+    thinking: message?.['thinking'] ?? line['thinking'],
+    ...(calls.length === 0 ? undefined : { tool_calls: calls }),
+  }
+  if (line['done'] !== true) return { model: line['model'], error: line['error'], choices: [{ message: said }] }
+  const reason = line['done_reason']
+  const finish = typeof reason === 'string' && reason !== '' ? reason : 'stop'
+  return {
+    model: line['model'],
+    error: line['error'],
+    choices: [{ message: said, finish_reason: finish }],
+    usage: usageOf(line),
+    ...timesOf(line),
   }
 }
 
-/** Tool calls come whole, and mostly without an id: they get one, because a conversation that goes on elsewhere needs it. */
-function toolCallsOf(message: Line | undefined): ToolCall[] {
-  const calls = message?.['tool_calls']
-  if (!Array.isArray(calls)) return []
-  return calls.flatMap((call: unknown) => {
-    const named = asObject(asObject(call)?.['function'])
-    const name = named?.['name']
-    if (typeof name !== 'string') return []
-    const id = asObject(call)?.['id']
-    const toolCallId = typeof id === 'string' && id !== '' ? id : `call_${randomUUID().slice(0, 8)}`
-    return { toolCallId, toolName: name, input: named?.['arguments'] ?? {} }
-  })
+function toolCallsOf(line: Line): readonly unknown[] {
+  const calls = asObject(line['message'])?.['tool_calls']
+  return Array.isArray(calls) ? (calls as readonly unknown[]) : []
 }
 
-function finishReasonOf(reason: unknown, calledTools: boolean): FinishReason {
-  if (reason === 'length') return 'length'
-  if (calledTools) return 'tool-calls'
-  return reason === 'stop' || reason === undefined || reason === '' ? 'stop' : 'other'
+/** They come whole, and mostly without an id: they get one that no other turn has, because the conversation may go on elsewhere. */
+function wireCall(call: unknown, index: number): unknown {
+  const { id, function: called } = asObject(call) ?? {}
+  return { index, id: typeof id === 'string' && id !== '' ? id : `call_${randomUUID().slice(0, 8)}`, function: called }
 }
 
-function usageOf(line: Line): Usage {
-  const inputTokens = numberOf(line['prompt_eval_count'])
-  const outputTokens = numberOf(line['eval_count'])
-  const totalTokens = inputTokens === undefined || outputTokens === undefined ? undefined : inputTokens + outputTokens
-  return { inputTokens, outputTokens, totalTokens }
+function usageOf(line: Line): unknown {
+  const { prompt_eval_count: input, eval_count: output } = line
+  const total = typeof input === 'number' && typeof output === 'number' ? input + output : undefined
+  return { prompt_tokens: input, completion_tokens: output, total_tokens: total }
 }
 
 /** Ollama counts in nanoseconds. `loadMs` above a second means that this call had to wait for the model to be read. */
-function timesOf(line: Line): { readonly loadMs?: number; readonly totalMs?: number } {
-  const load = numberOf(line['load_duration'])
-  const total = numberOf(line['total_duration'])
+function timesOf({ load_duration: load, total_duration: total }: Line): { readonly loadMs?: number; readonly totalMs?: number } {
   return {
-    ...(load === undefined ? undefined : { loadMs: load / 1e6 }),
-    ...(total === undefined ? undefined : { totalMs: total / 1e6 }),
+    ...(typeof load === 'number' ? { loadMs: load / 1e6 } : undefined),
+    ...(typeof total === 'number' ? { totalMs: total / 1e6 } : undefined),
   }
 }
 
-function numberOf(value: unknown): number | undefined {
-  return typeof value === 'number' ? value : undefined
-}
-
-function empty(status: number): ProviderError {
-  return new ProviderError('The answer was done without a word.', { reason: 'empty', status })
+function failed(reason: 'overloaded' | 'truncated' | 'malformed-response', message: string, status: number): ProviderError {
+  return new ProviderError(message, { reason, status })
 }

@@ -1,11 +1,14 @@
 import type { Attempt, Call, Capabilities, Message, Provider, Target } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
 import { post } from '../http/post.ts'
+import { withoutTransport } from './chat-completions/provider.ts'
 import { refusal } from './chat-completions/refusal.ts'
 import { prefixOf } from './chat-completions/history.ts'
 import type { Checks } from '../check.ts'
 import { callback } from '../check.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint, rootOf, urlOf } from './endpoint.ts'
+import { dialectChecks } from './dialect-options.ts'
 import { readOllama } from './ollama-answer.ts'
 import { chatBody, rawBody } from './ollama-request.ts'
 import { free } from './prices.ts'
@@ -21,6 +24,11 @@ export type OllamaOptions = ServiceOptions & {
    * the model starts a new one.
    */
   readonly toRawPrompt?: ((messages: readonly Message[]) => string) | undefined
+  /**
+   * `<think>` at the beginning of the content is reasoning: so speak models whose template Ollama does not know as a thinking one.
+   * `opened`: the template opens the tag itself, so only `</think>` comes. @default true
+   */
+  readonly thinkTags?: boolean | 'opened' | undefined
 }
 
 /**
@@ -49,6 +57,7 @@ const checks: Checks = {
       throw new TypeError(`${name} must be seconds, or a text like '10m'.`)
   },
   toRawPrompt: callback,
+  thinkTags: dialectChecks.thinkTags,
 }
 
 /** Nothing comes while the model is read from disk into memory, not even a status. */
@@ -78,12 +87,40 @@ function withoutDataImages(call: Call): Call {
   return { ...call, messages }
 }
 
-async function ask(
-  call: Call,
-  attempt: Attempt,
-  { endpoint, options }: { endpoint: Endpoint; options: OllamaOptions },
-): Promise<void> {
-  const { toRawPrompt, stream = true, keepAlive, extraBody } = options
+type Service = { readonly endpoint: Endpoint; readonly options: OllamaOptions }
+
+/** One request; and another where the server's answer names a cure for it. */
+async function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
+  let reasoned = false
+  const emit: Attempt['emit'] = event => {
+    reasoned ||= event.type === 'reasoning-delta'
+    return attempt.emit(event)
+  }
+  try {
+    return await send(call, { ...attempt, emit }, service)
+  } catch (error) {
+    const cure = attempt.signal.aborted ? undefined : cureFor(error, call, reasoned)
+    if (cure === undefined) throw error
+    attempt.emit({ type: 'warning', setting: 'reasoning', message: cure.message })
+    await send({ ...call, reasoning: cure.reasoning }, reasoned ? withoutTransport(attempt) : attempt, service)
+  }
+}
+
+type Cure = { readonly reasoning: Call['reasoning']; readonly message: string }
+
+function cureFor(error: unknown, { reasoning }: Call, reasoned: boolean): Cure | undefined {
+  if (!ProviderError.isInstance(error)) return undefined
+  // '"llama3.2" does not support thinking' (CherryHQ/cherry-studio#18744), 'think value "low" is not supported for this model'
+  if (error.status === 400 && reasoning !== undefined && /does not support thinking|think value/i.test(error.message))
+    return { reasoning: undefined, message: 'The model cannot be told how much to think: asked again without it.' }
+  // R39; no text was emitted, so nothing can be doubled
+  if (error.reason === 'empty' && reasoned && reasoning !== 'off')
+    return { reasoning: 'off', message: 'The model only thought and gave no answer: asked again with reasoning off.' }
+  return undefined
+}
+
+async function send(call: Call, attempt: Attempt, { endpoint, options }: Service): Promise<void> {
+  const { toRawPrompt, stream = true, keepAlive, extraBody, thinkTags = true } = options
   const prefix = prefixOf(call)
   const common = { stream, ...(keepAlive === undefined ? undefined : { keep_alive: keepAlive }) }
   const raw = prefix === undefined ? undefined : toRawPrompt
@@ -97,6 +134,12 @@ async function ask(
     body: JSON.stringify({ ...own, ...common, ...extraBody, ...call.extraBody }),
     attempt,
     connections: endpoint.connections,
-    respond: (status, headers) => readOllama({ status, headers, secrets: endpoint.secrets, emit: event => attempt.emit(event) }),
+    respond: (status, headers) =>
+      readOllama({
+        ...{ status, headers, secrets: endpoint.secrets, thinkTags },
+        emit: event => attempt.emit(event),
+        // the text that is continued may have been whole
+        allowEmpty: prefix !== undefined,
+      }),
   })
 }

@@ -29,7 +29,8 @@ const server: LocalServer = {
     service: 'vllm',
     capabilities: { output: 'json-schema', prefix: true },
     reasoning: reasoningSwitches.template,
-    // both true is a 400; without either the template closes the turn and opens another
-    prefix: { message: {}, body: { continue_final_message: true, add_generation_prompt: false } },
+    // Both true is a 400; without either the template closes the turn and opens another. A reasoning parser takes what comes for a
+    // thought until it ends, and the template may open one again: only without thinking is the rest of the text text.
+    prefix: { message: {}, body: { continue_final_message: true, add_generation_prompt: false }, stopsThinking: true },
   },
 }

@@ -117,9 +117,9 @@ function messageOf(object: { readonly [key: string]: unknown }, depth: number): 
   return ''
 }
 
-/** vLLM writes a failed validation as a Python list, with the whole input in it: only place and complaint are taken. */
+/** vLLM and SGLang write a failed validation in Python, with the whole input in it: only place and complaint are taken. */
 function fromPython(text: string): string {
-  if (!text.startsWith("[{'")) return text.slice(0, longestMessage)
+  if (!/^(?:\[|\d+ validation errors?:\s*)\{'/.test(text)) return text.slice(0, longestMessage)
   const place = /'loc': \(([^)]{0,200})\)/.exec(text)?.[1]?.replace(/['\s]/g, '').replaceAll(',', '.')
   const complaint = /'msg': (?:'([^']{0,200})'|"([^"]{0,200})")/.exec(text)
   return `${place ?? ''}: ${complaint?.[1] ?? complaint?.[2] ?? 'not valid'}`

@@ -91,7 +91,7 @@ function ask(asking: Asking): Promise<void> {
  * Once the reader has got reasoning, the steps of the transport are not told any more: the first chunk is there, and the clocks for
  * connecting and waiting must not start again.
  */
-function withoutTransport(attempt: Attempt): Attempt {
+export function withoutTransport(attempt: Attempt): Attempt {
   return { ...attempt, emit: event => isTransport(event) || attempt.emit(event) }
 }
 

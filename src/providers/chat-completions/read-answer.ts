@@ -199,7 +199,7 @@ function readDocument(reading: Reading): void {
 }
 
 /** In a whole text a tag that was never opened is seen before anything was handed on. */
-function closesUnopened(chunk: Chunk): boolean {
+export function closesUnopened(chunk: Chunk): boolean {
   const content = choiceOf(chunk)?.message?.content
   if (typeof content !== 'string') return false
   const close = content.indexOf('</think>')

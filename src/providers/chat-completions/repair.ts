@@ -29,6 +29,7 @@ export function repair(error: unknown, failed: Failed): Repair | undefined {
     withReasoning(error, failed) ??
     otherTokenLimit(error, failed) ??
     withoutReasoning(error, failed) ??
+    otherEffort(error, failed) ??
     withoutSetting(error, failed) ??
     withoutStrict(error, failed)
   )
@@ -97,6 +98,18 @@ function withoutReasoning(error: ProviderError, { call, dialect }: Failed): Repa
     dialect,
     setting: 'reasoning',
     message: 'The model calls tools only without reasoning: asked again so.',
+  }
+}
+
+/** "body.reasoning_effort: Input should be 'low', 'medium' or 'high'" of vLLM and SGLang: not every version knows every level. */
+function otherEffort(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
+  if (call.reasoning === undefined || !/reasoning_effort: input should be/i.test(wordsOf(error))) return undefined
+  const reasoning = call.reasoning === 'max' ? 'high' : undefined
+  return {
+    call: { ...call, reasoning },
+    dialect,
+    setting: 'reasoning',
+    message: `The server does not know that level of reasoning: asked again with ${reasoning ?? 'its default'}.`,
   }
 }
 

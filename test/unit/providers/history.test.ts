@@ -170,6 +170,16 @@ test('a turn whose reasoning is known is sent with it, one of another service wi
   expect(await reasoningSent({ tools })).toEqual(['I count.', ''])
   expect(await reasoningSent({})).toEqual([undefined, undefined])
   expect(await reasoningSent({ tools, reasoning: 'off' })).toEqual([undefined, undefined])
+  // models of early 2026 ask for it wherever a turn called a tool, whatever this request offers
+  const toolCalls = [{ toolCallId: 'a', toolName: 'count', input: {} }]
+  const calling: Message[] = [
+    { role: 'user', content: 'One?' },
+    { role: 'assistant', content: '', toolCalls },
+    { role: 'tool', toolCallId: 'a', content: '1' },
+    { role: 'assistant', content: 'One.' },
+    { role: 'user', content: 'Two?' },
+  ]
+  expect(await reasoningSent({ messages: calling })).toEqual(['', undefined])
 })
 
 test('a beginning is a turn too: with tools DeepSeek gets its reasoning, empty where there is none (R127)', async () => {

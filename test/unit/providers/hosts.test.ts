@@ -48,7 +48,7 @@ test('one option for reasoning, in the words of each host', async () => {
   const written: Record<string, unknown> = {}
   for (const name of ['siliconflow', 'volcengine', 'alibaba', 'openrouter', 'nvidia', 'baseten'] as const) {
     const bodies: unknown[] = []
-    for (const reasoning of ['off', 'max'] as const) {
+    for (const reasoning of ['off', 'low', 'max'] as const) {
       const { request, warnings } = await sentTo(name, { reasoning })
       const { model: _, messages: __, stream: ___, stream_options: ____, ...rest } = request?.body ?? {}
       bodies.push(warnings.length === 0 ? rest : `warning: ${warnings.join()}`)
@@ -63,15 +63,23 @@ test('one option for reasoning, in the words of each host', async () => {
         },
         {
           "enable_thinking": true,
+          "thinking_budget": 1024,
+        },
+        {
+          "enable_thinking": true,
         },
       ],
       "baseten": [
+        "warning: reasoning",
         "warning: reasoning",
         "warning: reasoning",
       ],
       "nvidia": [
         {
           "reasoning_effort": "none",
+        },
+        {
+          "reasoning_effort": "high",
         },
         {
           "reasoning_effort": "max",
@@ -81,6 +89,11 @@ test('one option for reasoning, in the words of each host', async () => {
         {
           "reasoning": {
             "enabled": false,
+          },
+        },
+        {
+          "reasoning": {
+            "effort": "low",
           },
         },
         {
@@ -95,6 +108,10 @@ test('one option for reasoning, in the words of each host', async () => {
         },
         {
           "enable_thinking": true,
+          "thinking_budget": 1024,
+        },
+        {
+          "enable_thinking": true,
           "thinking_budget": 32768,
         },
       ],
@@ -102,6 +119,11 @@ test('one option for reasoning, in the words of each host', async () => {
         {
           "thinking": {
             "type": "disabled",
+          },
+        },
+        {
+          "thinking": {
+            "type": "enabled",
           },
         },
         {
@@ -145,6 +167,8 @@ test.each<[HostName, Answer, string]>([
     { status: 403, body: '{"error":{"message":"The input is longer than the context of the model."}}' },
     'context-length',
   ],
+  // no fault of the key: it would be gated for all its models
+  ['together', { status: 403, body: '' }, 'context-length'],
   [
     'openrouter',
     { status: 403, body: '{"error":{"code":403,"message":"Your input was flagged by moderation."}}' },

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Call, ProviderEvent } from '../../../src/contract.ts'
 import { readOllama } from '../../../src/providers/ollama-answer.ts'
+import type { OllamaOptions } from '../../../src/providers/ollama.ts'
 import { ollama } from '../../../src/providers/ollama.ts'
 import type { Answer } from './recording-server.ts'
 import { answerOf, ask, startRecorder, warningsOf } from './recording-server.ts'
@@ -171,12 +172,12 @@ test('tool calls come whole, get an id where they have none, and are handed out 
     { type: 'tool-call', toolCallId: 'own', toolName: 'now', input: {} },
     { type: 'finish', finishReason: 'tool-calls' },
   ])
-  const cut = await startRecorder(() => lines(calling))
   const seen: ProviderEvent[] = []
-  await expect(ask(ollama('x', { baseURL: cut.origin }), { messages }).then(all => seen.push(...all))).rejects.toMatchObject({
-    reason: 'truncated',
-  })
-  expect(seen).toEqual([])
+  const cut = readOllama({ status: 200, headers: {}, emit: event => seen.push(event) > 0 })
+  cut.write(lines(calling).body)
+  expect(() => cut.end()).toThrow(/before it was done/)
+  expect(seen.map(({ type }) => type)).toContain('tool-call-delta')
+  expect(seen.map(({ type }) => type)).not.toContain('tool-call')
 })
 
 test('a beginning is continued through the raw prompt, where the template is given', async () => {
@@ -224,11 +225,81 @@ test.each<[string, Answer, string]>([
   })
 })
 
-test('the token limit ends an answer, also inside the thoughts', async () => {
-  const server = await startRecorder(() => lines(said('', 'Hm'), { ...done, done_reason: 'length' }))
-  expect(answerOf(await ask(ollama('x', { baseURL: server.origin }), { messages })).at(-1)).toMatchObject({
-    finishReason: 'length',
-  })
+test.each<[string, string, Answer]>([
+  ['thoughts that used it up (R39)', 'used up by reasoning', lines(said('', 'Hm'), { ...done, done_reason: 'length' })],
+  ['nothing at all', 'used up before', lines({ ...done, done_reason: 'length' })],
+])('the token limit before the answer is a failure that names the cure: %s', async (_, words, answer) => {
+  const server = await startRecorder(() => answer)
+  const failed = ask(ollama('x', { baseURL: server.origin }), { messages, reasoning: 'off' })
+  await expect(failed).rejects.toMatchObject({ reason: 'empty', message: expect.stringContaining(words) as string })
+})
+
+test.each([
+  ['"llama3.2" does not support thinking', 'high'],
+  ['think value "low" is not supported for this model', 'low'],
+] as const)('a model that cannot be told how much to think is asked without it: %s', async (error, reasoning) => {
+  const server = await startRecorder(({ body }) =>
+    'think' in body ? { status: 400, body: JSON.stringify({ error }) } : lines(said('Hello'), done),
+  )
+  const events = await ask(ollama('llama3.2', { baseURL: server.origin }), { messages, reasoning })
+  expect(answerOf(events)).toMatchObject([{ type: 'warning', setting: 'reasoning' }, { text: 'Hello' }, { type: 'finish' }])
+})
+
+test('a model that only thought is asked once more without thinking, not for ever (R39)', async () => {
+  const server = await startRecorder(({ body }) =>
+    body['think'] === false ? lines(said('Hello'), done) : lines(said('', 'Hm.'), done),
+  )
+  const events = await ask(ollama('x', { baseURL: server.origin }), { messages })
+  expect(answerOf(events)).toMatchObject([
+    { type: 'reasoning-delta' },
+    { type: 'warning', setting: 'reasoning' },
+    { text: 'Hello' },
+    { type: 'finish' },
+  ])
+  const stubborn = await startRecorder(() => lines(said('', 'Hm.'), done))
+  await expect(ask(ollama('x', { baseURL: stubborn.origin }), { messages })).rejects.toMatchObject({ reason: 'empty' })
+  expect(stubborn.requests).toHaveLength(2)
+})
+
+test('an answer that the token limit cut is one, with that reason', async () => {
+  const server = await startRecorder(() => lines(said('Hel'), { ...done, done_reason: 'length' }))
+  const events = await ask(ollama('x', { baseURL: server.origin }), { messages })
+  expect(answerOf(events).at(-1)).toMatchObject({ finishReason: 'length' })
+})
+
+test('inline thoughts are reasoning, as a stream and as one line, unless they are meant to stay', async () => {
+  const whole = lines({ ...done, message: { content: 'I think.</think>\n\nHello' } })
+  const server = await startRecorder(({ body }) =>
+    body['stream'] === true ? lines(said('<thi'), said('nk>I think.</th'), said('ink>\n\nHello'), done) : whole,
+  )
+  const spoken = async (options: OllamaOptions) => {
+    const events = await ask(ollama('x', { baseURL: server.origin, ...options }), { messages })
+    const of = (type: string) => events.flatMap(event => (event.type === type && 'text' in event ? event.text : [])).join('')
+    return [of('reasoning-delta'), of('text-delta')]
+  }
+  expect(await spoken({})).toEqual(['I think.', 'Hello'])
+  expect(await spoken({ stream: false })).toEqual(['I think.', 'Hello'])
+  expect((await spoken({ thinkTags: false }))[1]).toBe('<think>I think.</think>\n\nHello')
+})
+
+test('a continuation of what was whole already has nothing to add', async () => {
+  const server = await startRecorder(() => lines({ ...done, response: '' }))
+  const target = ollama('x', { baseURL: server.origin, toRawPrompt: () => '' })
+  const events = await ask(target, { messages, prefix: { text: 'Hello.', reasoningText: '' } })
+  expect(answerOf(events)).toMatchObject([{ type: 'finish', finishReason: 'stop' }])
+})
+
+test('a reader that was behind is not waited for again when it has caught up', () => {
+  const reader = readOllama({ status: 200, headers: {}, emit: () => false })
+  expect(reader.write(`${JSON.stringify(said('Hel'))}\n{"mess`)).toBe(false)
+  // nothing was emitted: it would never call back
+  expect(reader.write('age":')).toBe(true)
+})
+
+test('blank lines while the model is loaded are signs of life', async () => {
+  const server = await startRecorder(() => ({ body: `\n\n${lines(said('Hello'), done).body}` }))
+  const events = await ask(ollama('x', { baseURL: server.origin }), { messages })
+  expect(events.filter(({ type }) => type === 'queued')).toHaveLength(2)
 })
 
 test('any split of the bytes gives the same events', () => {

@@ -153,6 +153,18 @@ test('a schema that DeepSeek does not take as a strict tool is told in words', a
   ])
 })
 
+test.each([
+  ['max', 'high'],
+  ['low', undefined],
+] as const)('a level of reasoning that an older vLLM does not know: %s becomes %s', async (reasoning, sent) => {
+  // router-for-me/CLIProxyAPI#1572, bytedance/deer-flow#1673
+  const message = `1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'reasoning_effort'), 'msg': "Input should be 'low', 'medium' or 'high'", 'input': 'max', 'ctx': {'expected': "'low', 'medium' or 'high'"}}\n\n  File "/serve.py", line 34, in create_chat_completion`
+  const server = await inTurn(refusal(message), chatStream('Hello'))
+  const events = await ask(vllm('x', { baseURL: server.origin }), { messages, reasoning })
+  expect(server.requests.map(({ body }) => body['reasoning_effort'])).toEqual([reasoning, sent])
+  expect(answerOf(events)[0]).toMatchObject({ type: 'warning', setting: 'reasoning' })
+})
+
 /** It thought, and stopped. */
 const onlyThought: Answer = {
   body: [{ delta: { reasoning_content: 'Hm.' } }, { delta: { content: '' }, finish_reason: 'stop' }]

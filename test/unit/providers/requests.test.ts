@@ -469,3 +469,36 @@ test.each(Object.keys(services) as (keyof typeof services)[])(
     expect(second?.text).toBe(first?.text)
   },
 )
+
+// wire.md 4: without its own words a server closes the turn, and the seam is another answer
+test.each([
+  [
+    'llama',
+    { reasoning_effort: 'none', chat_template_kwargs: { enable_thinking: false } },
+    { role: 'assistant', content: 'Once', reasoning_content: 'A tale.' },
+  ],
+  [
+    'vllm',
+    {
+      continue_final_message: true,
+      add_generation_prompt: false,
+      chat_template_kwargs: { thinking: false, enable_thinking: false },
+    },
+    { role: 'assistant', content: 'Once', reasoning_content: 'A tale.' },
+  ],
+  [
+    'sglang',
+    { continue_final_message: true, chat_template_kwargs: { thinking: false, enable_thinking: false } },
+    { role: 'assistant', content: 'Once', reasoning_content: 'A tale.' },
+  ],
+] as const)('%s is told in its own words to go on from a beginning, and not to think about it', async (name, words, turn) => {
+  const { body, warnings } = await requestOf(name, {
+    ...plain,
+    reasoning: 'high',
+    prefix: { text: 'Once', reasoningText: 'A tale.' },
+  })
+  const { model: _, messages, stream: __, stream_options: ___, ...rest } = body ?? {}
+  expect(rest).toEqual(words)
+  expect((messages as readonly unknown[]).at(-1)).toEqual(turn)
+  expect(warnings).toEqual([])
+})

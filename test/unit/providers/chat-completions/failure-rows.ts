@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { FailureReason, ResponseHeaders } from '../../../../src/contract.ts'
 import type { FailureRule } from '../../../../src/providers/chat-completions/failure.ts'
+import { hosts } from '../../../../src/providers/hosts.ts'
 
 /** One error as a server sends it, and what it must be taken for. */
 export type FailureRow = {
@@ -563,10 +564,35 @@ const localRows: readonly FailureRow[] = [
   {
     source: 'wire.md 3.3',
     status: 400,
+    body: vllm('Priority must be 0 unless --scheduling-policy is priority.', 400, 'BadRequestError'),
+    reason: 'invalid-request',
+  },
+  {
+    source: 'wire.md 3.3',
+    status: 400,
+    body: vllm(
+      'Chat template is passed with request, but --trust-request-chat-template is not set. Refused request with untrusted chat template.',
+      400,
+      'BadRequestError',
+    ),
+    reason: 'invalid-request',
+  },
+  {
+    source: 'wire.md 3.3',
+    status: 400,
     body: vllm(
       "[{'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': {'prompt': 'MY SECRET PROMPT'}}]",
       400,
       'BadRequestError',
+    ),
+    reason: 'invalid-request',
+  },
+  {
+    source: 'router-for-me/CLIProxyAPI#1572 (SGLang)',
+    status: 400,
+    body: sglang(
+      "1 validation error:\n  {'type': 'missing', 'loc': ('body', 'messages'), 'msg': 'Field required', 'input': {'prompt': 'MY SECRET PROMPT'}}\n\n  File \"/srt/http_server.py\", line 1324, in openai_v1_chat_completions",
+      400,
     ),
     reason: 'invalid-request',
   },
@@ -639,7 +665,7 @@ const hostRows: readonly FailureRow[] = [
     source: 'wire.md 5 (SiliconFlow)',
     status: 400,
     body: flat(20012, 'Bad.'),
-    rules: [{ code: 20012, reason: 'not-found' }],
+    rules: hosts.siliconflow.failureRules,
     reason: 'not-found',
   },
   {
@@ -677,7 +703,7 @@ const hostRows: readonly FailureRow[] = [
     source: 'wire.md 5 (Together)',
     status: 403,
     body: '',
-    rules: [{ status: 403, reason: 'context-length' }],
+    rules: hosts.together.failureRules,
     reason: 'context-length',
   },
   {
@@ -755,6 +781,19 @@ const hostRows: readonly FailureRow[] = [
     status: 400,
     body: json({ error: { code: 400, message: 'deepseek/deepseek-r9 is not a valid model ID' } }),
     reason: 'not-found',
+  },
+  {
+    source: 'wire.md 5 (Ark)',
+    status: 400,
+    body: nested(
+      'The parameters `max_tokens` and `max_completion_tokens` specified in the request cannot be set simultaneously.',
+      {
+        code: 'InvalidParameter',
+        type: 'BadRequest',
+        param: 'max_tokens',
+      },
+    ),
+    reason: 'invalid-request',
   },
   {
     source: 'volcengine.com/docs/82379/1299023',

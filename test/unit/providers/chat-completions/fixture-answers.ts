@@ -12,6 +12,8 @@ const hit = { inputTokens: 17, cachedInputTokens: 64, outputTokens: 3, totalToke
 const thought = { inputTokens: 17, cachedInputTokens: 0, outputTokens: 9, reasoningTokens: 5, totalTokens: 26 }
 const openaiUsage = { inputTokens: 12, cachedInputTokens: 8, outputTokens: 70, reasoningTokens: 64, totalTokens: 82 }
 const llamaUsage = { inputTokens: 46, cachedInputTokens: 45, outputTokens: 6, totalTokens: 52 }
+const ollamaUsage = { inputTokens: 26, outputTokens: 298, totalTokens: 324 }
+const ollamaTimes = ['loadMs', 'totalMs']
 const print = ['system_fingerprint']
 const timed = ['system_fingerprint', 'timings']
 const tier = ['service_tier']
@@ -284,6 +286,54 @@ export const fixtureAnswers: Readonly<Record<string, FixtureAnswer>> = {
       finish: 'tool-calls',
       metadata: print,
     },
+  },
+  // ---- Ollama's own format
+  'ollama-native-thinking.ndjson': {
+    says: 'thoughts in `thinking`, text beyond ASCII, figures of its own',
+    gives: { text: 'Grüß Gott 👋🏽.', reasoning: 'Okay, so.', finish: 'stop', usage: ollamaUsage, metadata: ollamaTimes },
+  },
+  'ollama-native-think-inline.ndjson': {
+    says: 'tags in the content, where the template is none that Ollama knows',
+    gives: { text: 'Four.', reasoning: 'Two and two', finish: 'stop', usage: ollamaUsage, metadata: ollamaTimes },
+    options: { thinkTags: true },
+  },
+  'ollama-native-think-unopened.ndjson': {
+    says: 'a tag that was never opened, seen because the text is whole',
+    gives: { text: 'Four.', reasoning: 'Two and two.\n', finish: 'stop', usage: ollamaUsage, metadata: ollamaTimes },
+    options: { thinkTags: true },
+  },
+  'ollama-native-tool-calls.ndjson': {
+    says: 'whole tool calls, one a line, ended with stop',
+    gives: {
+      toolCalls: [
+        { toolCallId: 'call_k1', toolName: 'weather', input: { city: 'Rome' } },
+        { toolCallId: 'call_k2', toolName: 'now', input: {} },
+      ],
+      finish: 'tool-calls',
+      usage: ollamaUsage,
+      metadata: ollamaTimes,
+    },
+  },
+  'ollama-native-error-line.ndjson': {
+    says: 'an error as one more line (R1, R21)',
+    gives: { text: 'Fo', failure: 'server-error' },
+  },
+  'ollama-native-cut.ndjson': {
+    says: 'an end before done hands out no tool call (R126)',
+    gives: { failure: 'truncated' },
+  },
+  'ollama-native-thoughts-to-the-limit.ndjson': {
+    says: 'thoughts that used up the limit are no answer (R39)',
+    gives: { reasoning: 'Okay, so', failure: 'empty' },
+  },
+  'ollama-native-json-blanks.ndjson': {
+    says: 'blanks of JSON mode are no answer, and no content (R44)',
+    gives: { failure: 'empty' },
+  },
+  'ollama-native-loaded.ndjson': { says: 'a model that was only loaded has said nothing', gives: { failure: 'empty' } },
+  'ollama-native-generate-raw.ndjson': {
+    says: 'the text of /api/generate',
+    gives: { text: ' a time, there', finish: 'stop', usage: ollamaUsage, metadata: ollamaTimes },
   },
   'trtllm-reasoning-twice.sse': {
     says: 'the same reasoning in two fields is told once',

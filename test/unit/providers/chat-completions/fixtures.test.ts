@@ -1,12 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
+import { readOllama } from '../../../../src/providers/ollama-answer.ts'
 import { fixtureAnswers } from './fixture-answers.ts'
 import { replay, summaryOf } from './replay.ts'
 
 const folder = new URL('../../../fixtures/', import.meta.url)
 const bytesOf = (name: string) => new Uint8Array(readFileSync(new URL(name, folder)))
-const rows = Object.entries(fixtureAnswers).map(([name, answer]) => ({ name, ...answer, bytes: bytesOf(name) }))
+const rows = Object.entries(fixtureAnswers).map(([name, answer]) => ({
+  name,
+  ...answer,
+  options: { ...answer.options, read: name.endsWith('.ndjson') ? readOllama : readAnswer },
+  bytes: bytesOf(name),
+}))
 
 test.each(rows)('$name: $says', ({ bytes, gives, options }) => {
   expect(summaryOf(replay([bytes], options))).toEqual(gives)
@@ -45,10 +52,8 @@ test('every answer among the fixtures has a row, and its source in the README', 
   const names = readdirSync(folder).filter(name => name !== 'README.md')
   const readme = readFileSync(new URL('README.md', folder), 'utf8')
   expect(names.filter(name => !readme.includes(`\`${name}\``))).toEqual([])
-  // errors with a status of their own have their rows in failure-rows.ts, and lines of Ollama's own format in the tests of Ollama
-  expect(
-    names.filter(name => !name.startsWith('llama-error-') && !name.endsWith('.ndjson') && !(name in fixtureAnswers)),
-  ).toEqual([])
+  // errors with a status of their own have their rows in failure-rows.ts
+  expect(names.filter(name => !name.startsWith('llama-error-') && !(name in fixtureAnswers))).toEqual([])
 })
 
 function everyByte(bytes: Uint8Array): number[] {
