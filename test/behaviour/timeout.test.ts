@@ -7,13 +7,13 @@ const key = { apiKey: 'sk-test-0123456789abcdef', retry: 0 }
 const forever = Infinity
 
 test.for([
-  ['headers', { headersMs: 40 }, { headersAfterMs: forever }, '(R66)'],
-  ['firstChunk', { firstChunkMs: 40 }, { firstChunkAfterMs: forever }, '(R13, R63, R79, R81)'],
-  ['queued', { queuedMs: 60 }, { keepAliveForMs: forever, keepAliveEveryMs: 5 }, '(R65, R78, R86)'],
-  ['chunk', { chunkMs: 40 }, { stallAfterChunks: 2 }, '(R67, R71, R75, R80, R84)'],
+  ['headers', '(R66)', { headersMs: 40 }, { headersAfterMs: forever }],
+  ['firstChunk', '(R13, R63, R79, R81)', { firstChunkMs: 40 }, { firstChunkAfterMs: forever }],
+  ['queued', '(R65, R78, R86)', { queuedMs: 60 }, { keepAliveForMs: forever, keepAliveEveryMs: 5 }],
+  ['chunk', '(R67, R71, R75, R80, R84)', { chunkMs: 40 }, { stallAfterChunks: 2 }],
 ] as const)(
   'the clock %s ends an attempt over a real socket, and the next target answers %s',
-  async ([name, timeout, conduct], { server }) => {
+  async ([name, , timeout, conduct], { server }) => {
     const slow = await server(answer('Never to be seen whole.', conduct), { format: 'deepseek' })
     const local = await server(answer('Here.'), { format: 'llama' })
     const client = createClient({
