@@ -14,7 +14,9 @@ test.for([
 ] as const)(
   'the clock %s ends an attempt over a real socket, and the next target answers %s',
   async ([name, , timeout, conduct], { server }) => {
-    const slow = await server(answer('Never to be seen whole.', conduct), { format: 'deepseek' })
+    const slow = await server(answer('Never to be seen whole.', { ...conduct, headers: { 'x-ds-trace-id': 'trace-7' } }), {
+      format: 'deepseek',
+    })
     const local = await server(answer('Here.'), { format: 'llama' })
     const client = createClient({
       chain: [deepseek({ ...key, baseURL: slow.baseURL, timeout }), llama({ baseURL: local.baseURL })],
@@ -24,6 +26,8 @@ test.for([
     expect(text).toBe('Here.')
     expect(attempts[0]).toMatchObject({ outcome: 'failed', reason: 'timeout', clock: name })
     expect(attempts[0]?.durationMs).toBeGreaterThanOrEqual(39)
+    // whoever runs the server can look up even a request that said nothing
+    expect(attempts[0]?.requestId).toBe(name === 'headers' ? undefined : 'trace-7')
     await slow.untilAllClosed()
   },
 )

@@ -8,6 +8,7 @@ import { urlOf } from '../endpoint.ts'
 import type { Dialect } from './dialect.ts'
 import type { Encoded, EncodeSettings } from './encode.ts'
 import { encode } from './encode.ts'
+import { requestIdOf } from './failure.ts'
 import { prefixOf } from './history.ts'
 import { fromOutputTool } from './output-tool.ts'
 import { afterPrefix } from './prefix-echo.ts'
@@ -84,7 +85,7 @@ function watch(attempt: Attempt): { readonly attempt: Watched; reasoned(): boole
       onDrain: listener => attempt.onDrain(listener),
       emit: event => {
         if (event.type === 'reasoning-delta') reasoned = true
-        else if (reasoned && isTransport(event)) return true
+        else if (event.type !== 'text-delta' && isTransport(event)) return reasoned || attempt.emit(withRequestId(event))
         return attempt.emit(event)
       },
     },
@@ -93,6 +94,10 @@ function watch(attempt: Attempt): { readonly attempt: Watched; reasoned(): boole
 
 function isTransport({ type }: ProviderEvent): boolean {
   return type === 'connecting' || type === 'sent' || type === 'headers'
+}
+
+function withRequestId(event: ProviderEvent): ProviderEvent {
+  return event.type === 'headers' ? { ...event, requestId: requestIdOf(event.headers) } : event
 }
 
 /** `spent`: by the requests of this attempt before this one. */
