@@ -83,6 +83,14 @@ test('while another target is left, no attempt uses more than half of the time w
   expect(attempts[0]).toMatchObject({ reason: 'timeout', clock: 'firstChunk', durationMs: 5_000 })
 })
 
+test('after a failure that was slow, the little time that is left is for the last target (R17)', async ({ clock }) => {
+  const slow = { text: ['a', 'b', 'c'], chunkEveryMs: 29_000, error: 'server-error', errorAfterChunks: 3 } as const
+  const chain = [slow, 'Second.', 'Third.'].map((reply, index) => fakeTarget(reply, { clock, name: `t${index}`, retry: 0 }))
+  const client = createClient({ chain, clock, hedge: false, timeout: { totalMs: 60_000 } })
+  expect(await clock.until(client.generate('Hi'))).toMatchObject({ text: 'Third.' })
+  expect(chain.map(({ provider }) => provider.calls.length)).toEqual([1, 0, 1])
+})
+
 test('limits are overridden for the client, for a target and for a call, the nearest wins (R62, R64, R82, R98)', async ({
   clock,
 }) => {
