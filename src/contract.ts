@@ -147,7 +147,13 @@ export type ProviderEvent =
   | { readonly type: 'connecting' }
   /** The request is on a connection: the connect clock ends, the headers clock starts. */
   | { readonly type: 'sent' }
-  | { readonly type: 'headers'; readonly status: number; readonly headers: ResponseHeaders }
+  | {
+      readonly type: 'headers'
+      readonly status: number
+      readonly headers: ResponseHeaders
+      /** The operator's id of the request: also for one that goes silent, or breaks before it says anything. */
+      readonly requestId?: string | undefined
+    }
   /** A sign of life that is not an answer: a keep-alive comment or a blank line while the request waits. */
   | { readonly type: 'queued' }
   | {

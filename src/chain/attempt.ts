@@ -164,6 +164,7 @@ function transport<Answer>(run: Run<Answer>, event: Transport): void {
   else if (event.type === 'sent') clocks.sent()
   else {
     run.status = event.status
+    run.requestId = event.requestId
     clocks.headers()
   }
 }
@@ -212,7 +213,7 @@ function rejected<Answer>(run: Run<Answer>, error: unknown): void {
 
 function fail<Answer>(run: Run<Answer>, error: ProviderError): void {
   if (run.over) return
-  sign(error, run.options.target)
+  sign(error, run.options.target, run.requestId)
   end(run, 'failed', error)
   run.controller.abort(error)
   run.reject(error)

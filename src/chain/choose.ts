@@ -50,7 +50,7 @@ function tryOut(targets: readonly ChainTarget[]): Choice | undefined {
 function look<Answer>(walk: Walk<Answer>, target: ChainTarget): Standing | undefined {
   const refusal = refusalOf(walk, target)
   if (refusal !== undefined) skip(walk, target, refusal)
-  if (!isCandidate(walk, target) || (isHurried(walk) && othersLeft(walk, target))) return undefined
+  if (!isCandidate(walk, target) || (isHurried(walk) && someoneBehind(walk, target))) return undefined
   const standing = target.health.check()
   if (standing.state === 'shut') {
     const { reason, message, openAt } = standing
@@ -75,7 +75,16 @@ export function chooseLast<Answer>(walk: Walk<Answer>): Choice | undefined {
 
 /** Whether another target than this one might still be asked in this call, now or soon. */
 export function othersLeft<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
-  return walk.targets.some(other => other !== target && isCandidate(walk, other) && other.health.check().state === 'ready')
+  return walk.targets.some(other => other !== target && mightBeAsked(walk, other))
+}
+
+/** The same of those that come after it. */
+function someoneBehind<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
+  return walk.targets.slice(walk.targets.indexOf(target) + 1).some(other => mightBeAsked(walk, other))
+}
+
+function mightBeAsked<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
+  return isCandidate(walk, target) && target.health.check().state === 'ready'
 }
 
 /** The targets that are shut now and could open before the deadline, and the one that opens first. */

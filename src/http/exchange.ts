@@ -16,6 +16,8 @@ export type Asker = {
   readonly respond: (status: number, headers: ResponseHeaders) => BodyReader
   /** The largest body, decompressed. @default 256 MiB */
   readonly maxBodyBytes?: number | undefined
+  /** What the service calls this request, for an attempt of which nothing else may come. */
+  readonly requestIdOf?: ((headers: ResponseHeaders) => string | undefined) | undefined
 }
 
 export type ExchangeOptions = {
@@ -130,10 +132,10 @@ function handlerOf(exchange: Exchange): Dispatcher.DispatchHandler {
 }
 
 function openBody(exchange: Exchange, status: number, headers: ResponseHeaders): void {
-  const { attempt, respond, maxBodyBytes: maxBytes = maxBodyBytes } = exchange.asker
+  const { attempt, respond, requestIdOf, maxBodyBytes: maxBytes = maxBodyBytes } = exchange.asker
   exchange.phase = 'reading'
   exchange.status = status
-  attempt.emit({ type: 'headers', status, headers })
+  attempt.emit({ type: 'headers', status, headers, requestId: requestIdOf?.(headers) })
   // who listens may have ended the attempt
   if (exchange.over) return
   const body: Body = { reader: respond(status, headers), maxBytes, bytes: 0, carried: undefined }

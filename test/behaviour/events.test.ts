@@ -329,4 +329,23 @@ test('an error that comes late, from an iterator or a timer of a provider, is st
   const client = createClient({ chain: [late, fakeTarget('Here.', { clock })], clock })
   const stream = await clock.until(client.stream('Hi'))
   expect(await clock.until(stream.text())).toBe('Here.')
+  // nor does what comes before the first content open the stream
+  const begun = {
+    model: 'm',
+    retry: 0,
+    provider: {
+      name: 'begun',
+      async stream(_: unknown, { emit }: { emit(event: object): boolean }) {
+        emit({ type: 'headers', status: 200, headers: {} })
+        emit({ type: 'response-metadata', id: 'a' })
+        emit({ type: 'warning', setting: 'seed', message: 'Left out.' })
+        emit({ type: 'text-delta', text: '' })
+        await new Promise<void>(resolve => void clock.setTimeout(resolve, 3_000))
+        throw new ProviderError('Deferred.', { reason: 'network' })
+      },
+    },
+  }
+  const other = createClient({ chain: [begun, fakeTarget('Here.', { clock })] as never, clock })
+  const healed = await clock.until(other.stream('Hi'))
+  expect(await clock.until(healed.text())).toBe('Here.')
 })

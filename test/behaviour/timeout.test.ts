@@ -7,14 +7,16 @@ const key = { apiKey: 'sk-test-0123456789abcdef', retry: 0 }
 const forever = Infinity
 
 test.for([
-  ['headers', { headersMs: 40 }, { headersAfterMs: forever }, '(R66)'],
-  ['firstChunk', { firstChunkMs: 40 }, { firstChunkAfterMs: forever }, '(R13, R63, R79, R81)'],
-  ['queued', { queuedMs: 60 }, { keepAliveForMs: forever, keepAliveEveryMs: 5 }, '(R65, R78, R86)'],
-  ['chunk', { chunkMs: 40 }, { stallAfterChunks: 2 }, '(R67, R71, R75, R80, R84)'],
+  ['headers', '(R66)', { headersMs: 40 }, { headersAfterMs: forever }],
+  ['firstChunk', '(R13, R63, R79, R81)', { firstChunkMs: 40 }, { firstChunkAfterMs: forever }],
+  ['queued', '(R65, R78, R86)', { queuedMs: 60 }, { keepAliveForMs: forever, keepAliveEveryMs: 5 }],
+  ['chunk', '(R67, R71, R75, R80, R84)', { chunkMs: 40 }, { stallAfterChunks: 2 }],
 ] as const)(
   'the clock %s ends an attempt over a real socket, and the next target answers %s',
-  async ([name, timeout, conduct], { server }) => {
-    const slow = await server(answer('Never to be seen whole.', conduct), { format: 'deepseek' })
+  async ([name, , timeout, conduct], { server }) => {
+    const slow = await server(answer('Never to be seen whole.', { ...conduct, headers: { 'x-ds-trace-id': 'trace-7' } }), {
+      format: 'deepseek',
+    })
     const local = await server(answer('Here.'), { format: 'llama' })
     const client = createClient({
       chain: [deepseek({ ...key, baseURL: slow.baseURL, timeout }), llama({ baseURL: local.baseURL })],
@@ -24,6 +26,8 @@ test.for([
     expect(text).toBe('Here.')
     expect(attempts[0]).toMatchObject({ outcome: 'failed', reason: 'timeout', clock: name })
     expect(attempts[0]?.durationMs).toBeGreaterThanOrEqual(39)
+    // whoever runs the server can look up even a request that said nothing
+    expect(attempts[0]?.requestId).toBe(name === 'headers' ? undefined : 'trace-7')
     await slow.untilAllClosed()
   },
 )
@@ -77,6 +81,14 @@ test('while another target is left, no attempt uses more than half of the time w
   const { text, attempts } = await clock.until(client.generate('Hi'))
   expect(text).toBe('Here.')
   expect(attempts[0]).toMatchObject({ reason: 'timeout', clock: 'firstChunk', durationMs: 5_000 })
+})
+
+test('after a failure that was slow, the little time that is left is for the last target (R17)', async ({ clock }) => {
+  const slow = { text: ['a', 'b', 'c'], chunkEveryMs: 29_000, error: 'server-error', errorAfterChunks: 3 } as const
+  const chain = [slow, 'Second.', 'Third.'].map((reply, index) => fakeTarget(reply, { clock, name: `t${index}`, retry: 0 }))
+  const client = createClient({ chain, clock, hedge: false, timeout: { totalMs: 60_000 } })
+  expect(await clock.until(client.generate('Hi'))).toMatchObject({ text: 'Third.' })
+  expect(chain.map(({ provider }) => provider.calls.length)).toEqual([1, 0, 1])
 })
 
 test('limits are overridden for the client, for a target and for a call, the nearest wins (R62, R64, R82, R98)', async ({

@@ -3,8 +3,17 @@ import { ProviderError } from '../../errors.ts'
 
 type Emit = (event: ProviderEvent) => boolean
 
-/** Below this many characters a repetition may be what the model wanted to write: "la la" after "la la". */
+/** So many characters in common are no chance: the answer was begun again. */
 const sureLength = 24
+
+/** A whole prefix of so many characters comes back by chance only if it repeats itself already: "la la la " after "la la la ". */
+const leastLength = 8
+
+function isSure(prefix: string): boolean {
+  return (
+    prefix.length >= sureLength || (prefix.length >= leastLength && `${prefix}${prefix}`.indexOf(prefix, 1) === prefix.length)
+  )
+}
 
 /**
  * Guards the seam of a continuation: passes on only what comes after the prefix.
@@ -17,7 +26,7 @@ const sureLength = 24
  */
 export function afterPrefix(prefix: string, knownEcho: boolean, emit: Emit): Emit {
   let pending = ''
-  let decided = prefix === '' || (!knownEcho && prefix.length < sureLength)
+  let decided = prefix === '' || (!knownEcho && !isSure(prefix))
 
   const release = (event: ProviderEvent): boolean => {
     const held = pending

@@ -8,6 +8,7 @@ import { urlOf } from '../endpoint.ts'
 import type { Dialect } from './dialect.ts'
 import type { Encoded, EncodeSettings } from './encode.ts'
 import { encode } from './encode.ts'
+import { requestIdOf } from './failure.ts'
 import { prefixOf } from './history.ts'
 import { fromOutputTool } from './output-tool.ts'
 import { afterPrefix } from './prefix-echo.ts'
@@ -126,6 +127,7 @@ function send(asking: Asking): Promise<void> {
     body: JSON.stringify(encoded.body),
     attempt,
     connections: endpoint.connections,
+    requestIdOf,
     respond(status, headers) {
       const { failureRules: rules, thinkTags } = dialect
       asking.reader = readAnswer({ status, headers, emit, rules, secrets: endpoint.secrets, thinkTags, allowEmpty })

@@ -40,16 +40,17 @@ const smallestAnswer = 16
 
 /** The conversation fits, only the room for the answer does not. Needs the two numbers of the server: what it takes, what the messages take. */
 function smallerAnswer(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
-  const { maxOutputTokens } = call
   const taken = inMessages(error)
-  if (maxOutputTokens === undefined || error.contextTokens === undefined || taken === undefined) return undefined
+  // without a limit of the caller's it is the server's own default that does not fit
+  const asked = call.maxOutputTokens ?? inCompletion(error)
+  if (asked === undefined || error.contextTokens === undefined || taken === undefined) return undefined
   const room = error.contextTokens - taken
-  if (room < smallestAnswer || room >= maxOutputTokens) return undefined
+  if (room < smallestAnswer || room >= asked) return undefined
   return {
     call: { ...call, maxOutputTokens: room },
     dialect,
     setting: 'maxOutputTokens',
-    message: `The conversation leaves room for ${room} of the ${maxOutputTokens} tokens asked for: asked again with ${room}.`,
+    message: `The conversation leaves room for ${room} of the ${asked} tokens asked for: asked again with ${room}.`,
   }
 }
 
@@ -60,6 +61,11 @@ function smallerAnswer(error: ProviderError, { call, dialect }: Failed): Repair 
 function inMessages(error: ProviderError): number | undefined {
   const found = /(\d+) in (?:the|your) (?:messages|prompt)|(?:has|resolved to) (\d+) input tokens/.exec(wordsOf(error))
   const digits = found?.[1] ?? found?.[2]
+  return digits === undefined ? undefined : Number(digits)
+}
+
+function inCompletion(error: ProviderError): number | undefined {
+  const digits = /(\d+) in the completion/.exec(wordsOf(error))?.[1]
   return digits === undefined ? undefined : Number(digits)
 }
 

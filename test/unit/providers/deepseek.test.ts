@@ -195,6 +195,15 @@ test('the user of each call is named by a function', async () => {
   expect(warnings).toEqual(['userId'])
 })
 
+test('thinking that a target switches off by an effort of none is off', async () => {
+  const tools: Call['tools'] = { weather: { inputSchema: { type: 'object' } } }
+  const call = { temperature: 0, tools, toolChoice: 'required' as const }
+  expect(await sent(call, { extraBody: { reasoning_effort: 'none' } })).toMatchObject({
+    body: { temperature: 0, tool_choice: 'required' },
+    warnings: [],
+  })
+})
+
 test('thinking: temperature is left out; without thinking topP is', async () => {
   const both = { temperature: 0.3, topP: 0.96 }
   expect(await sent({ ...both })).toMatchObject({ body: { top_p: 0.96 }, warnings: ['temperature'] })

@@ -50,8 +50,11 @@ test('a conversation that does not fit itself is not sent again', async () => {
   expect(server.requests).toHaveLength(1)
 })
 
-test('without maxOutputTokens there is nothing to make smaller', async () => {
-  const server = await inTurn(refusal(contextLength.deepseek))
+test("without maxOutputTokens it is the server's own default that is made smaller, where it says what that is", async () => {
+  const told = await inTurn(refusal(contextLength.deepseek), chatStream('Hello'))
+  await ask(deepseek({ baseURL: told.origin, apiKey }), { messages })
+  expect(told.requests.map(({ body }) => body['max_tokens'])).toEqual([undefined, 48_576])
+  const server = await inTurn(refusal(contextLength['deepseek with images']))
   await expect(ask(vllm('x', { baseURL: server.origin }), { messages })).rejects.toMatchObject({ reason: 'context-length' })
   expect(server.requests).toHaveLength(1)
 })

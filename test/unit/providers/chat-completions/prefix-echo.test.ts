@@ -27,6 +27,20 @@ const cases: readonly { name: string; prefix: string; knownEcho: boolean; answer
     answer: `${prefix} asleep.`,
     expected: ' asleep.',
   },
+  {
+    name: 'a short one that comes back whole is a repetition too',
+    prefix: 'Hello wor',
+    knownEcho: false,
+    answer: 'Hello world.',
+    expected: 'ld.',
+  },
+  {
+    name: 'one that repeats itself may be meant (R134)',
+    prefix: 'la la la la ',
+    knownEcho: false,
+    answer: 'la la la la la!',
+    expected: 'la la la la la!',
+  },
   { name: 'a short one may be meant (R134)', prefix: 'la ', knownEcho: false, answer: 'la la', expected: 'la la' },
   {
     name: 'an overlap of its end is never trimmed (R134)',

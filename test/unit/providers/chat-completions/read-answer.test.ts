@@ -88,7 +88,7 @@ test('a whole document without a finish reason is whole', () => {
   expect(summaryOf(replayText(answer('Hello', null)))).toEqual({ text: 'Hello', finish: 'other' })
 })
 
-test.each([null, '', '  \n', [], [{ type: 'text', text: ' ' }]])('a document with the content %j is empty (R44)', content => {
+test.for([null, '', '  \n', [], [{ type: 'text', text: ' ' }]])('a document with the content %j is empty (R44)', content => {
   expect(replayText(answer(content)).error?.reason).toBe('empty')
 })
 
