@@ -109,7 +109,8 @@ function send({ call, dialect }: Asked, attempt: Watched, { settings, url }: Ser
         emit,
         rules: dialect.failureRules,
         secrets: endpoint.secrets,
-        thinkTags: dialect.thinkTags,
+        // a template opens the tag at the beginning of an answer, and this goes on with one
+        thinkTags: dialect.thinkTags === 'opened' && (prefix?.text ?? '') !== '' ? true : dialect.thinkTags,
         // the text that is continued may have been whole
         allowEmpty: prefix !== undefined,
       }),
