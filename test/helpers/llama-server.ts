@@ -11,8 +11,6 @@ const program = process.env['UNBUSY_LLAMA_SERVER'] ?? ''
 
 export const hasLlamaServer = program !== ''
 export const llamaServerSuffix = hasLlamaServer ? '' : ' (skipped: set UNBUSY_LLAMA_SERVER to what starts a llama.cpp server)'
-/** The first start on a machine may have to download the server. */
-export const startTimeoutMs = 300_000
 
 export type LlamaServer = {
   readonly baseURL: string
@@ -25,8 +23,14 @@ export type LlamaServer = {
   stop(): Promise<void>
 }
 
-/** Until its standard input is closed, also when the process of the test was killed: no server is left behind. */
-const keeper = 'bash "$0" start "$@" </dev/null >/dev/null && cat >/dev/null; bash "$0" stop "$1" </dev/null 2>/dev/null'
+/**
+ * Keeps a server until its standard input is closed, also when the process of the test was killed: none is left behind. Nor is its log,
+ * unless it did not start.
+ */
+const keeper = [
+  'bash "$0" start "$@" </dev/null >/dev/null && cat >/dev/null && rm -f "${XDG_CACHE_HOME:-$HOME/.cache}/unbusy-llama/$1.log"',
+  'bash "$0" stop "$1" </dev/null 2>/dev/null',
+].join('\n')
 
 /** @param status of `/health` to wait for: 200 when the model is loaded, 503 while it is not */
 export async function startLlama(values: readonly string[] = [], status: 200 | 503 = 200): Promise<LlamaServer> {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { createClient, llama, type Client, type GenerateInput, type LlamaOptions, type Message } from 'unbusy'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { hasLlamaServer, llamaServerSuffix, startLlama, startTimeoutMs, type LlamaServer } from '../helpers/llama-server.ts'
+import { hasLlamaServer, llamaServerSuffix, startLlama, type LlamaServer } from '../helpers/llama-server.ts'
 
 const template = join(import.meta.dirname, 'templates', 'think.jinja')
 
@@ -30,12 +30,11 @@ const ways: Record<string, { readonly values: readonly string[]; readonly option
 
 describe.skipIf(!hasLlamaServer).each(Object.entries(ways))(
   `llama.cpp with a template that thinks, which hands the thought on %s${llamaServerSuffix}`,
-  { timeout: startTimeoutMs },
   (_, { values, options }) => {
     let server: LlamaServer
     beforeAll(async () => {
       server = await startLlama(['--chat-template-file', template, ...values])
-    }, startTimeoutMs)
+    })
     afterAll(async () => server?.stop())
 
     const clientOf = (more: LlamaOptions = {}): Client => {
