@@ -23,8 +23,11 @@ export default defineConfig({
       },
       {
         extends: true,
-        // one file after the other: they ask one model server, which has two slots
-        test: { name: 'real', include: real, testTimeout: 60_000, fileParallelism: false, sequence: { groupOrder: 2 } },
+        // one file after the other: they ask one model server, which has two slots. A hook may have to wait for the download of one
+        test: {
+          ...{ name: 'real', include: real, testTimeout: 60_000, hookTimeout: 300_000 },
+          ...{ fileParallelism: false, sequence: { groupOrder: 2 } },
+        },
       },
       {
         extends: true,

@@ -1,4 +1,4 @@
-import type { Target } from '../contract.ts'
+import type { Call, Target } from '../contract.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
 import { eitherAddress } from './either-address.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -48,10 +48,22 @@ const server: LocalServer = {
     service: 'llama',
     capabilities: { output: 'json-schema', prefix: true },
     reasoning: reasoningSwitches.llama,
+    adapt: offerAlone,
     // The server goes on from a last assistant message by itself, and refuses to while the template thinks (ggml-org/llama.cpp#20861).
     // Asked for JSON it repeats the prefix in its answer, in a stream it does not (seen at b11669).
     prefix: { message: {}, body: {}, stopsThinking: true, jsonRepeats: true },
   },
+}
+
+/**
+ * A tool that must be called. The server takes a choice by name for `auto` and says so in its log only (seen at b11669); with one tool,
+ * `required` says the same.
+ */
+function offerAlone(call: Call): Call {
+  const { toolChoice, tools } = call
+  if (typeof toolChoice !== 'object') return call
+  const tool = tools?.[toolChoice.toolName]
+  return tool === undefined ? call : { ...call, tools: { [toolChoice.toolName]: tool }, toolChoice: 'required' }
 }
 
 /** `/metrics` is there only with `--metrics`; `/slots`, which is on by default, tells the running ones but not who waits. */

@@ -21,6 +21,13 @@ const wordings: readonly Wording[] = [
     patterns: [/^loading model/i, /model (?:\S{1,120} )?is (?:currently |still )?loading/i],
   },
   {
+    reason: 'invalid-output',
+    // llama.cpp, and what runs on it, cannot read the tool call that the model began: the server is well (ggml-org/llama.cpp#26381).
+    // Early in this list: older builds quote what the model wrote
+    statuses: [500, noStatus],
+    patterns: [/\bmodel produced output that does not match the expected\b/i, /^failed to parse input at pos \d/i],
+  },
+  {
     reason: 'rate-limit',
     statuses: [...refusals, 429],
     patterns: [

@@ -433,6 +433,17 @@ const localRows: readonly FailureRow[] = [
   { source: 'issue: 500 for a caller, recorded', status: 500, body: recorded('messages'), reason: 'invalid-request' },
   { source: 'issue: 500 for a caller, recorded', status: 500, body: recorded('tools'), reason: 'invalid-request' },
   { source: 'issue: 500 for a caller, recorded', status: 500, body: recorded('tool-arguments'), reason: 'invalid-request' },
+  { source: 'ggml-org/llama.cpp#26381, recorded', status: 500, body: recorded('output'), reason: 'invalid-output' },
+  { source: 'ggml-org/llama.cpp#26381, recorded', status: 200, body: recorded('output'), reason: 'invalid-output' },
+  {
+    source: 'ggml-org/llama.cpp#23838',
+    status: 500,
+    body: nested('Failed to parse input at pos 395: <|tool_call_start|>[rate_limit_exceeded(a=1)]<|tool_call_end|>', {
+      code: 500,
+      type: 'server_error',
+    }),
+    reason: 'invalid-output',
+  },
   { source: 'wire.md 3.1, recorded', status: 404, body: recorded('path'), reason: 'not-found' },
   {
     source: 'wire.md 3.1',

@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from './free-port.ts'
+
+/**
+ * What starts and stops a real llama.cpp server with a small model: `PROGRAM start PORT [llama-server arguments...]`, which ends once
+ * the model is loaded, and `PROGRAM stop PORT`. With it a test gets servers of its own, started in a way of their own.
+ */
+const program = process.env['UNBUSY_LLAMA_SERVER'] ?? ''
+
+export const hasLlamaServer = program !== ''
+export const llamaServerSuffix = hasLlamaServer ? '' : ' (skipped: set UNBUSY_LLAMA_SERVER to what starts a llama.cpp server)'
+
+export type LlamaServer = {
+  readonly baseURL: string
+  /** The model is loaded. */
+  ready(): Promise<void>
+  /** The text that the chat template made of the last conversation. */
+  lastPrompt(): Promise<string>
+  /** The number by which this server's model knows the last token of a text. */
+  tokenOf(text: string): Promise<number>
+  stop(): Promise<void>
+}
+
+/**
+ * Keeps a server until its standard input is closed, also when the process of the test was killed: none is left behind. Nor is its log,
+ * unless it did not start.
+ */
+const keeper = [
+  'bash "$0" start "$@" </dev/null >/dev/null && cat >/dev/null && rm -f "${XDG_CACHE_HOME:-$HOME/.cache}/unbusy-llama/$1.log"',
+  'bash "$0" stop "$1" </dev/null 2>/dev/null',
+].join('\n')
+
+/** @param status of `/health` to wait for: 200 when the model is loaded, 503 while it is not */
+export async function startLlama(values: readonly string[] = [], status: 200 | 503 = 200): Promise<LlamaServer> {
+  const port = await freePort()
+  const origin = `http://127.0.0.1:${port}`
+  const child = spawn('bash', ['-c', keeper, program, String(port), ...values], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    // a signal for the whole group is not for it: it has something to stop first
+    detached: true,
+    // `/slots` then shows prompts
+    env: { ...process.env, LLAMA_SERVER_SLOTS_DEBUG: '1' },
+  })
+  let said = ''
+  child.stderr.on('data', (bytes: Buffer) => void (said += bytes.toString()))
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null
+  const until = async (awaited: 200 | 503) => {
+    while ((await statusOf(`${origin}/health`)) !== awaited) {
+      if (hasEnded()) throw new Error(`The llama.cpp server did not start: ${said.trim()}`)
+      await delay(20)
+    }
+  }
+  await until(status)
+  return {
+    baseURL: `${origin}/v1`,
+    ready: async () => until(200),
+    async lastPrompt() {
+      const slots = (await askJson(`${origin}/slots`)) as { readonly id_task?: number; readonly prompt?: string }[]
+      return slots.reduce((last, slot) => ((slot.id_task ?? -1) > (last.id_task ?? -1) ? slot : last)).prompt ?? ''
+    },
+    async tokenOf(text) {
+      const { tokens } = (await askJson(`${origin}/tokenize`, { content: text })) as { readonly tokens: readonly number[] }
+      return tokens.at(-1) ?? 0
+    },
+    async stop() {
+      if (hasEnded()) return
+      const exit = once(child, 'exit')
+      child.stdin.end()
+      await exit
+    },
+  }
+}
+
+async function statusOf(url: string): Promise<number | undefined> {
+  try {
+    const response = await fetch(url)
+    await response.body?.cancel()
+    return response.status
+  } catch {
+    return undefined
+  }
+}
+
+async function askJson(url: string, body?: object): Promise<unknown> {
+  const response = await fetch(url, body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) })
+  return response.json()
+}
