@@ -73,7 +73,7 @@ function tell(report: Report, { stdout }: World): void {
   stdout.line()
   for (const finding of findings) if (isTold(finding)) stdout.line(findingLine(finding, stdout))
   const others = findings.filter(finding => !isTold(finding)).length
-  stdout.line(paint('quiet', `  – ${others} more hosts are known; --json lists them with the variables of their keys`))
+  stdout.line(paint('quiet', `  – ${others} more services are known; --json lists them with the variables of their keys`))
   stdout.line()
   tellChain(report, stdout)
 }
@@ -83,9 +83,9 @@ function nodeLine({ node, nodeIsNewEnough }: Machine, paint: Terminal['paint']):
   return `  ${nodeIsNewEnough ? paint('good', '✓') : paint('bad', '✗')} ${'node'.padEnd(22)} ${node}${cure}`
 }
 
-/** Of the hosts only those that somebody meant to use. */
-function isTold({ kind, state }: Finding): boolean {
-  return kind !== 'host' || state !== 'absent'
+/** Of the hosts, and of servers that have no usual place, only those that somebody meant to use. */
+function isTold({ kind, state, baseURL }: Finding): boolean {
+  return state !== 'absent' || (kind !== 'host' && baseURL !== '')
 }
 
 const marks = {

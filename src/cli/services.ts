@@ -121,9 +121,11 @@ export function keyVariableOf({ keyVariables }: Service): string | undefined {
   return keyVariables.find(variable => (process.env[variable] ?? '') !== '')
 }
 
-/** Where it is, fit to be shown: without user, password and query, which may hold a key. */
+/** Where it is, fit to be shown: without user, password and query, which may hold a key. Empty where nobody can know. */
 export function shownBaseURL(service: Service): string {
-  const url = URL.parse(addressOf(service) ?? '')
+  const address = addressOf(service)
+  if (address === undefined) return ''
+  const url = URL.parse(address)
   return url === null ? 'an address that is no URL' : `${url.origin}${url.pathname.replace(/\/$/, '')}`
 }
 

@@ -139,6 +139,7 @@ test('a rate limit, an empty account and a forgotten /v1 are told as what they a
   expect(end.stdout).toMatch(/✗ openai +it answers 429: too many requests/)
   expect(end.stdout).toMatch(/✗ together +the account has no credit \(402\): top it up/)
   expect(end.stdout).toContain(`set VLLM_BASE_URL to where it is, most likely ${root.url}/v1`)
+  expect((await runCli(['doctor'])).stdout).not.toContain('tensorrt-llm')
   expect(end.stdout).toMatch(/✗ lm-studio +.* cannot be reached: start it, or mend LM_STUDIO_BASE_URL/)
   expect(end.stdout).toContain(`tensorrtLlm('r1', { baseURL: '${root.url}/v1' })`)
   expectNoKey(end)
