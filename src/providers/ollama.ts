@@ -71,20 +71,21 @@ function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
     capabilities,
     identity: endpoint.identity,
     timeout,
-    refuse: call =>
-      refusal(call, capabilities, endpoint) ?? refusal(withoutDataImages(call), { ...capabilities, images: false }, endpoint),
+    refuse: call => refusal(call, capabilities, endpoint) ?? imageRefusal(call),
     stream: (call, attempt) => ask(call, attempt, { endpoint, options }),
     close: () => endpoint.connections.close(),
   }
 }
 
-/** Ollama takes images as bytes only: what is left after this is refused. */
-function withoutDataImages(call: Call): Call {
-  const messages = call.messages.map(message => {
-    if (message.role !== 'user' || typeof message.content === 'string') return message
-    return { ...message, content: message.content.filter(part => part.type !== 'image' || !part.image.startsWith('data:')) }
-  })
-  return { ...call, messages }
+/** Ollama takes images as bytes only, and fetches none. */
+function imageRefusal({ model, messages }: Call): ProviderError | undefined {
+  const isAddress = messages.some(
+    ({ content }) =>
+      typeof content !== 'string' && content.some(part => part.type === 'image' && !part.image.startsWith('data:')),
+  )
+  if (!isAddress) return undefined
+  const message = `ollama ${model} takes images as data: URIs only: a target that fetches them is needed for this call.`
+  return new ProviderError(message, { reason: 'invalid-request', provider: 'ollama', model })
 }
 
 type Service = { readonly endpoint: Endpoint; readonly options: OllamaOptions }
