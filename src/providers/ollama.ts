@@ -3,7 +3,7 @@ import { ProviderError } from '../errors.ts'
 import { post } from '../http/post.ts'
 import { watch } from './chat-completions/provider.ts'
 import { refusal } from './chat-completions/refusal.ts'
-import { prefixOf } from './chat-completions/history.ts'
+import { prefixOf, tagsAfter } from './chat-completions/history.ts'
 import type { Checks } from '../check.ts'
 import { callback } from '../check.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -133,7 +133,7 @@ async function send(call: Call, attempt: Attempt, { endpoint, options }: Service
     connections: endpoint.connections,
     respond: (status, headers) =>
       readOllama({
-        ...{ status, headers, secrets: endpoint.secrets, thinkTags },
+        ...{ status, headers, secrets: endpoint.secrets, thinkTags: tagsAfter(prefix, thinkTags) },
         emit: event => attempt.emit(event),
         // the text that is continued may have been whole
         allowEmpty: prefix !== undefined,

@@ -5,7 +5,7 @@ import { urlOf } from '../endpoint.ts'
 import type { Dialect } from './dialect.ts'
 import type { Encoded, EncodeSettings } from './encode.ts'
 import { encode } from './encode.ts'
-import { prefixOf } from './history.ts'
+import { prefixOf, tagsAfter } from './history.ts'
 import { fromOutputTool } from './output-tool.ts'
 import { afterPrefix } from './prefix-echo.ts'
 import { readAnswer } from './read-answer.ts'
@@ -109,7 +109,7 @@ function send({ call, dialect }: Asked, attempt: Watched, { settings, url }: Ser
         emit,
         rules: dialect.failureRules,
         secrets: endpoint.secrets,
-        thinkTags: dialect.thinkTags,
+        thinkTags: tagsAfter(prefix, dialect.thinkTags),
         // the text that is continued may have been whole
         allowEmpty: prefix !== undefined,
       }),
