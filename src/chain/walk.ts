@@ -67,8 +67,16 @@ function reap<Answer>(state: Walk<Answer>): Walked<Answer> | undefined {
 /** A target that named a time may be asked again after it, if nobody else has answered by then and retries are left. */
 function mayAskAgain<Answer>(state: Walk<Answer>, leg: Leg<Answer>): boolean {
   const failed = state.failed[leg.target.targetIndex] ?? 0
-  return leg.failure?.retryAfterMs !== undefined && failed <= leg.target.retry.maxRetries
+  const { maxRetries } = leg.target.retry
+  const { retryAfterMs, reason } = leg.failure ?? {}
+  if (retryAfterMs === undefined) return false
+  // a model that is being read comes, however often one has to look
+  if (reason === 'loading' && retryAfterMs >= leastLookMs) return maxRetries > 0
+  return failed <= maxRetries
 }
+
+/** Looks at a server that loads its model are at least so far apart, or they are retries like all others. */
+const leastLookMs = 1_000
 
 /** Sees to it that somebody is being asked. False: nobody is, and nobody may be now. */
 function advance<Answer>(state: Walk<Answer>): boolean {

@@ -32,7 +32,7 @@ The question is what stands behind "ask"; "-" in it, or none at all, reads stdin
 
 Keys        DEEPSEEK_API_KEY, OPENAI_API_KEY, and the hosts' own (unbusy doctor lists them)
 Addresses   NAME_BASE_URL puts a service elsewhere: DEEPSEEK_BASE_URL, OPENAI_BASE_URL, LLAMA_BASE_URL
-            (http://127.0.0.1:8080/v1), OLLAMA_BASE_URL (:11434), VLLM_BASE_URL (:8000/v1), SGLANG_BASE_URL (:30000/v1)
+            (http://127.0.0.1:8080/v1 or :9931/v1), OLLAMA_BASE_URL (:11434), VLLM_BASE_URL (:8000/v1), SGLANG_BASE_URL (:30000/v1)
 Exit codes  0 answered, 1 nobody answered, 2 wrong usage, 3 answered by --default, 130 Ctrl-C`
 
 const options = {

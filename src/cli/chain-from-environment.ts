@@ -1,6 +1,6 @@
 import { UsageError } from './command.ts'
-import { probe, type Sighting } from './probe.ts'
-import { findService, givenBaseURL, keyVariableOf, type Service, services, type Step, stepOf } from './services.ts'
+import { find, type Found, type Sighting } from './probe.ts'
+import { addressOf, findService, givenBaseURL, keyVariableOf, type Service, services, type Step, stepOf } from './services.ts'
 
 export type ChainWish = {
   /** `deepseek,openai:gpt-6-sol,llama`; undefined: whoever has a key or answers. */
@@ -25,17 +25,19 @@ export function localModel(service: Service, { models }: Pick<Sighting, 'models'
   return service.needsModel || models.length > 1 ? models[0] : undefined
 }
 
-function look(service: Service, signal: AbortSignal): Promise<Sighting> {
-  return probe(service, { signal, limitMs: givenBaseURL(service) === undefined ? limitsMs.usual : limitsMs.given })
+function look(service: Service, signal: AbortSignal): Promise<Found> {
+  return find(service, { signal, limitMs: givenBaseURL(service) === undefined ? limitsMs.usual : limitsMs.given })
 }
 
 async function present(signal: AbortSignal): Promise<readonly Step[]> {
   const found = services.map(async (service): Promise<Step | undefined> => {
     if (service.kind === 'vendor') return keyVariableOf(service) === undefined ? undefined : stepOf(service, undefined)
     if (service.kind === 'host') return undefined
-    const sighting = await look(service, signal)
+    if (addressOf(service) === undefined) return undefined
+    const local = await look(service, signal)
+    const { state } = local.sighting
     // one that still reads its model may be done when its turn comes
-    return sighting.state === 'up' || sighting.state === 'loading' ? stepOf(service, localModel(service, sighting)) : undefined
+    return state === 'up' || state === 'loading' ? localStep(local) : undefined
   })
   return (await Promise.all(found)).filter(step => step !== undefined)
 }
@@ -50,11 +52,16 @@ async function named(chain: string, signal: AbortSignal): Promise<readonly Step[
     const [, name = '', model] = /^([^:]*)(?::(.+))?$/.exec(word) ?? []
     return { service: findService(name), model }
   })
-  return Promise.all(wishes.map(async ({ service, model }) => stepOf(service, model ?? (await modelOf(service, signal)))))
+  return Promise.all(wishes.map(async ({ service, model }) => namedStep(service, model, signal)))
 }
 
-async function modelOf(service: Service, signal: AbortSignal): Promise<string | undefined> {
-  if (service.kind === 'local') return localModel(service, await look(service, signal))
-  if (service.kind === 'host') throw new UsageError(`${service.name} needs a model: write --chain ${service.name}:MODEL.`)
-  return undefined
+async function namedStep(service: Service, model: string | undefined, signal: AbortSignal): Promise<Step> {
+  if (service.kind === 'host' && model === undefined)
+    throw new UsageError(`${service.name} needs a model: write --chain ${service.name}:MODEL.`)
+  if (service.kind !== 'local' || model !== undefined || addressOf(service) === undefined) return stepOf(service, model)
+  return localStep(await look(service, signal))
+}
+
+function localStep({ service, sighting }: Found): Step {
+  return stepOf(service, localModel(service, sighting))
 }

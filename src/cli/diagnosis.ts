@@ -1,7 +1,7 @@
 import { deepseekBalance, type DeepSeekBalance, deepseekModels, ProviderError } from '../index.ts'
 import { localModel } from './chain-from-environment.ts'
-import { probe, type ProbeOptions, type Sighting } from './probe.ts'
-import { givenBaseURL, keyVariableOf, type Service, shownBaseURL, type Step, stepOf } from './services.ts'
+import { find, type ProbeOptions, type Sighting } from './probe.ts'
+import { addressOf, givenBaseURL, keyVariableOf, type Service, shownBaseURL, type Step, stepOf } from './services.ts'
 import { duration } from './terminal.ts'
 
 /** What is known of one service. No key is in it, nor anything of one. */
@@ -21,26 +21,49 @@ export type Finding = {
 }
 
 /** A finding and, where it answers and a model is known, its step of the chain. */
-export type Diagnosis = { readonly finding: Finding; readonly step: Step | undefined }
+export type Diagnosis = {
+  readonly finding: Finding
+  readonly step: Step | undefined
+  /** There is a key, and it is not good there. */
+  readonly isLocked: boolean
+}
 
 type Verdict = Pick<Finding, 'state' | 'detail'> & Partial<Pick<Finding, 'cure' | 'models' | 'durationMs'>>
 
+/** What was found out, about the service as it was found. */
+type Examined = { readonly verdict: Verdict; readonly service: Service; readonly isLocked?: boolean }
+
 /** Never rejects: whatever happens is a finding. */
-export async function diagnose(service: Service, options: ProbeOptions): Promise<Diagnosis> {
-  const verdict = await verdictOf(service, options)
+export async function diagnose(known: Service, options: ProbeOptions): Promise<Diagnosis> {
+  const { verdict, service, isLocked = false } = await examine(known, options)
   const finding: Finding = {
     ...{ name: service.name, kind: service.kind, baseURL: shownBaseURL(service), keyVariable: keyVariableOf(service) },
     ...{ cure: undefined, models: [], durationMs: undefined, ...verdict },
   }
-  return { finding, step: finding.state === 'answers' ? stepFor(service, finding) : undefined }
+  return { finding, step: finding.state === 'answers' ? stepFor(service, finding) : undefined, isLocked }
 }
 
-async function verdictOf(service: Service, options: ProbeOptions): Promise<Verdict> {
+async function examine(service: Service, options: ProbeOptions): Promise<Examined> {
+  const verdict = withoutAsking(service)
+  if (verdict !== undefined) return { verdict, service }
+  if (service.name === 'deepseek') return askDeepSeek(service, options)
+  const found = await find(service, options)
+  return examinedBy(found.service, found.sighting)
+}
+
+function examinedBy(service: Service, sighting: Sighting): Examined {
+  const isLocked = sighting.state === 'locked' && keyVariableOf(service) !== undefined
+  return { verdict: verdictOn(service, sighting), service, isLocked }
+}
+
+/** What the environment alone tells. */
+function withoutAsking(service: Service): Verdict | undefined {
   const { keyVariables, kind, baseURLVariable } = service
   if (kind !== 'local' && keyVariables.length > 0 && keyVariableOf(service) === undefined) {
     return { state: 'absent', detail: 'no key', cure: `set ${keyVariables[0]}` }
   }
-  if (givenBaseURL(service) === undefined && service.defaultBaseURL === undefined) {
+  if (addressOf(service) === undefined && kind === 'local') return { state: 'absent', detail: `no ${baseURLVariable}` }
+  if (addressOf(service) === undefined) {
     return { state: 'fault', detail: 'a key, but no address', cure: `set ${baseURLVariable}: every customer has one of his own` }
   }
   try {
@@ -49,11 +72,10 @@ async function verdictOf(service: Service, options: ProbeOptions): Promise<Verdi
   } catch (error) {
     return { state: 'fault', detail: error instanceof Error ? error.message : String(error), cure: 'mend that variable' }
   }
-  if (service.name === 'deepseek') return askDeepSeek(service, options)
-  return verdictOn(service, await probe(service, options))
+  return undefined
 }
 
-async function askDeepSeek(service: Service, { limitMs, signal }: ProbeOptions): Promise<Verdict> {
+async function askDeepSeek(service: Service, { limitMs, signal }: ProbeOptions): Promise<Examined> {
   const startedAt = performance.now()
   const limit = AbortSignal.timeout(limitMs)
   const options = { baseURL: givenBaseURL(service), signal: AbortSignal.any([limit, signal]) }
@@ -61,13 +83,13 @@ async function askDeepSeek(service: Service, { limitMs, signal }: ProbeOptions):
     // a gateway before DeepSeek may have no page for the balance
     const [models, balance] = await Promise.all([deepseekModels(options), deepseekBalance(options).catch(() => undefined)])
     const seen = { models: models.map(({ id }) => id), durationMs: performance.now() - startedAt }
-    if (balance?.available === false) {
-      return { ...seen, state: 'fault', detail: 'the account has no balance', cure: 'top it up at platform.deepseek.com' }
-    }
-    return { ...seen, state: 'answers', detail: `${countOf(seen.models)}${balanceOf(balance)}` }
+    const detail = `${countOf(seen.models)}${balanceOf(balance)}`
+    if (balance?.available !== false) return { service, verdict: { ...seen, state: 'answers', detail } }
+    const cure = 'top it up at platform.deepseek.com'
+    return { service, verdict: { ...seen, state: 'fault', detail: 'the account has no balance', cure } }
   } catch (error) {
     const durationMs = performance.now() - startedAt
-    return verdictOn(service, { ...sightingOf(error, limit.aborted), models: [], durationMs })
+    return examinedBy(service, { ...sightingOf(error, limit.aborted), models: [], durationMs })
   }
 }
 
@@ -75,6 +97,7 @@ function sightingOf(error: unknown, isLate: boolean): Pick<Sighting, 'state' | '
   if (isLate || !ProviderError.isInstance(error)) return { state: isLate ? 'silent' : 'down', status: undefined }
   const { reason, status } = error
   if (reason === 'authentication' || reason === 'permission') return { state: 'locked', status }
+  if (reason === 'quota') return { state: 'unpaid', status }
   if (status === undefined) return { state: reason === 'malformed-response' ? 'stranger' : 'down', status }
   return { state: status >= 500 || status === 429 ? 'failing' : 'stranger', status }
 }
@@ -88,7 +111,7 @@ function balanceOf(balance: DeepSeekBalance | undefined): string {
 function verdictOn(service: Service, sighting: Sighting): Verdict {
   const { state, models, durationMs } = sighting
   if (state === 'up') return upVerdict(service, models, durationMs)
-  if (state === 'down' && isOptional(service)) return { state: 'absent', detail: `nobody listens at ${shownBaseURL(service)}` }
+  if (state === 'down' && isOptional(service)) return { state: 'absent', detail: `nobody listens at ${usualPlaces(service)}` }
   if (state === 'stranger' && isOptional(service))
     return { state: 'absent', detail: `something else is at ${shownBaseURL(service)}` }
   return { state: 'fault', ...faults[state](service, sighting), durationMs }
@@ -96,7 +119,17 @@ function verdictOn(service: Service, sighting: Sighting): Verdict {
 
 /** Nobody said that it should be there: a server of one's own where it usually is. */
 function isOptional(service: Service): boolean {
-  return givenBaseURL(service) === undefined && (service.kind === 'local' || service.keyVariables.length === 0)
+  return givenBaseURL(service) === undefined && isOwn(service)
+}
+
+/** On this machine or beside it: a local server, or a program like LM Studio that needs no key. */
+function isOwn({ kind, keyVariables }: Service): boolean {
+  return kind === 'local' || keyVariables.length === 0
+}
+
+function usualPlaces(service: Service): string {
+  const { movedBaseURL } = service
+  return movedBaseURL === undefined ? shownBaseURL(service) : `${shownBaseURL(service)} nor at ${movedBaseURL}`
 }
 
 type Fault = (service: Service, sighting: Sighting) => Required<Pick<Verdict, 'detail' | 'cure'>>
@@ -110,19 +143,29 @@ const faults: Readonly<Record<Exclude<Sighting['state'], 'up'>, Fault>> = {
     detail: `the key is refused (${status})`,
     cure: `set ${keyVariableOf(service) ?? service.keyVariables[0] ?? 'a key'} to one that is good there`,
   }),
-  failing: (_, { status }) => ({ detail: `it answers ${status}`, cure: 'the fault is on its side, try again later' }),
+  unpaid: (_, { status }) => ({ detail: `the account has no credit (${status})`, cure: 'top it up' }),
+  failing: (_, { status }) => ({
+    detail: `it answers ${status}`,
+    cure: status === 429 ? 'too many requests with this key, try again later' : 'the fault is on its side, try again later',
+  }),
   silent: (service, { durationMs }) => ({
     detail: `${shownBaseURL(service)} was silent for ${duration(durationMs)}`,
     cure: networkCure(service),
   }),
   stranger: service => ({
     detail: `${shownBaseURL(service)} is no model server`,
-    cure: `set ${service.baseURLVariable} to where it is`,
+    cure: `set ${service.baseURLVariable} to where it is${versionHint(service)}`,
   }),
   down: service => ({
     detail: `${shownBaseURL(service)} cannot be reached`,
-    cure: service.kind === 'local' ? `start it, or mend ${service.baseURLVariable}` : networkCure(service),
+    cure: isOwn(service) ? `start it, or mend ${service.baseURLVariable}` : networkCure(service),
   }),
+}
+
+/** Most servers have everything below /v1, and it is the part that is forgotten. */
+function versionHint(service: Service): string {
+  const shown = shownBaseURL(service)
+  return service.kind === 'local' && service.name !== 'ollama' && !shown.endsWith('/v1') ? `, most likely ${shown}/v1` : ''
 }
 
 function upVerdict({ name, needsModel, kind }: Service, models: readonly string[], durationMs: number): Verdict {
@@ -134,8 +177,9 @@ function upVerdict({ name, needsModel, kind }: Service, models: readonly string[
   return { state: 'answers', detail: few ? models.join(', ') : countOf(models), models, durationMs }
 }
 
-function networkCure({ kind, baseURLVariable }: Service): string {
-  if (kind === 'local') return `see what it does, or set ${baseURLVariable}`
+function networkCure(service: Service): string {
+  const { baseURLVariable } = service
+  if (isOwn(service)) return `see what it does, or set ${baseURLVariable}`
   return `see whether this machine is online, and look at HTTPS_PROXY and ${baseURLVariable}`
 }
 
@@ -148,6 +192,6 @@ function countOf(models: readonly string[]): string {
 function stepFor(service: Service, finding: Finding): Step | undefined {
   if (service.kind === 'vendor') return stepOf(service, undefined)
   if (service.kind === 'local') return stepOf(service, localModel(service, finding))
-  const model = finding.models.find(name => /deepseek/i.test(name))
+  const model = isOwn(service) ? finding.models[0] : finding.models.find(name => /deepseek/i.test(name))
   return model === undefined ? undefined : stepOf(service, model)
 }

@@ -12,7 +12,7 @@ No key is printed, nor any part of one.
   --json   the findings as JSON
 
 Addresses   NAME_BASE_URL puts a service elsewhere: DEEPSEEK_BASE_URL, OPENAI_BASE_URL, LLAMA_BASE_URL, OLLAMA_BASE_URL,
-            VLLM_BASE_URL, SGLANG_BASE_URL, and the hosts' (AZURE_BASE_URL, SILICONFLOW_CN_BASE_URL, ...)
+            VLLM_BASE_URL, SGLANG_BASE_URL, TENSORRT_LLM_BASE_URL, and the hosts' (AZURE_BASE_URL, ...)
 Exit codes  0 at least one can answer, 1 none can, 2 wrong usage, 130 Ctrl-C`
 
 const limitsMs = { local: 1_000, remote: 5_000 }
@@ -37,7 +37,16 @@ async function examine(signal: AbortSignal): Promise<Report> {
     diagnose(service, { signal, limitMs: service.kind === 'local' ? limitsMs.local : limitsMs.remote }),
   )
   const [machine, ...found] = await Promise.all([inspectMachine(signal), ...diagnoses])
-  return { machine, diagnoses: found }
+  return { machine, diagnoses: found.map(diagnosis => ofAnotherRegion(diagnosis, found)) }
+}
+
+/** Two hosts read one variable, because each is the other's region: a key is good in one, and that is no fault of the other. */
+function ofAnotherRegion(diagnosis: Diagnosis, all: readonly Diagnosis[]): Diagnosis {
+  const { finding, isLocked } = diagnosis
+  const home = all.find(other => other.finding.state === 'answers' && other.finding.keyVariable === finding.keyVariable)
+  if (!isLocked || home === undefined) return diagnosis
+  const detail = `${finding.keyVariable} is a key of ${home.finding.name}`
+  return { ...diagnosis, finding: { ...finding, state: 'absent', detail, cure: undefined } }
 }
 
 function stepsOf({ diagnoses }: Report) {
@@ -64,7 +73,7 @@ function tell(report: Report, { stdout }: World): void {
   stdout.line()
   for (const finding of findings) if (isTold(finding)) stdout.line(findingLine(finding, stdout))
   const others = findings.filter(finding => !isTold(finding)).length
-  stdout.line(paint('quiet', `  – ${others} more hosts are known; --json lists them with the variables of their keys`))
+  stdout.line(paint('quiet', `  – ${others} more services are known; --json lists them with the variables of their keys`))
   stdout.line()
   tellChain(report, stdout)
 }
@@ -74,9 +83,9 @@ function nodeLine({ node, nodeIsNewEnough }: Machine, paint: Terminal['paint']):
   return `  ${nodeIsNewEnough ? paint('good', '✓') : paint('bad', '✗')} ${'node'.padEnd(22)} ${node}${cure}`
 }
 
-/** Of the hosts only those that somebody meant to use. */
-function isTold({ kind, state }: Finding): boolean {
-  return kind !== 'host' || state !== 'absent'
+/** Of the hosts, and of servers that have no usual place, only those that somebody meant to use. */
+function isTold({ kind, state, baseURL }: Finding): boolean {
+  return state !== 'absent' || (kind !== 'host' && baseURL !== '')
 }
 
 const marks = {
@@ -96,13 +105,20 @@ function tellChain(report: Report, stdout: Terminal): void {
   const steps = stepsOf(report)
   const { paint } = stdout
   if (steps.length === 0) {
-    stdout.line(
-      `  ${paint('bad', 'Nobody can answer.')} Set DEEPSEEK_API_KEY, or start a local server: llama-server -m model.gguf`,
-    )
+    stdout.line(`  ${withoutChain(report, paint)}`)
   } else {
     stdout.line(`  ${paint('strong', 'The chain:')}`)
     stdout.line()
     for (const line of codeOf(steps).split('\n')) stdout.line(line === '' ? '' : `    ${line}`)
   }
   stdout.line()
+}
+
+/** A host is in the chain of itself only with one of DeepSeek's models, but may well have others. */
+function withoutChain({ diagnoses }: Report, paint: Terminal['paint']): string {
+  const host = diagnoses.find(({ finding }) => finding.state === 'answers')?.finding
+  if (host === undefined)
+    return `${paint('bad', 'Nobody can answer.')} Set DEEPSEEK_API_KEY, or start a local server: llama-server -m model.gguf`
+  const example = `host('${host.name}', '${oneLine(host.models[0] ?? 'model', 80)}')`
+  return `${host.name} answers, but lists no model of DeepSeek's: name the one that you want, for example ${example}`
 }

@@ -1,5 +1,5 @@
 import type { Target } from '../contract.ts'
-import { deepseek, host, type HostName, llama, ollama, openai, sglang, vllm } from '../index.ts'
+import { deepseek, host, type HostName, llama, ollama, openai, sglang, tensorrtLlm, vllm } from '../index.ts'
 import { UsageError } from './command.ts'
 import { suggestion } from '../check.ts'
 import { hosts } from '../providers/hosts.ts'
@@ -13,12 +13,18 @@ export type Service = {
   /** The variable that tells where it is, for example DEEPSEEK_BASE_URL. Only the command line reads it. */
   readonly baseURLVariable: string
   readonly defaultBaseURL: string | undefined
+  /** Where its newer versions are. */
+  readonly movedBaseURL?: string | undefined
+  /** It was found there. */
+  readonly foundBaseURL?: string | undefined
   /** It must be told which model. */
   readonly needsModel: boolean
   make(model: string | undefined, baseURL: string | undefined): Target
 }
 
-type Row = Pick<Service, 'kind' | 'keyVariables' | 'needsModel' | 'make'> & { readonly baseURL: string | undefined }
+type Row = Pick<Service, 'kind' | 'keyVariables' | 'movedBaseURL' | 'needsModel' | 'make'> & {
+  readonly baseURL: string | undefined
+}
 
 /** In the order in which they stand in a chain that nobody named. */
 const own: Readonly<Record<string, Row>> = {
@@ -40,6 +46,7 @@ const own: Readonly<Record<string, Row>> = {
     kind: 'local',
     keyVariables: ['LLAMA_API_KEY'],
     baseURL: 'http://127.0.0.1:8080/v1',
+    movedBaseURL: 'http://127.0.0.1:9931/v1',
     needsModel: false,
     make: (model, baseURL) => llama(model, { baseURL }),
   },
@@ -63,6 +70,14 @@ const own: Readonly<Record<string, Row>> = {
     baseURL: 'http://127.0.0.1:30000/v1',
     needsModel: false,
     make: (model, baseURL) => sglang(model, { baseURL }),
+  },
+  // it is usually where vLLM is, and nothing tells one from the other: so only where it is said to be
+  'tensorrt-llm': {
+    kind: 'local',
+    keyVariables: ['TENSORRT_LLM_API_KEY'],
+    baseURL: undefined,
+    needsModel: true,
+    make: (model = 'default', baseURL) => tensorrtLlm(model, { baseURL }),
   },
 }
 
@@ -90,10 +105,15 @@ export function findService(name: string): Service {
   throw new UsageError(`There is no service '${name}'.${suggestion(name, known)}`)
 }
 
-/** Where the environment says it is; undefined = where it usually is. */
-export function givenBaseURL({ baseURLVariable }: Service): string | undefined {
+/** Where the environment says it is, or where it was found instead; undefined = where it usually is. */
+export function givenBaseURL({ baseURLVariable, foundBaseURL }: Service): string | undefined {
   const value = process.env[baseURLVariable]
-  return value === undefined || value === '' ? undefined : value
+  return value === undefined || value === '' ? foundBaseURL : value
+}
+
+/** Where it is; undefined where nobody can know. */
+export function addressOf(service: Service): string | undefined {
+  return givenBaseURL(service) ?? service.defaultBaseURL
 }
 
 /** The variable that holds its key; undefined where none does. */
@@ -101,9 +121,11 @@ export function keyVariableOf({ keyVariables }: Service): string | undefined {
   return keyVariables.find(variable => (process.env[variable] ?? '') !== '')
 }
 
-/** Where it is, fit to be shown: without user, password and query, which may hold a key. */
+/** Where it is, fit to be shown: without user, password and query, which may hold a key. Empty where nobody can know. */
 export function shownBaseURL(service: Service): string {
-  const url = URL.parse(givenBaseURL(service) ?? service.defaultBaseURL ?? '')
+  const address = addressOf(service)
+  if (address === undefined) return ''
+  const url = URL.parse(address)
   return url === null ? 'an address that is no URL' : `${url.origin}${url.pathname.replace(/\/$/, '')}`
 }
 
@@ -111,7 +133,7 @@ export function shownBaseURL(service: Service): string {
 export type Step = { readonly service: Service; readonly model: string | undefined; readonly target: Target }
 
 export function stepOf(service: Service, model: string | undefined): Step {
-  if (givenBaseURL(service) === undefined && service.defaultBaseURL === undefined)
+  if (addressOf(service) === undefined)
     throw new UsageError(`${service.name} has an address for each customer: set ${service.baseURLVariable}.`)
   try {
     return { service, model, target: service.make(model, givenBaseURL(service)) }
@@ -124,7 +146,7 @@ export function stepOf(service: Service, model: string | undefined): Step {
 
 /** The chain as code to paste. */
 export function codeOf(steps: readonly Step[]): string {
-  const makers = steps.map(({ service }) => (service.kind === 'host' ? 'host' : service.name))
+  const makers = steps.map(({ service }) => makerOf(service))
   const names = ['createClient', ...new Set(makers)]
   const chain = steps.map(stepCode)
   const flat = `chain: [${chain.join(', ')}]`
@@ -136,8 +158,13 @@ export function codeOf(steps: readonly Step[]): string {
 function stepCode({ service, model }: Step): string {
   const options = givenBaseURL(service) === undefined ? [] : [`{ baseURL: '${shownBaseURL(service)}' }`]
   const words = [...(model === undefined ? [] : [quoted(model)]), ...options]
-  if (service.kind === 'host') return `host(${[quoted(service.name), ...words].join(', ')})`
-  return `${service.name}(${words.join(', ')})`
+  const name = service.kind === 'host' ? [quoted(service.name)] : []
+  return `${makerOf(service)}(${[...name, ...words].join(', ')})`
+}
+
+/** The function that makes its target. */
+function makerOf({ kind, name }: Service): string {
+  return kind === 'host' ? 'host' : name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 }
 
 /** A model's name comes from a server: it must not end the string. */

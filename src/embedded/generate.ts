@@ -35,26 +35,42 @@ async function write({ call, attempt, loaded, sequence }: Writing): Promise<void
     const room = roomFor(chat, history, loaded)
     const grammar = await grammarOf(call, loaded)
     const before = sequence.tokenMeter.getState()
-    let spoke = false
+    const speech = createSpeech(attempt)
     const { metadata } = await chat.generateResponse(history, {
       ...settingsOf(call, room),
       ...(grammar === undefined ? undefined : { grammar }),
       signal: attempt.signal,
       onResponseChunk({ segmentType, text }) {
         if (text === '' || attempt.signal.aborted) return
-        spoke ||= segmentType === undefined && text.trim() !== ''
         // the answer cannot be paused: what a slow reader leaves is kept, and maxTokens bounds it
-        attempt.emit({ type: segmentType === undefined ? 'text-delta' : 'reasoning-delta', text })
+        if (segmentType === undefined) speech.add(text)
+        else attempt.emit({ type: 'reasoning-delta', text })
       },
     })
     attempt.signal.throwIfAborted()
     const finishReason: FinishReason = metadata.stopReason === 'maxTokens' ? 'length' : 'stop'
-    if (!spoke && finishReason !== 'length')
+    if (!speech.begun() && finishReason !== 'length')
       throw new ProviderError('The model ended its answer without a word.', { reason: 'empty' })
     const { usedInputTokens: inputTokens, usedOutputTokens: outputTokens } = sequence.tokenMeter.diff(before)
     attempt.emit({ type: 'finish', finishReason, usage: { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens } })
   } finally {
     chat.dispose()
+  }
+}
+
+/** Blanks alone are no content: they wait for the text that they belong to (R44, R47). */
+function createSpeech(attempt: Attempt): { add(text: string): void; begun(): boolean } {
+  let blanks = ''
+  let begun = false
+  return {
+    add(text) {
+      blanks += text
+      begun ||= text.trim() !== ''
+      if (!begun) return
+      attempt.emit({ type: 'text-delta', text: blanks })
+      blanks = ''
+    },
+    begun: () => begun,
   }
 }
 

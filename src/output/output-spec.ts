@@ -1,4 +1,5 @@
 import type { FinishReason, JsonSchema, OutputFormat } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
 import { findJson } from './find-json.ts'
 import { isForm } from './form.ts'
 import { invalidOutput } from './invalid-output.ts'
@@ -63,6 +64,7 @@ function create(schema: StandardSchema): OutputSpec {
       // R123: what was cut at the output limit can look whole
       if (how.finishReason === 'length')
         throw invalidOutput('it was cut at the output limit. Raise maxOutputTokens', { text, how })
+      if (how.finishReason === 'content-filter') throw filtered(text, how)
       const checked = validate(schema, valueIn(text, how))
       const settle = (outcome: Checked): unknown => {
         if ('value' in outcome) return outcome.value
@@ -76,6 +78,12 @@ function create(schema: StandardSchema): OutputSpec {
 function elementCheck(element: StandardSchema, { items, $defs }: JsonSchema): OutputSpec['checkElement'] {
   const cleaned = nullsLeftOut({ ...(items as JsonSchema), $defs })
   return item => validate(element, cleaned(item))
+}
+
+/** Not `invalid-output`: that would ask the next model for what this one withheld. */
+function filtered(text: string, { requestId }: HowAnswered): ProviderError {
+  const message = 'The content filter of the service ended the answer before it was whole. No other target is asked.'
+  return new ProviderError(message, { reason: 'content-filter', status: 200, requestId, text })
 }
 
 function wrapped(schema: JsonSchema, field: string | undefined): JsonSchema {

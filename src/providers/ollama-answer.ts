@@ -23,7 +23,6 @@ export function readOllama(options: AnswerOptions): BodyReader {
 
 function readLines(options: AnswerOptions): BodyReader {
   let decoding: Decoding | undefined
-  let calls = 0
   let flowing = true
 
   // the last answer counts: a reader that has caught up in the meantime will not call back again
@@ -35,11 +34,10 @@ function readLines(options: AnswerOptions): BodyReader {
     onLine(text) {
       if (decoding?.finished === true) return
       const line = parsedLine(text, options.status)
-      const chunk = chunkOf(line, calls)
+      const chunk = chunkOf(line)
       // a text that is whole shows a tag that the template has opened
       const opened = decoding === undefined && line['done'] === true && options.thinkTags === true && closesUnopened(chunk)
       decoding ??= startDecoding({ ...options, thinkTags: opened ? 'opened' : options.thinkTags, emit })
-      calls += toolCallsOf(line).length
       decodeChunk(decoding, chunk, '')
       if (line['done'] === true) finishDecoding(decoding, true)
     },
@@ -76,10 +74,10 @@ function parsedLine(text: string, status: number): Line {
   throw failed('malformed-response', "This is not a line of Ollama's. Check the base URL.", status)
 }
 
-/** The same in chat completions' words. @param earlier how many tool calls came before this line */
-function chunkOf(line: Line, earlier: number): Chunk {
+/** The same in chat completions' words. */
+function chunkOf(line: Line): Chunk {
   const message = asObject(line['message'])
-  const calls = toolCallsOf(line).map((call, index) => wireCall(call, earlier + index))
+  const calls = toolCallsOf(line).map(wireCall)
   const said = {
     content: message?.['content'] ?? line['response'],
     thinking: message?.['thinking'] ?? line['thinking'],
@@ -103,9 +101,9 @@ function toolCallsOf(line: Line): readonly unknown[] {
 }
 
 /** They come whole, and mostly without an id: they get one that no other turn has, because the conversation may go on elsewhere. */
-function wireCall(call: unknown, index: number): unknown {
+function wireCall(call: unknown): unknown {
   const { id, function: called } = asObject(call) ?? {}
-  return { index, id: typeof id === 'string' && id !== '' ? id : `call_${randomUUID().slice(0, 8)}`, function: called }
+  return { id: typeof id === 'string' && id !== '' ? id : `call_${randomUUID().slice(0, 8)}`, function: called }
 }
 
 function usageOf(line: Line): unknown {

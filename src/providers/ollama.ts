@@ -3,7 +3,7 @@ import { ProviderError } from '../errors.ts'
 import { post } from '../http/post.ts'
 import { withoutTransport } from './chat-completions/provider.ts'
 import { refusal } from './chat-completions/refusal.ts'
-import { prefixOf } from './chat-completions/history.ts'
+import { prefixOf, tagsAfter } from './chat-completions/history.ts'
 import type { Checks } from '../check.ts'
 import { callback } from '../check.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -71,20 +71,21 @@ function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
     capabilities,
     identity: endpoint.identity,
     timeout,
-    refuse: call =>
-      refusal(call, capabilities, endpoint) ?? refusal(withoutDataImages(call), { ...capabilities, images: false }, endpoint),
+    refuse: call => refusal(call, capabilities, endpoint) ?? imageRefusal(call),
     stream: (call, attempt) => ask(call, attempt, { endpoint, options }),
     close: () => endpoint.connections.close(),
   }
 }
 
-/** Ollama takes images as bytes only: what is left after this is refused. */
-function withoutDataImages(call: Call): Call {
-  const messages = call.messages.map(message => {
-    if (message.role !== 'user' || typeof message.content === 'string') return message
-    return { ...message, content: message.content.filter(part => part.type !== 'image' || !part.image.startsWith('data:')) }
-  })
-  return { ...call, messages }
+/** Ollama takes images as bytes only, and fetches none. */
+function imageRefusal({ model, messages }: Call): ProviderError | undefined {
+  const isAddress = messages.some(
+    ({ content }) =>
+      typeof content !== 'string' && content.some(part => part.type === 'image' && !part.image.startsWith('data:')),
+  )
+  if (!isAddress) return undefined
+  const message = `ollama ${model} takes images as data: URIs only: a target that fetches them is needed for this call.`
+  return new ProviderError(message, { reason: 'invalid-request', provider: 'ollama', model })
 }
 
 type Service = { readonly endpoint: Endpoint; readonly options: OllamaOptions }
@@ -136,7 +137,7 @@ async function send(call: Call, attempt: Attempt, { endpoint, options }: Service
     connections: endpoint.connections,
     respond: (status, headers) =>
       readOllama({
-        ...{ status, headers, secrets: endpoint.secrets, thinkTags },
+        ...{ status, headers, secrets: endpoint.secrets, thinkTags: tagsAfter(prefix, thinkTags) },
         emit: event => attempt.emit(event),
         // the text that is continued may have been whole
         allowEmpty: prefix !== undefined,

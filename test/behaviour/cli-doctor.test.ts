@@ -101,6 +101,66 @@ test('doctor --json can be parsed: findings, chain and code', async ({ server })
   expectNoKey(end)
 })
 
+test('a key that two regions read is a fault of none of them', async ({ server }) => {
+  const home = await server(status(404), { routes: { 'GET /models': models('deepseek-v4-flash') } })
+  const abroad = await server(status(401))
+  const environment = { ALIBABA_BASE_URL: home.baseURL, ALIBABA_INTERNATIONAL_BASE_URL: abroad.baseURL }
+  const end = await runCli(['doctor'], { DASHSCOPE_API_KEY: 'sk-SECRET', ...environment })
+  expect(end.stdout).toMatch(/✓ alibaba +1 model/)
+  expect(end.stdout).not.toMatch(/alibaba-international/)
+  const both = await runCli(['doctor'], { DASHSCOPE_API_KEY: 'sk-SECRET', ...environment, ALIBABA_BASE_URL: abroad.baseURL })
+  expect(both.stdout.match(/✗ alibaba\S* +the key is refused/g)).toHaveLength(2)
+  expectNoKey(end)
+})
+
+test('a host without a model of DeepSeek can answer all the same, and doctor says how', async ({ server }) => {
+  const groq = await server(status(404), { routes: { 'GET /models': models('qwen3-32b') } })
+  const end = await runCli(['doctor'], { GROQ_API_KEY: 'gsk-SECRET', GROQ_BASE_URL: groq.baseURL })
+  expect(end.code).toBe(0)
+  expect(end.stdout).not.toContain('Nobody can answer')
+  expect(end.stdout).toContain("for example host('groq', 'qwen3-32b')")
+  expectNoKey(end)
+})
+
+test('a rate limit, an empty account and a forgotten /v1 are told as what they are', async ({ server }) => {
+  const limited = await server(status(429))
+  const unpaid = await server(status(402))
+  const root = await server(status(404), { routes: { 'GET /v1/models': models('r1') } })
+  const end = await runCli(['doctor'], {
+    ...keys,
+    TOGETHER_API_KEY: 'SECRET',
+    DEEPSEEK_BASE_URL: unpaid.baseURL,
+    OPENAI_BASE_URL: limited.baseURL,
+    TOGETHER_BASE_URL: unpaid.baseURL,
+    VLLM_BASE_URL: root.url,
+    TENSORRT_LLM_BASE_URL: `${root.url}/v1`,
+  })
+  expect(end.stdout).toMatch(/✗ deepseek +the account has no credit \(402\): top it up/)
+  expect(end.stdout).toMatch(/✗ openai +it answers 429: too many requests/)
+  expect(end.stdout).toMatch(/✗ together +the account has no credit \(402\): top it up/)
+  expect(end.stdout).toContain(`set VLLM_BASE_URL to where it is, most likely ${root.url}/v1`)
+  expect((await runCli(['doctor'])).stdout).not.toContain('tensorrt-llm')
+  expect(end.stdout).toMatch(/✗ lm-studio +.* cannot be reached: start it, or mend LM_STUDIO_BASE_URL/)
+  expect(end.stdout).toContain(`tensorrtLlm('r1', { baseURL: '${root.url}/v1' })`)
+  expectNoKey(end)
+})
+
+test('a router is asked for a model by its name, a loaded one first and never one that failed', async ({ server }) => {
+  const list = ['failed', 'unloaded', 'loaded'].map(value => ({ id: `model-${value}`, status: { value } }))
+  const router = await server(status(404), { format: 'llama', routes: { 'GET /v1/models': json({ data: list }) } })
+  const end = await runCli(['doctor'], { LLAMA_BASE_URL: router.baseURL })
+  expect(end.stdout).toContain("llama('model-loaded', {")
+  const one = json({ data: [{ id: 'tiny', status: { value: 'unloaded' } }] })
+  const single = await server(status(404), { format: 'llama', routes: { 'GET /v1/models': one } })
+  expect((await runCli(['doctor'], { LLAMA_BASE_URL: single.baseURL })).stdout).toContain("llama('tiny', {")
+})
+
+test('LM Studio is a local server: it is in the chain with whatever model it has', async ({ server }) => {
+  const studio = await server(status(404), { routes: { 'GET /v1/models': models('qwen3-8b') } })
+  const end = await runCli(['doctor'], { LM_STUDIO_BASE_URL: `${studio.url}/v1` })
+  expect(end.stdout).toContain("host('lm-studio', 'qwen3-8b', {")
+})
+
 test('doctor shows the graphics cards that nvidia-smi knows', async ({ onTestFinished }) => {
   const folder = await mkdtemp(join(tmpdir(), 'unbusy-'))
   onTestFinished(() => rm(folder, { recursive: true }))

@@ -50,6 +50,16 @@ test('JSON that was cut at the output limit is no answer, even when it looks who
   expect(await client.generate({ prompt: 'A recipe.', output: recipe })).toMatchObject({ provider: 'second' })
 })
 
+test.for([whole, '{"name":"Las'])(
+  'JSON that a content filter ended is no answer, whole or cut, and no laxer model is asked (R123): %s',
+  async text => {
+    const second = fakeTarget(whole, { name: 'second' })
+    const client = createClient({ chain: [fakeTarget({ text, finishReason: 'content-filter' }), second] })
+    await expect(client.generate({ prompt: 'A recipe.', output: recipe })).rejects.toMatchObject({ reason: 'content-filter' })
+    expect(second.provider.calls).toEqual([])
+  },
+)
+
 test.for([`\`\`\`json\n${whole}\n\`\`\``, `Sure! Here it is [as asked]:\n\n${whole}\n\nEnjoy {your meal}.`])(
   'fences and prose around one value are read where a target cannot be held to a schema: %s',
   async text => {

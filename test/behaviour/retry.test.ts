@@ -53,6 +53,39 @@ test.for([
   expect(events.of('wait')).toEqual([])
 })
 
+test('a model that is being loaded is waited for when there is nobody else, however long it takes within the deadline', async ({
+  clock,
+}) => {
+  const loading = { error: 'loading', retryAfterMs: 2_000 } as const
+  const target = fakeTarget([...Array.from({ length: 9 }, () => loading), 'Up.'], { clock })
+  const client = createClient({ chain: [target], clock, random: () => 0 })
+  expect(await clock.until(client.generate('Hi'))).toMatchObject({ text: 'Up.' })
+  expect(target.provider.calls).toHaveLength(10)
+  expect(clock.now()).toBeGreaterThanOrEqual(18_000)
+  expect(client.health()[0]).toMatchObject({ state: 'closed' })
+
+  const endless = fakeTarget(loading, { clock })
+  const patient = createClient({ chain: [endless], clock, timeout: { totalMs: 10_000 } })
+  const failed = clock.until(patient.generate('Hi'))
+  await expect(failed).rejects.toMatchObject({ reason: 'loading', retryAfterMs: 2_000 })
+  expect(endless.provider.calls.length).toBeLessThanOrEqual(5)
+})
+
+test('a loading model is asked once where nothing is retried, and looks that are closer than a second use up the retries', async ({
+  clock,
+}) => {
+  for (const [retry, retryAfterMs, asked] of [
+    [0, 2_000, 1],
+    [1, 1, 2],
+  ] as const) {
+    const target = fakeTarget({ error: 'loading', retryAfterMs }, { clock, retry })
+    await expect(clock.until(createClient({ chain: [target], clock }).generate('Hi'))).rejects.toMatchObject({
+      reason: 'loading',
+    })
+    expect(target.provider.calls).toHaveLength(asked)
+  }
+})
+
 test('0 retries means exactly one attempt, 3 means four (R50, R51)', async ({ clock }) => {
   for (const retry of [0, 3]) {
     const target = fakeTarget({ error: 'overloaded' }, { clock, retry })

@@ -87,8 +87,12 @@ function numbersOf(reason: FailureReason, error: ServerError) {
 
 /** Words are believed about time only where waiting helps. */
 function hintOf(reason: FailureReason, error: ServerError): number | undefined {
-  return reason === 'rate-limit' || reason === 'overloaded' || reason === 'loading' ? retryHintMs(spoken(error)) : undefined
+  if (reason === 'loading') return retryHintMs(spoken(error)) ?? lookAgainMs
+  return reason === 'rate-limit' || reason === 'overloaded' ? retryHintMs(spoken(error)) : undefined
 }
+
+/** A server that reads its model does not know when it will be done: whoever has nobody else looks again. */
+const lookAgainMs = 2_000
 
 /**
  * The beginning of the server's answer, rebuilt from the few fields that we know: what else a server echoes (the request, its input,

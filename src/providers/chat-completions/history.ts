@@ -27,6 +27,11 @@ export function prefixOf(call: Call): Prefix | undefined {
   }
 }
 
+/** Behind a text that is there already no thought is open, whatever the template does at the beginning of an answer. */
+export function tagsAfter(prefix: Prefix | undefined, thinkTags: Dialect['thinkTags']): Dialect['thinkTags'] {
+  return thinkTags === 'opened' && prefix !== undefined && prefix.text !== '' ? true : thinkTags
+}
+
 function endsInPrefix(messages: readonly Message[]): boolean {
   const last = messages.at(-1)
   return last?.role === 'assistant' && last.prefix === true

@@ -9,7 +9,7 @@ import type { Dialect } from './dialect.ts'
 import type { Encoded, EncodeSettings } from './encode.ts'
 import { encode } from './encode.ts'
 import { requestIdOf } from './failure.ts'
-import { prefixOf } from './history.ts'
+import { prefixOf, tagsAfter } from './history.ts'
 import { fromOutputTool } from './output-tool.ts'
 import { afterPrefix } from './prefix-echo.ts'
 import type { AnswerReader } from './read-answer.ts'
@@ -117,8 +117,10 @@ function send(asking: Asking): Promise<void> {
   const encoded = encode(call, dialect, service.settings)
   for (const warning of encoded.warnings) attempt.emit({ type: 'warning', ...warning })
   const elsewhere = dialect.reroute?.(endpoint.baseURL, encoded.call)
+  const prefix = prefixOf(encoded.call)
+  const thinkTags = tagsAfter(prefix, dialect.thinkTags)
   // the text that is continued may have been whole
-  const allowEmpty = prefixOf(encoded.call) !== undefined
+  const allowEmpty = prefix !== undefined
   const reader = spent === undefined ? attempt : { ...attempt, emit: addingTo(spent, attempt.emit) }
   const emit = readerOf(encoded, reader, !stream && dialect.prefix?.jsonRepeats === true)
   return post({
@@ -129,8 +131,15 @@ function send(asking: Asking): Promise<void> {
     connections: endpoint.connections,
     requestIdOf,
     respond(status, headers) {
-      const { failureRules: rules, thinkTags } = dialect
-      asking.reader = readAnswer({ status, headers, emit, rules, secrets: endpoint.secrets, thinkTags, allowEmpty })
+      asking.reader = readAnswer({
+        status,
+        headers,
+        emit,
+        rules: dialect.failureRules,
+        secrets: endpoint.secrets,
+        thinkTags,
+        allowEmpty,
+      })
       return asking.reader
     },
   })

@@ -27,6 +27,7 @@ export function repair(error: unknown, failed: Failed): Repair | undefined {
   if (error.reason !== 'invalid-request') return undefined
   return (
     withReasoning(error, failed) ??
+    withoutTurnsReasoning(error, failed) ??
     otherTokenLimit(error, failed) ??
     withoutReasoning(error, failed) ??
     otherEffort(error, failed) ??
@@ -78,6 +79,22 @@ function withReasoning(error: ProviderError, { call, dialect }: Failed): Repair 
     dialect: { ...dialect, reasoningHistory: 'required', reasoningField: 'reasoning_content' },
     setting: 'messages',
     message: 'The server wants the reasoning of every earlier turn: asked again with it, empty where none is known.',
+  }
+}
+
+/** "Extra inputs are not permitted, field: 'messages[1].reasoning_content'" of strict hosts, and R1's of 2025, which refuse what later ones demand. */
+function withoutTurnsReasoning(error: ProviderError, { call, dialect }: Failed): Repair | undefined {
+  const words = wordsOf(error)
+  const names =
+    words.includes(dialect.reasoningField) &&
+    /not (?:permitted|allowed|supported|accepted)|unknown|unexpected|unrecognized/i.test(words)
+  const sent = call.messages.some(message => message.role === 'assistant' && message.reasoningText !== undefined)
+  if (!names || !sent || dialect.reasoningHistory === 'strip') return undefined
+  return {
+    call,
+    dialect: { ...dialect, reasoningHistory: 'strip' },
+    setting: 'messages',
+    message: 'The server refuses the reasoning of earlier turns: asked again without it.',
   }
 }
 

@@ -75,6 +75,23 @@ test('thoughts, text, finish and tokens', async () => {
   ])
 })
 
+test('blanks alone are no content: they wait for their text, and a model that writes nothing else has not answered (R44)', async () => {
+  const written = (...texts: readonly string[]) =>
+    targetOf(
+      fakeLibrary(({ options }) => {
+        for (const text of texts) options.onResponseChunk({ text })
+        return Promise.resolve('eogToken')
+      }).library,
+    )
+  const [first] = await ask(written('\n', ' Hello', ' '))
+  expect(first).toEqual({ type: 'text-delta', text: '\n Hello' })
+  const events: ProviderEvent[] = []
+  const attempt = { signal: new AbortController().signal, emit: (event: ProviderEvent) => events.push(event) > 0, onDrain() {} }
+  const call = { model: 'x', messages: [{ role: 'user', content: 'Hi' }], metadata: {} } as const
+  await expect(written('\n', '  ').stream(call, attempt)).rejects.toMatchObject({ reason: 'empty' })
+  expect(events).toEqual([])
+})
+
 test('what the library is given', async () => {
   const { library, told } = fakeLibrary(hello)
   await ask(targetOf(library), {

@@ -101,7 +101,7 @@ test('a target without eyes is skipped for an image, one that may have them is t
 })
 
 test('ollama takes an image as bytes, not as an address', () => {
-  expect(refusalOf(ollama('llava'), image)).toMatch(/^invalid-request: ollama llava cannot see images/)
+  expect(refusalOf(ollama('llava'), image)).toMatch(/^invalid-request: ollama llava takes images as data: URIs only/)
   const bytes: Partial<Call> = { messages: [{ role: 'user', content: [{ type: 'image', image: 'data:image/png;base64,aGk=' }] }] }
   expect(refusalOf(ollama('llava'), bytes)).toBeUndefined()
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Call } from '../../../src/contract.ts'
+import { host } from '../../../src/providers/host.ts'
 import { deepseek } from '../../../src/providers/deepseek.ts'
 import { openaiCompatible } from '../../../src/providers/openai-compatible.ts'
 import { openai } from '../../../src/providers/openai.ts'
@@ -68,6 +69,22 @@ test('a host that turns out to want the reasoning of every turn gets it (R127, R
   await ask(openaiCompatible('x', { baseURL: server.origin }), { messages: turns })
   const sent = server.requests.map(({ body }) => (body['messages'] as { reasoning_content?: string }[])[1]?.reasoning_content)
   expect(sent).toEqual([undefined, ''])
+})
+
+test('a host that turns out to refuse the reasoning of earlier turns does not get it (R127)', async () => {
+  const server = await inTurn(
+    refusal("Extra inputs are not permitted, field: 'messages[1].assistant.reasoning_content'"),
+    chatStream('Hello'),
+  )
+  const turns: Call['messages'] = [
+    ...messages,
+    { role: 'assistant', content: 'Hi.', reasoningText: 'A greeting.' },
+    { role: 'user', content: 'Well?' },
+  ]
+  const events = await ask(host('fireworks', 'r1', { baseURL: server.origin, apiKey }), { messages: turns })
+  const sent = server.requests.map(({ body }) => (body['messages'] as { reasoning_content?: string }[])[1]?.reasoning_content)
+  expect(sent).toEqual(['A greeting.', undefined])
+  expect(answerOf(events)[0]).toMatchObject({ type: 'warning', setting: 'messages' })
 })
 
 test('a server that wants the other name for the token limit gets it', async () => {

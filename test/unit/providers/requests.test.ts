@@ -3,6 +3,7 @@ import type { Call } from '../../../src/contract.ts'
 import { deepseek } from '../../../src/providers/deepseek.ts'
 import { llama } from '../../../src/providers/llama.ts'
 import { openaiCompatible } from '../../../src/providers/openai-compatible.ts'
+import { ollama } from '../../../src/providers/ollama.ts'
 import { openai } from '../../../src/providers/openai.ts'
 import { sglang } from '../../../src/providers/sglang.ts'
 import { tensorrtLlm } from '../../../src/providers/tensorrt-llm.ts'
@@ -469,6 +470,19 @@ test.each(Object.keys(services) as (keyof typeof services)[])(
     expect(second?.text).toBe(first?.text)
   },
 )
+
+test.each([
+  ['vllm', (baseURL: string) => vllm('r1', { baseURL, thinkTags: 'opened' }), chatStream(' a time.')],
+  [
+    'ollama',
+    (baseURL: string) => ollama('r1', { baseURL, thinkTags: 'opened', toRawPrompt: () => '' }),
+    { body: '{"response":" a time.","done":false}\n{"response":"","done":true}\n' },
+  ],
+] as const)('%s: what goes on from a text is text, also where answers begin with a thought', async (_, create, answer) => {
+  const server = await startRecorder(() => answer)
+  const events = await ask(create(server.origin), { ...plain, prefix: { text: 'Once upon', reasoningText: 'A tale.' } })
+  expect(answerOf(events)).toMatchObject([{ type: 'text-delta', text: ' a time.' }, { type: 'finish' }])
+})
 
 // wire.md 4: without its own words a server closes the turn, and the seam is another answer
 test.each([

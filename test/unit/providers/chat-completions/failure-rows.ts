@@ -400,7 +400,7 @@ const openaiRows: readonly FailureRow[] = [
 ]
 
 const localRows: readonly FailureRow[] = [
-  { source: 'wire.md 3.1, recorded', status: 503, body: recorded('loading'), reason: 'loading' },
+  { source: 'wire.md 3.1, recorded', status: 503, body: recorded('loading'), reason: 'loading', retryAfterMs: 2000 },
   {
     source: 'wire.md 3.1, recorded',
     status: 400,
@@ -926,6 +926,7 @@ const hostRows: readonly FailureRow[] = [
     status: 503,
     body: json({ error: 'Model deepseek-ai/DeepSeek-R1 is currently loading', estimated_time: 20 }),
     reason: 'loading',
+    retryAfterMs: 2000,
   },
   {
     source: 'wire.md 5 (GLM, code as text)',
