@@ -8,7 +8,7 @@ type SeamSource = {
   readonly model: string
   readonly targetIndex: number
   readonly attempt: number
-  /** Why the attempt before broke off. */
+  /** Why what came so far broke off. */
   readonly reason: FailureReason
 }
 
