@@ -81,7 +81,11 @@ export async function runStream(shared: Shared, input: string | GenerateInput, f
   await Promise.race([outlet.opened, result])
   // whoever reads the stream gets the error there
   result.catch(() => {})
-  return outlet.stream(result, () => begun.controller.abort(left))
+  return outlet.stream({
+    result,
+    leave: () => begun.controller.abort(left),
+    resume: () => result.then(nothingToResume, goOn),
+  })
 }
 
 /** Says no before anything is sent, and fills every default. */
@@ -169,6 +173,15 @@ type Interrupted = { readonly input: string | GenerateInput; readonly outlet: Ou
 function interrupted(shared: Shared, { input, outlet, error }: Interrupted): StreamInterruptedError {
   const broken = outlet.broken()
   return new StreamInterruptedError(broken, error, async () => runStream(shared, input, broken))
+}
+
+function nothingToResume(): never {
+  throw new TypeError('stream.resume: this answer is whole. Call it after the stream threw a StreamInterruptedError.')
+}
+
+function goOn(error: unknown): Promise<AnswerStream> {
+  if (StreamInterruptedError.isInstance(error)) return error.resume()
+  throw error
 }
 
 /** The reader left the loop: nobody is there to be told. */

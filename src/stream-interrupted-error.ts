@@ -18,7 +18,7 @@ export class StreamInterruptedError extends UnbusyError {
   readonly attempts: readonly AttemptRecord[]
   /**
    * A new stream of the same call that goes on from here: first a `continue` event where a target truly can, else a `restart` event
-   * and the answer anew. Its `text()` is the whole answer.
+   * and the answer anew. Its `text()` is the whole answer. `resume()` of the broken stream itself knows the types of the call too.
    */
   readonly resume: () => Promise<AnswerStream>
 

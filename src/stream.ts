@@ -1,4 +1,4 @@
-import { type AnswerStream, type StreamEvent, toAnswerStream } from './answer-stream.ts'
+import { type AnswerStream, type Behind, type StreamEvent, toAnswerStream } from './answer-stream.ts'
 import type { Answer, GenerateResult } from './answer.ts'
 import type { Sink } from './contract.ts'
 import { createEventQueue } from './event-queue.ts'
@@ -17,7 +17,7 @@ export type Outlet = {
   fail(error: unknown): void
   /** What the reader holds so far, and why it broke off. */
   broken(): Broken
-  stream(result: Promise<GenerateResult>, leave: () => void): AnswerStream
+  stream(behind: Behind): AnswerStream
 }
 
 const nothing: Kept = { text: '', reasoningText: '', tokens: 0, hasToolCall: false, usage: {} }
@@ -57,6 +57,6 @@ export function open(options: ReaderOptions): Outlet {
     },
     fail: queue.close,
     broken: () => ({ kept: reader.held(), failure: reader.failure }),
-    stream: (result, leave) => toAnswerStream(queue, result, leave),
+    stream: behind => toAnswerStream(queue, behind),
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { createClient, StreamInterruptedError } from 'unbusy'
+import { z } from 'zod'
+import { array, createClient, StreamInterruptedError } from 'unbusy'
 import { fakeClock, fakeTarget } from 'unbusy/testing'
 
 const canPrefix = { prefix: true }
@@ -54,6 +55,17 @@ test('resume() goes on from what an interrupted stream had shown', async () => {
   const error: unknown = await (await client.stream('Hi')).text().catch((thrown: unknown) => thrown)
   if (!(error instanceof StreamInterruptedError)) throw new Error('expected an interrupted stream', { cause: error })
   expect(await (await error.resume()).text()).toBe('Hello world.')
+})
+
+test('a broken stream is resumed in the form of its call, and one that is whole is not', async () => {
+  const target = fakeTarget([{ text: ['["ti', 'ger'], cutAfterChunks: 2 }, '{"elements":["tiger"]}'], { retry: 0 })
+  const stream = await createClient({ chain: [target] }).stream({ prompt: 'Hi', output: array(z.string()) })
+  await expect(stream.text()).rejects.toBeInstanceOf(StreamInterruptedError)
+  const resumed = await stream.resume()
+  const types = (await all(resumed)).map(({ type }) => type)
+  expect(types).toEqual(['restart', 'text-delta', 'partial-output', 'element', 'finish'])
+  expect((await resumed.result()).output).toEqual(['tiger'])
+  await expect(resumed.resume()).rejects.toThrow('this answer is whole')
 })
 
 const breaks = [
