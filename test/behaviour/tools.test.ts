@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { createClient, runTools } from 'unbusy'
+import { ChainExhaustedError, createClient, type Message, runTools, RunToolsError, type ToolStep, UnbusyError } from 'unbusy'
 import { fakeClock, fakeTarget } from 'unbusy/testing'
 
 const weather = { description: 'Tells the weather.', inputSchema: z.object({ city: z.string(), days: z.number().default(1) }) }
@@ -155,16 +155,111 @@ test('an abort ends the run while a tool runs, with the caller reason', async ()
   expect(heard).toBe(reason)
 })
 
-test('timeout.totalMs is the time of the whole run, tools included', async () => {
-  const clock = fakeClock()
-  const target = fakeTarget(call({ city: 'Oslo' }), { clock })
-  const client = createClient({ chain: [target], clock })
-  const execute = async () => Promise.withResolvers<never>().promise
-  const run = runTools(
-    client,
-    { prompt: 'Weather?', timeout: { totalMs: 5_000 } },
-    { tools: { weather: { ...weather, execute } } },
+// ---- what was paid for is never lost
+
+const never = async () => Promise.withResolvers<never>().promise
+/** Answers for Oslo, and for no other city. */
+const onlyOslo = { ...weather, execute: async ({ city }: { city: string }) => (city === 'Oslo' ? -3 : never()) }
+
+async function failureOf(run: Promise<unknown>): Promise<unknown> {
+  return run.then(
+    () => undefined,
+    (error: unknown) => error,
   )
-  await expect(clock.until(run)).rejects.toThrow('timeout.totalMs')
+}
+
+test('timeout.totalMs is the time of the whole run, and what came until then is in the error', async () => {
+  const clock = fakeClock()
+  const target = fakeTarget([call({ city: 'Oslo' }), twoCalls], { clock })
+  const client = createClient({ chain: [target], clock })
+  const input = { prompt: 'Weather?', timeout: { totalMs: 5_000 } }
+  const error = await clock.until(failureOf(runTools(client, input, { tools: { weather: onlyOslo } })))
   expect(clock.now()).toBe(5_000)
+  if (!RunToolsError.isInstance(error)) throw new Error('expected an error with steps', { cause: error })
+  expect(error.message).toContain('after 2 steps. The time of the whole run was over (timeout.totalMs)')
+  expect(error.steps).toMatchObject([
+    { toolCalls: [{}], toolResults: [{ result: -3, error: undefined }] },
+    {
+      toolResults: [{ result: -3 }, { toolCallId: 'b', result: undefined, error: { message: expect.stringContaining('ended') } }],
+    },
+  ])
+  expect(error.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool', 'assistant', 'tool', 'tool'])
+})
+
+test('a chain that fails in a later step leaves the steps before it, and the run can be gone on with', async () => {
+  const target = fakeTarget([call({ city: 'Oslo' }), { error: 'overloaded' }, 'It is cold.'], { retry: 0 })
+  const client = createClient({ chain: [target], breaker: false })
+  const run = { tools: { weather: onlyOslo } }
+  const error = await failureOf(runTools(client, 'Weather?', run))
+  if (!RunToolsError.isInstance(error)) throw new Error('expected an error with steps', { cause: error })
+  expect(error).toMatchObject({ steps: [{ toolResults: [{ result: -3 }] }], cause: { name: 'ChainExhaustedError', status: 503 } })
+  expect((await runTools(client, { messages: error.messages }, run)).text).toBe('It is cold.')
+  expect(target.provider.calls.at(-1)?.call.messages.at(-1)).toMatchObject({ role: 'tool', content: '-3' })
+})
+
+test('time that is over while the model is asked leaves the steps too', async () => {
+  const clock = fakeClock()
+  const target = fakeTarget([call({ city: 'Oslo' }), { hang: true }], { clock })
+  const client = createClient({ chain: [target], clock })
+  const input = { prompt: 'Weather?', timeout: { totalMs: 5_000 } }
+  const error = await clock.until(failureOf(runTools(client, input, { tools: { weather: onlyOslo } })))
+  expect(error).toMatchObject({ name: 'RunToolsError', steps: [{}], cause: { reason: 'timeout' } })
+})
+
+test('before the first step there is nothing to lose: the error is that of generate()', async () => {
+  const client = createClient({ chain: [fakeTarget({ error: 'authentication' })] })
+  await expect(runTools(client, 'Weather?', { tools: { weather: onlyOslo } })).rejects.toBeInstanceOf(ChainExhaustedError)
+})
+
+test('onStep hears of every step, also of the one that an abort ends, whose reason is thrown untouched', async () => {
+  const controller = new AbortController()
+  // one of ours, so that it could be taken for ours
+  const reason = new UnbusyError('enough')
+  const heard: { steps: ToolStep[]; last: readonly Message[] } = { steps: [], last: [] }
+  const execute = ({ city }: { city: string }) => {
+    if (city === 'Rome') setImmediate(() => controller.abort(reason))
+    return onlyOslo.execute({ city })
+  }
+  const run = runTools(
+    createClient({ chain: [fakeTarget([call({ city: 'Oslo' }), twoCalls])] }),
+    { prompt: 'Weather?', signal: controller.signal },
+    {
+      tools: { weather: { ...weather, execute } },
+      onStep(step, messages) {
+        heard.steps.push(step)
+        heard.last = messages
+        throw new Error('a listener of no use')
+      },
+    },
+  )
+  await expect(run).rejects.toBe(reason)
+  expect(heard.steps.map(({ toolResults }) => toolResults.map(({ result }) => result))).toEqual([[-3], [-3, undefined]])
+  expect(heard.last).toHaveLength(6)
+})
+
+test('what a tool threw is thrown untouched, and onStep has heard of the step', async () => {
+  const thrown = new UnbusyError('of a call that the tool made')
+  const heard: ToolStep[] = []
+  const execute = () => {
+    throw thrown
+  }
+  const options = {
+    tools: { weather: { ...weather, execute } },
+    onToolError: 'throw',
+    onStep: (step: ToolStep) => heard.push(step),
+  } as const
+  const client = createClient({ chain: [fakeTarget(call({ city: 'Oslo' }))] })
+  await expect(runTools(client, 'Weather?', options)).rejects.toBe(thrown)
+  expect(heard).toMatchObject([{ toolResults: [{ error: thrown }] }])
+})
+
+test.for([
+  ['that is no JSON', 1n, 'Error: Do not know how to serialize a BigInt'],
+  ['that JSON has no word for', () => {}, 'null'],
+] as const)('a result %s ends no run', async ([, result, content]) => {
+  const target = fakeTarget([call({ city: 'Oslo' }), 'I cannot tell.'])
+  const execute = () => result
+  const { text } = await runTools(createClient({ chain: [target] }), 'Weather?', { tools: { weather: { ...weather, execute } } })
+  expect(text).toBe('I cannot tell.')
+  expect(target.provider.calls[1]?.call.messages.at(-1)).toMatchObject({ content })
 })
