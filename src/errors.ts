@@ -1,4 +1,4 @@
-import type { AttemptRecord, ClockName, Failure, FailureReason, Issue } from './contract.ts'
+import type { AttemptRecord, ClockName, Failure, FailureReason, Issue, ToolCall } from './contract.ts'
 
 const brand = Symbol.for('unbusy.error')
 
@@ -20,6 +20,10 @@ export type ProviderErrorOptions = Partial<Omit<Failure, 'reason' | 'message'>> 
   readonly text?: string | undefined
   /** `invalid-output`: what is wrong with it. */
   readonly issues?: readonly Issue[] | undefined
+  /** `invalid-output`: what the model called, when one of its calls is not as asked. */
+  readonly toolCalls?: readonly ToolCall[] | undefined
+  /** Which of them. */
+  readonly toolCallId?: string | undefined
   readonly cause?: unknown
 }
 
@@ -44,6 +48,8 @@ export class ProviderError extends UnbusyError implements Failure {
   readonly body: string | undefined
   readonly text: string | undefined
   readonly issues: readonly Issue[] | undefined
+  readonly toolCalls: readonly ToolCall[] | undefined
+  readonly toolCallId: string | undefined
 
   constructor(message: string, options: ProviderErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -60,6 +66,8 @@ export class ProviderError extends UnbusyError implements Failure {
     this.body = options.body
     this.text = options.text
     this.issues = options.issues
+    this.toolCalls = options.toolCalls
+    this.toolCallId = options.toolCallId
   }
 
   static override isInstance(value: unknown): value is ProviderError {

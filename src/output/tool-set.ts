@@ -51,18 +51,20 @@ export function toolsSpec(definitions: ToolSet): ToolsSpec {
   })
   return {
     tools: Object.fromEntries(tools),
-    check: async (calls, how) => Promise.all(calls.map(call => checkCall(call, definitions, how))),
+    check: async (calls, how) => Promise.all(calls.map(call => checkCall(call, definitions, { how, toolCalls: calls }))),
   }
 }
 
+type Answered = { readonly how: HowAnswered; readonly toolCalls: readonly ToolCall[] }
+
 /** Nothing is handed out that the tool could not work with (R126). */
-async function checkCall(call: ToolCall, definitions: ToolSet, how: HowAnswered): Promise<ToolCall> {
-  const { toolName, input } = call
-  const text = JSON.stringify({ toolName, input })
+async function checkCall(call: ToolCall, definitions: ToolSet, answered: Answered): Promise<ToolCall> {
+  const { toolCallId, toolName, input } = call
+  const what = { ...answered, toolCallId, text: JSON.stringify({ toolName, input }) }
   const definition = Object.hasOwn(definitions, toolName) ? definitions[toolName] : undefined
-  if (definition === undefined) throw invalidOutput('it calls a tool that there is not', { text, how })
+  if (definition === undefined) throw invalidOutput('it calls a tool that there is not', what)
   if (!isStandardSchema(definition.inputSchema)) return call
   const checked = await validate(definition.inputSchema, input)
   if ('value' in checked) return { ...call, input: checked.value }
-  throw invalidOutput(`the input of the tool '${toolName}' does not fit its schema`, { text, how, issues: checked.issues })
+  throw invalidOutput(`the input of the tool '${toolName}' does not fit its schema`, { ...what, issues: checked.issues })
 }

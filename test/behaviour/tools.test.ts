@@ -31,11 +31,27 @@ test.for([
   expect(result.attempts[0]).toMatchObject({ reason: 'invalid-output' })
 })
 
-test('repair tells the same target what was wrong with its call', async () => {
-  const target = fakeTarget([call({ town: 'Oslo' }), call({ city: 'Oslo' })], { retry: 0 })
+test('repair tells the same target what was wrong with its call, as the result of that call', async () => {
+  const wrong = { toolCallId: 'b', toolName: 'weather', input: { town: 'Rome' } }
+  const calls = [{ toolCallId: 'a', toolName: 'weather', input: { city: 'Oslo' } }, wrong]
+  const target = fakeTarget([{ toolCalls: calls }, call({ city: 'Oslo' })], { retry: 0 })
   const result = await createClient({ chain: [target], repair: 1 }).generate({ prompt: 'Weather?', tools })
   expect(result.toolCalls).toMatchObject([{ input: { city: 'Oslo' } }])
-  expect(target.provider.calls[1]?.call.messages.at(-1)?.content).toContain('- city: ')
+  expect(target.provider.calls[1]?.call.messages).toEqual([
+    { role: 'user', content: 'Weather?' },
+    { role: 'assistant', content: '', toolCalls: calls },
+    { role: 'tool', toolCallId: 'a', toolName: 'weather', content: expect.stringContaining('Not executed') },
+    { role: 'tool', toolCallId: 'b', toolName: 'weather', content: expect.stringMatching(/^Error: .*\n- city: .*\nCall again/) },
+  ])
+})
+
+test('a call of a tool that there is not is told so as its result', async () => {
+  const target = fakeTarget([call({ city: 'Oslo' }, 'news'), call({ city: 'Oslo' })], { retry: 0 })
+  await createClient({ chain: [target], repair: 1 }).generate({ prompt: 'Weather?', tools })
+  expect(target.provider.calls[1]?.call.messages.at(-1)).toMatchObject({
+    ...{ role: 'tool', toolCallId: 'call_1' },
+    content: expect.stringContaining('it calls a tool that there is not'),
+  })
 })
 
 test('a stream hands a tool call out when its input is validated, and once', async () => {
