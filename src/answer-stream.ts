@@ -21,9 +21,9 @@ export type StreamEvent<Output = unknown, Call extends ToolCall = ToolCall> =
   /** A whole tool call, its input validated. */
   | ({ readonly type: 'tool-call' } & Call)
   | ([Output] extends [undefined] ? never : OutputEvent<Output>)
-  /** What came so far is void: a new attempt begins the answer anew. Only with `afterFirstToken: 'restart'` or `'continue'`. */
+  /** What came so far is void: a new attempt begins the answer anew. With `'restart'` or `'continue'`, and after `resume()`. */
   | (SeamSource & { readonly type: 'restart'; readonly discardedCharacters: number })
-  /** What came so far stays, and the new attempt goes on from there. Only with `afterFirstToken: 'continue'` or `continueOnLength`. */
+  /** What came so far stays: the new attempt goes on from there. With `'continue'` or `continueOnLength`, and after `resume()`. */
   | (SeamSource & { readonly type: 'continue'; readonly characters: number })
 
 type OutputEvent<Output> =
