@@ -13,7 +13,7 @@ try {
 } catch (error) {
   if (!StreamInterruptedError.isInstance(error)) throw error
   console.log(`broke off (${error.failure?.reason}), kept: "${error.text}"`)
-  const rest = await error.resume() // now, or when the user presses a button
+  const rest = await stream.resume() // now, or when the user presses a button
   console.log(await rest.text())
 }
 //=> The

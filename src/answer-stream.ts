@@ -8,7 +8,7 @@ type SeamSource = {
   readonly model: string
   readonly targetIndex: number
   readonly attempt: number
-  /** Why the attempt before broke off. */
+  /** Why what came so far broke off. */
   readonly reason: FailureReason
 }
 
@@ -21,9 +21,9 @@ export type StreamEvent<Output = unknown, Call extends ToolCall = ToolCall> =
   /** A whole tool call, its input validated. */
   | ({ readonly type: 'tool-call' } & Call)
   | ([Output] extends [undefined] ? never : OutputEvent<Output>)
-  /** What came so far is void: a new attempt begins the answer anew. Only with `afterFirstToken: 'restart'` or `'continue'`. */
+  /** What came so far is void: a new attempt begins the answer anew. With `'restart'` or `'continue'`, and after `resume()`. */
   | (SeamSource & { readonly type: 'restart'; readonly discardedCharacters: number })
-  /** What came so far stays, and the new attempt goes on from there. Only with `afterFirstToken: 'continue'` or `continueOnLength`. */
+  /** What came so far stays: the new attempt goes on from there. With `'continue'` or `continueOnLength`, and after `resume()`. */
   | (SeamSource & { readonly type: 'continue'; readonly characters: number })
 
 type OutputEvent<Output> =
@@ -45,10 +45,23 @@ export type AnswerStream<Output = unknown, Call extends ToolCall = ToolCall> = A
   result(): Promise<GenerateResult<Output, Call>>
   /** The events as a web stream. */
   toReadableStream(): ReadableStream<StreamEvent<Output, Call>>
+  /**
+   * Once it has broken off: a new stream that goes on from there. What `resume()` of the `StreamInterruptedError` does, with the types
+   * of the call, which a caught error cannot have. Rejects with a `TypeError` when the answer is whole.
+   */
+  resume(): Promise<AnswerStream<Output, Call>>
 }
 
-/** The reader's side of a stream. `leave` is called when the reader goes before the end. */
-export function toAnswerStream(queue: EventQueue<StreamEvent>, result: Promise<GenerateResult>, leave: () => void): AnswerStream {
+/** What the call behind a stream can do for its reader. */
+export type Behind = {
+  readonly result: Promise<GenerateResult>
+  /** The reader goes before the end. */
+  leave(): void
+  resume(): Promise<AnswerStream>
+}
+
+/** The reader's side of a stream. */
+export function toAnswerStream(queue: EventQueue<StreamEvent>, { result, leave, resume }: Behind): AnswerStream {
   let taken = false
   const iterator: AsyncIterator<StreamEvent, undefined> = {
     next: queue.next,
@@ -71,6 +84,7 @@ export function toAnswerStream(queue: EventQueue<StreamEvent>, result: Promise<G
     [Symbol.asyncIterator]: read,
     text: async () => (await whole()).text,
     result: whole,
+    resume,
     toReadableStream() {
       read()
       return new ReadableStream<StreamEvent>({

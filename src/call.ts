@@ -17,7 +17,7 @@ import {
 } from './options.ts'
 import { type AnswerForm, answerForm } from './output/answer-form.ts'
 import { createRepairs, type Repairs } from './output/repairs.ts'
-import { createSeam, type Kept, type Seam } from './seam.ts'
+import { type Broken, createSeam, type Seam } from './seam.ts'
 import { open, type Outlet } from './stream.ts'
 import { StreamInterruptedError } from './stream-interrupted-error.ts'
 import { whole } from './whole.ts'
@@ -61,7 +61,7 @@ export async function runGenerate(shared: Shared, input: string | GenerateInput)
 }
 
 /** A call whose reader gets what comes as it comes. Resolves at the first content. */
-export async function runStream(shared: Shared, input: string | GenerateInput, from?: Kept): Promise<AnswerStream> {
+export async function runStream(shared: Shared, input: string | GenerateInput, from?: Broken): Promise<AnswerStream> {
   const begun = begin(shared, input, from)
   const { seam, form, repairs } = begun
   const outlet = open({ ...begun.settings, seam, form, repairs, clock: shared.clock, from })
@@ -81,11 +81,15 @@ export async function runStream(shared: Shared, input: string | GenerateInput, f
   await Promise.race([outlet.opened, result])
   // whoever reads the stream gets the error there
   result.catch(() => {})
-  return outlet.stream(result, () => begun.controller.abort(left))
+  return outlet.stream({
+    result,
+    leave: () => begun.controller.abort(left),
+    resume: () => result.then(nothingToResume, goOn),
+  })
 }
 
 /** Says no before anything is sent, and fills every default. */
-function begin(shared: Shared, input: string | GenerateInput, from?: Kept): Begun {
+function begin(shared: Shared, input: string | GenerateInput, from?: Broken): Begun {
   checkInput(input)
   if (shared.closed !== undefined) throw shared.closed
   const given = typeof input === 'string' ? { prompt: input } : input
@@ -164,11 +168,20 @@ function resultOf({ targets, hedge }: Shared, { answer, target, attempts }: Walk
   return { ...answer, cost, provider: provider.name, model, targetIndex, attempts, degraded: false }
 }
 
-type Broken = { readonly input: string | GenerateInput; readonly outlet: Outlet; readonly error: ChainExhaustedError }
+type Interrupted = { readonly input: string | GenerateInput; readonly outlet: Outlet; readonly error: ChainExhaustedError }
 
-function interrupted(shared: Shared, { input, outlet, error }: Broken): StreamInterruptedError {
-  const kept = outlet.kept()
-  return new StreamInterruptedError(kept, error, async () => runStream(shared, input, kept))
+function interrupted(shared: Shared, { input, outlet, error }: Interrupted): StreamInterruptedError {
+  const broken = outlet.broken()
+  return new StreamInterruptedError(broken, error, async () => runStream(shared, input, broken))
+}
+
+function nothingToResume(): never {
+  throw new TypeError('stream.resume: this answer is whole. Call it after the stream threw a StreamInterruptedError.')
+}
+
+function goOn(error: unknown): Promise<AnswerStream> {
+  if (StreamInterruptedError.isInstance(error)) return error.resume()
+  throw error
 }
 
 /** The reader left the loop: nobody is there to be told. */

@@ -1,4 +1,4 @@
-import type { AttemptRecord, ClockName, Failure, FailureReason, Issue, Usage } from './contract.ts'
+import type { AttemptRecord, ClockName, Failure, FailureReason, Issue, ToolCall, Usage } from './contract.ts'
 
 const brand = Symbol.for('unbusy.error')
 
@@ -22,6 +22,10 @@ export type ProviderErrorOptions = Partial<Omit<Failure, 'reason' | 'message'>> 
   readonly issues?: readonly Issue[] | undefined
   /** What was paid for an answer that was none, where the server said it. */
   readonly usage?: Usage | undefined
+  /** `invalid-output`: what the model called, when one of its calls is not as asked. */
+  readonly toolCalls?: readonly ToolCall[] | undefined
+  /** Which of them. */
+  readonly toolCallId?: string | undefined
   readonly cause?: unknown
 }
 
@@ -47,6 +51,8 @@ export class ProviderError extends UnbusyError implements Failure {
   readonly text: string | undefined
   readonly issues: readonly Issue[] | undefined
   readonly usage: Usage | undefined
+  readonly toolCalls: readonly ToolCall[] | undefined
+  readonly toolCallId: string | undefined
 
   constructor(message: string, options: ProviderErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -64,6 +70,8 @@ export class ProviderError extends UnbusyError implements Failure {
     this.text = options.text
     this.issues = options.issues
     this.usage = options.usage
+    this.toolCalls = options.toolCalls
+    this.toolCallId = options.toolCallId
   }
 
   static override isInstance(value: unknown): value is ProviderError {

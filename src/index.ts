@@ -10,9 +10,8 @@ export {
   type RunToolsOptions,
   type RunToolsResult,
   type ToolContext,
-  type ToolResult,
-  type ToolStep,
 } from './run-tools.ts'
+export { RunToolsError, type ToolResult, type ToolStep } from './run-tools-error.ts'
 export { choice, type Choice } from './output/choice.ts'
 export { array, type ArrayOf } from './output/array.ts'
 export type { InferOutput, StandardSchema } from './output/standard-schema.ts'

@@ -1,10 +1,12 @@
 import type { GenerateResult } from './answer.ts'
 import { type Client, clockOf } from './client.ts'
-import type { Clock, JsonSchema, Message, ToolCall } from './contract.ts'
+import type { Clock, JsonSchema, Message } from './contract.ts'
 import { UnbusyError } from './errors.ts'
 import type { GenerateInput } from './options.ts'
 import type { InferOutput, StandardSchema } from './output/standard-schema.ts'
 import type { ToolDefinition } from './output/tool-set.ts'
+import { RunToolsError, type ToolResult, type ToolStep } from './run-tools-error.ts'
+import { tellOne } from './telemetry/events.ts'
 
 type MaybeSchema = StandardSchema | undefined
 type ToolSchemas = { readonly [toolName: string]: StandardSchema | JsonSchema }
@@ -37,16 +39,12 @@ export type RunToolsOptions<Schemas extends ToolSchemas> = {
   readonly maxSteps?: number | undefined
   /** `tell`: the model is told the error's message and may try something else. `throw`: the run rejects with the error. @default 'tell' */
   readonly onToolError?: 'tell' | 'throw' | undefined
+  /**
+   * Hears of every step when its tools have answered, and of the one during which the run was ended: also an abort loses no answer that
+   * was paid for. One that throws harms nothing.
+   */
+  readonly onStep?: ((step: ToolStep, messages: readonly Message[]) => void) | undefined
 }
-
-export type ToolResult = ToolCall & {
-  /** What `execute` answered; undefined when it threw. */
-  readonly result: unknown
-  readonly error: unknown
-}
-
-/** One answer of the model, and what the tools said to it. */
-export type ToolStep = GenerateResult & { readonly toolResults: readonly ToolResult[] }
 
 export type RunToolsResult<Output = unknown> = GenerateResult<Output> & {
   readonly steps: readonly ToolStep[]
@@ -66,6 +64,9 @@ const defaultSteps = 10
  * walks the whole chain by itself; a step that was retried or answered by another target executes its tools once, because only a whole
  * validated answer does. Tools called in one answer run at the same time. `signal` and `timeout.totalMs` hold for the whole run.
  *
+ * @throws {RunToolsError} After the first step: no target answered, or the time of the whole run was over. It holds the steps so far.
+ * @throws What `generate()` throws, in the first step. The reason of `signal`, untouched. What a tool threw, with `onToolError: 'throw'`.
+ *
  * @example
  * const { text, steps } = await runTools(client, 'Is it cold in Oslo?', {
  *   tools: { weather: { inputSchema: z.object({ city: z.string() }), execute: ({ city }) => lookUp(city) } },
@@ -80,8 +81,12 @@ export async function runTools<const Schemas extends ToolSchemas, Schema extends
   const { maxSteps = defaultSteps } = options
   if (!Number.isInteger(maxSteps) || maxSteps < 1) throw new TypeError('runTools: maxSteps must be a whole number, 1 or more.')
   const limits = limitsOf(given, clockOf(client))
+  const { prompt, messages = [{ role: 'user', content: prompt ?? '' }] } = given
+  const run: Run = { client, given, options, maxSteps, limits, steps: [], messages: [...messages] }
   try {
-    return (await run({ client, given, options, maxSteps, limits })) as never
+    return (await answerOf(run)) as never
+  } catch (error) {
+    throw withSteps(run, error)
   } finally {
     limits.release()
   }
@@ -95,18 +100,19 @@ type Run = {
   readonly options: AnyOptions
   readonly maxSteps: number
   readonly limits: Limits
+  readonly steps: ToolStep[]
+  readonly messages: Message[]
 }
 
-async function run({ client, given, options, maxSteps, limits }: Run): Promise<RunToolsResult> {
-  const { prompt, messages: beginning = [{ role: 'user', content: prompt ?? '' }], timeout, ...rest } = given
+async function answerOf(run: Run): Promise<RunToolsResult> {
+  const { client, options, maxSteps, limits, steps, messages } = run
+  const { prompt: _, messages: __, timeout, ...rest } = run.given
   const tools = Object.fromEntries(
     Object.entries(options.tools).map(([name, { description, inputSchema, strict }]) => [
       name,
       { description, inputSchema, strict },
     ]),
   )
-  const messages: Message[] = [...beginning]
-  const steps: ToolStep[] = []
   for (;;) {
     const result: GenerateResult = await client.generate({
       ...rest,
@@ -116,31 +122,53 @@ async function run({ client, given, options, maxSteps, limits }: Run): Promise<R
     const { text, reasoningText, toolCalls } = result
     messages.push({ role: 'assistant', content: text, ...(reasoningText === '' ? undefined : { reasoningText }), toolCalls })
     const isLast = toolCalls.length === 0 || steps.length + 1 >= maxSteps
-    const toolResults = isLast ? [] : await limits.within(execute(toolCalls, { options, messages: [...messages], limits }))
-    steps.push({ ...result, toolResults })
+    const toolResults = isLast ? [] : toolCalls.map(call => ({ ...call, result: undefined, error: unanswered }))
+    try {
+      if (!isLast) await limits.within(execute(toolResults, run))
+    } finally {
+      // the answer was paid for, also when its tools are not let finish
+      addStep(run, { ...result, toolResults: [...toolResults] })
+    }
     if (isLast) return { ...result, steps, messages }
-    messages.push(...toolResults.map(toMessage))
   }
 }
 
-type Executing = { readonly options: AnyOptions; readonly messages: readonly Message[]; readonly limits: Limits }
+/** What a tool answers that never came to answer. The model is told so too: a call without a result would be a 400. */
+const unanswered = new UnbusyError('The run ended before this tool answered.')
 
-async function execute(calls: readonly ToolCall[], { options, messages, limits }: Executing): Promise<ToolResult[]> {
-  const one = async (call: ToolCall): Promise<ToolResult> => {
+function addStep({ options, steps, messages }: Run, step: ToolStep): void {
+  steps.push(step)
+  messages.push(...step.toolResults.map(toMessage))
+  const { onStep } = options
+  if (onStep !== undefined) tellOne(told => onStep(told, [...messages]), step)
+}
+
+/** What is not ours is thrown as it is. */
+function withSteps({ steps, messages, limits }: Run, error: unknown): unknown {
+  const isOurs = UnbusyError.isInstance(error) && !limits.isTheirs(error)
+  return isOurs && steps.length > 0 ? new RunToolsError({ steps, messages }, error) : error
+}
+
+/** Puts each result in the place of its call as it comes, so that none is lost when the run is ended before the others. */
+async function execute(results: ToolResult[], { options, messages: soFar, limits }: Run): Promise<void> {
+  const messages = [...soFar]
+  const one = async ({ toolCallId, toolName, input }: ToolResult, index: number): Promise<void> => {
+    const call = { toolCallId, toolName, input }
     try {
       // the answer was validated: there is no call of a tool that there is not
-      const result = await options.tools[call.toolName]?.execute(call.input, {
-        ...{ toolCallId: call.toolCallId, messages, signal: limits.signal },
-      })
-      return { ...call, result, error: undefined }
+      const result = await options.tools[toolName]?.execute(input, { toolCallId, messages, signal: limits.signal })
+      // what cannot be told to the model is the tool's fault, and must not cost the steps
+      textOf(result)
+      results[index] = { ...call, result, error: undefined }
     } catch (error) {
       limits.signal.throwIfAborted()
-      if (options.onToolError !== 'throw') return { ...call, result: undefined, error }
+      results[index] = { ...call, result: undefined, error }
+      if (options.onToolError !== 'throw') return
       limits.end(error)
       throw error
     }
   }
-  return Promise.all(calls.map(one))
+  await Promise.all(results.map(one))
 }
 
 function toMessage({ toolCallId, toolName, result, error }: ToolResult): Message {
@@ -149,7 +177,9 @@ function toMessage({ toolCallId, toolName, result, error }: ToolResult): Message
 
 function textOf(result: unknown): string {
   if (typeof result === 'string') return result
-  return result === undefined ? 'null' : JSON.stringify(result)
+  // of undefined, and of what JSON has no word for, it makes undefined, whatever its type says
+  const text: string | undefined = JSON.stringify(result)
+  return text ?? 'null'
 }
 
 function messageOf(error: unknown): string {
@@ -163,8 +193,10 @@ type Limits = {
   /** The limits of the next step: no more time than the run has left. */
   timeoutOf(timeout: GenerateInput['timeout']): GenerateInput['timeout']
   /** Rejects as soon as the run is over, whatever the tools do. */
-  within(work: Promise<ToolResult[]>): Promise<ToolResult[]>
+  within(work: Promise<void>): Promise<void>
   end(reason: unknown): void
+  /** It was ended for this reason by the caller or by a tool: not because its time was over. */
+  isTheirs(reason: unknown): boolean
   release(): void
 }
 
@@ -176,15 +208,19 @@ function limitsOf({ signal, timeout }: RunToolsInput, clock: Clock): Limits {
   if (signal?.aborted === true) follow()
   signal?.addEventListener('abort', follow, { once: true })
   let timer: unknown
+  let outOfTime: UnbusyError | undefined
   return {
     signal: controller.signal,
     timeoutOf: given => (deadline === Infinity ? given : { ...given, totalMs: Math.max(0, deadline - clock.now()) }),
     within(work) {
-      const { promise, resolve, reject } = Promise.withResolvers<ToolResult[]>()
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
       const stop = () => reject(controller.signal.reason)
       // while tools run; a step's own clock knows more to say about why it took so long
-      if (deadline !== Infinity)
-        timer = clock.setTimeout(() => controller.abort(outOfTime()), Math.max(0, deadline - clock.now()))
+      const onTimeout = () => {
+        outOfTime = new UnbusyError('The time of the whole run was over (timeout.totalMs) while tools ran.')
+        controller.abort(outOfTime)
+      }
+      if (deadline !== Infinity) timer = clock.setTimeout(onTimeout, Math.max(0, deadline - clock.now()))
       if (controller.signal.aborted) stop()
       controller.signal.addEventListener('abort', stop, { once: true })
       work.then(resolve, reject)
@@ -194,13 +230,10 @@ function limitsOf({ signal, timeout }: RunToolsInput, clock: Clock): Limits {
       })
     },
     end: reason => controller.abort(reason),
+    isTheirs: reason => reason === controller.signal.reason && reason !== outOfTime,
     release() {
       clock.clearTimeout(timer)
       signal?.removeEventListener('abort', follow)
     },
   }
-}
-
-function outOfTime(): UnbusyError {
-  return new UnbusyError('runTools: the time of the whole run was over (timeout.totalMs) while tools ran.')
 }

@@ -26,18 +26,19 @@ export type Kept = Prefix & {
   readonly hasToolCall: boolean
 }
 
+/** What the reader of a stream holds of an answer, and why it broke off; undefined when it did not. */
+export type Broken = { readonly kept: Kept; readonly failure: Failure | undefined }
+
 /** Decides, for one call, whether the next attempt goes on from what there is or begins anew. */
 export type Seam = {
   /** How this target goes on from there; undefined: it begins anew. */
   resumeOn(kept: Kept | undefined, source: Source): Fold<unknown>['resume']
-  failed(failure: Failure): void
+  failed(): void
   /**
    * This target was asked to go on from there and answered that it cannot: it is asked to begin anew, at once, and to go on never again.
    * A caller must not get the 400 of a prefix that we sent.
    */
   beginsAnew(failure: Failure, source: Source, kept: Kept | undefined): boolean
-  /** Why the last attempt broke off. */
-  reason(): FailureReason
   /** The answer stopped at the target's own limit: may it be asked to go on? Takes one of `continueOnLength`. */
   takeLength(kept: Kept, source: Source): boolean
 }
@@ -48,7 +49,6 @@ export function createSeam(options: SeamOptions): Seam {
   const refused: number[] = []
   let lengthsLeft = options.continueOnLength
   let isLength = false
-  let reason: FailureReason = 'truncated'
   /** How many characters there were when a target was asked to go on, by its index. */
   const resumed: (number | undefined)[] = []
 
@@ -67,8 +67,7 @@ export function createSeam(options: SeamOptions): Seam {
       // a resumed answer must not become longer than the whole was allowed to be
       return maxOutputTokens === undefined ? { prefix } : { prefix, maxOutputTokens: maxOutputTokens - kept.tokens }
     },
-    failed(failure) {
-      reason = failure.reason
+    failed() {
       isLength = false
     },
     beginsAnew(failure, { targetIndex }, kept) {
@@ -78,12 +77,10 @@ export function createSeam(options: SeamOptions): Seam {
       refused.push(targetIndex)
       return true
     },
-    reason: () => reason,
     takeLength(kept, source) {
       isLength = lengthsLeft > 0 && canGoOn(kept, source)
       if (!isLength) return false
       lengthsLeft -= 1
-      reason = 'truncated'
       return true
     },
   }

@@ -1,12 +1,12 @@
 import type { StreamEvent } from './answer-stream.ts'
 import type { Answer } from './answer.ts'
-import type { Clock, Fold, ProviderEvent, Source } from './contract.ts'
+import type { Clock, Failure, Fold, ProviderEvent, Source } from './contract.ts'
 import type { EventQueue } from './event-queue.ts'
 import type { AnswerForm } from './output/answer-form.ts'
 import { createPartialOutput } from './output/partial-output.ts'
 import type { Repairs } from './output/repairs.ts'
 import { collect, type Collector } from './result.ts'
-import type { AfterFirstToken, Kept, Seam } from './seam.ts'
+import type { AfterFirstToken, Broken, Kept, Seam } from './seam.ts'
 
 export type ReaderOptions = {
   readonly clock: Clock
@@ -19,7 +19,7 @@ export type ReaderOptions = {
   /** It is kept back until it has so many characters. */
   readonly holdBackChars: number
   /** What the reader holds already, from an earlier stream. */
-  readonly from?: Kept | undefined
+  readonly from?: Broken | undefined
 }
 
 /** What the reader holds, and whether any of it has been handed out. Common to all attempts of one stream. */
@@ -27,6 +27,8 @@ export type Reader = {
   readonly queue: EventQueue<StreamEvent>
   readonly opened: PromiseWithResolvers<void>
   held: () => Kept
+  /** Why the attempt broke off that what it holds comes from. */
+  failure: Failure | undefined
   isOpen: boolean
 }
 
@@ -39,7 +41,7 @@ export function streamFold(options: ReaderOptions, reader: Reader, begun: Begun)
   const before = reader.held()
   const resume = reader.isOpen ? options.seam.resumeOn(before, source) : undefined
   const answer = collect({ source, form, from: resume === undefined ? undefined : before })
-  const opening = reader.isOpen && seamEvent(options.seam, { source, before, isContinued: resume !== undefined })
+  const opening = reader.isOpen && seamEvent(reader, { source, before, isContinued: resume !== undefined })
   const outbox = createOutbox(options, reader, { ...begun, answer, opening: opening === false ? undefined : opening })
   const partial = form?.output?.hasPartials === true ? createPartialOutput(form.output, outbox.push) : undefined
 
@@ -101,6 +103,7 @@ function createOutbox(options: ReaderOptions, reader: Reader, { commit, answer, 
     for (const event of early) queue.push(event)
     early = undefined
     reader.held = answer.kept
+    reader.failure = undefined
     reader.isOpen = true
     commit()
     reader.opened.resolve()
@@ -139,9 +142,10 @@ function isContent({ type }: ProviderEvent | StreamEvent): boolean {
 }
 
 /** Says to the reader what becomes of the text it has. */
-function seamEvent(seam: Seam, at: { source: Source; before: Kept; isContinued: boolean }): StreamEvent {
+function seamEvent({ failure }: Reader, at: { source: Source; before: Kept; isContinued: boolean }): StreamEvent {
   const { provider, model, targetIndex, attempt } = at.source
-  const of = { provider: provider.name, model, targetIndex, attempt, reason: seam.reason() }
+  // without a failure it stopped at its target's own limit
+  const of = { provider: provider.name, model, targetIndex, attempt, reason: failure?.reason ?? 'truncated' }
   const { text, reasoningText } = at.before
   if (at.isContinued) return { type: 'continue', ...of, characters: text.length }
   return { type: 'restart', ...of, discardedCharacters: text.length + reasoningText.length }

@@ -1,7 +1,7 @@
 import type { AnswerStream } from './answer-stream.ts'
 import type { AttemptRecord, Usage } from './contract.ts'
-import { type ChainExhaustedError, type ProviderError, UnbusyError } from './errors.ts'
-import type { Kept } from './seam.ts'
+import { type ChainExhaustedError, ProviderError, UnbusyError } from './errors.ts'
+import type { Broken } from './seam.ts'
 
 /**
  * A stream broke after its first content. What had come is in it: it was shown already and cannot be taken back. `cause` is the
@@ -13,22 +13,21 @@ export class StreamInterruptedError extends UnbusyError {
   readonly reasoningText: string
   /** As far as it was reported before the break. */
   readonly usage: Usage
-  /** Why it broke. */
+  /** Why it broke: how the attempt failed that the text is of. */
   readonly failure: ProviderError | undefined
   readonly attempts: readonly AttemptRecord[]
   /**
    * A new stream of the same call that goes on from here: first a `continue` event where a target truly can, else a `restart` event
-   * and the answer anew. Its `text()` is the whole answer.
+   * and the answer anew. Its `text()` is the whole answer. `resume()` of the broken stream itself knows the types of the call too.
    */
   readonly resume: () => Promise<AnswerStream>
 
-  constructor(kept: Kept, cause: ChainExhaustedError, resume: () => Promise<AnswerStream>) {
-    const failure = cause.failures.at(-1)
+  constructor({ kept, failure }: Broken, cause: ChainExhaustedError, resume: () => Promise<AnswerStream>) {
     super(`The stream broke after ${kept.text.length} characters: ${failure?.message ?? cause.message}`, { cause })
     this.text = kept.text
     this.reasoningText = kept.reasoningText
     this.usage = kept.usage
-    this.failure = failure
+    this.failure = ProviderError.isInstance(failure) ? failure : undefined
     this.attempts = cause.attempts
     this.resume = resume
   }

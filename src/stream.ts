@@ -1,8 +1,8 @@
-import { type AnswerStream, type StreamEvent, toAnswerStream } from './answer-stream.ts'
+import { type AnswerStream, type Behind, type StreamEvent, toAnswerStream } from './answer-stream.ts'
 import type { Answer, GenerateResult } from './answer.ts'
 import type { Sink } from './contract.ts'
 import { createEventQueue } from './event-queue.ts'
-import type { Kept } from './seam.ts'
+import type { Broken, Kept } from './seam.ts'
 import { type Reader, type ReaderOptions, streamFold } from './stream-fold.ts'
 
 /** Between the walk, which pushes, and the reader, who pulls. */
@@ -15,9 +15,9 @@ export type Outlet = {
   finish(answer: GenerateResult): void
   /** The reader gets this error after what has come. */
   fail(error: unknown): void
-  /** What the reader holds so far. */
-  kept(): Kept
-  stream(result: Promise<GenerateResult>, leave: () => void): AnswerStream
+  /** What the reader holds so far, and why it broke off. */
+  broken(): Broken
+  stream(behind: Behind): AnswerStream
 }
 
 const nothing: Kept = { text: '', reasoningText: '', tokens: 0, hasToolCall: false, usage: {} }
@@ -27,12 +27,14 @@ export function open(options: ReaderOptions): Outlet {
   const { seam, afterFirstToken, from } = options
   const queue = createEventQueue<StreamEvent>()
   const opened = Promise.withResolvers<void>()
-  const reader: Reader = { queue, opened, held: () => from ?? nothing, isOpen: from !== undefined }
+  const reader: Reader = { queue, opened, held: () => from?.kept ?? nothing, failure: from?.failure, isOpen: from !== undefined }
   return {
     sink: {
       begin: (source, commit) => streamFold(options, reader, { source, commit }),
       mayGoOn(failure) {
-        seam.failed(failure)
+        seam.failed()
+        // those that come behind it and bring nothing do not change why the reader's text broke off
+        if (reader.isOpen) reader.failure ??= failure
         // what the reader has cannot be taken back unless it was said before that it may be
         return !reader.isOpen || afterFirstToken !== 'fail'
       },
@@ -54,7 +56,7 @@ export function open(options: ReaderOptions): Outlet {
       queue.close()
     },
     fail: queue.close,
-    kept: () => reader.held(),
-    stream: (result, leave) => toAnswerStream(queue, result, leave),
+    broken: () => ({ kept: reader.held(), failure: reader.failure }),
+    stream: behind => toAnswerStream(queue, behind),
   }
 }

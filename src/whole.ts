@@ -32,7 +32,7 @@ export function whole({ seam, form, repairs }: WholeOptions): Sink<Answer> {
     },
     repairs: (failure, source) => seam.beginsAnew(failure, source, kept) || repairs?.take(failure, source) === true,
     mayGoOn(failure) {
-      seam.failed(failure)
+      seam.failed()
       // what does not fit or was withheld is nothing to go on from
       if (failure.reason === 'invalid-output' || failure.reason === 'content-filter') kept = undefined
       return true

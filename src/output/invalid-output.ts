@@ -1,17 +1,19 @@
-import type { Issue } from '../contract.ts'
+import type { Issue, ToolCall } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 
 export type InvalidOutput = {
   /** What the model wrote. It is kept on the error, and is no part of its message: messages end up in logs. */
   readonly text: string
   readonly issues?: readonly Issue[] | undefined
+  readonly toolCalls?: readonly ToolCall[] | undefined
+  readonly toolCallId?: string | undefined
   readonly how: { readonly requestId: string | undefined }
 }
 
 /** The answer came and is not of the form that was asked for. */
-export function invalidOutput(what: string, { text, issues = [], how }: InvalidOutput): ProviderError {
+export function invalidOutput(what: string, { issues = [], how, ...rest }: InvalidOutput): ProviderError {
   const message = `The answer is not as asked: ${what}${placesOf(issues)}.`
-  return new ProviderError(message, { reason: 'invalid-output', status: 200, requestId: how.requestId, text, issues })
+  return new ProviderError(message, { reason: 'invalid-output', status: 200, requestId: how.requestId, issues, ...rest })
 }
 
 const mostPlaces = 3

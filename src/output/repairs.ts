@@ -24,11 +24,7 @@ export function createRepairs({ limit, messages }: RepairsOptions): Repairs {
       if (count >= limit || failure.reason !== 'invalid-output' || !ProviderError.isInstance(failure)) return false
       const { text = '' } = failure
       if (text.trim() === '') return false
-      const turns: readonly Message[] = [
-        { role: 'assistant', content: text },
-        { role: 'user', content: complaint(failure) },
-      ]
-      taken[targetIndex] = { count: count + 1, messages: [...messages, ...turns] }
+      taken[targetIndex] = { count: count + 1, messages: [...messages, ...turnsOf(failure, text)] }
       return true
     },
     resumeOn({ targetIndex }) {
@@ -38,9 +34,26 @@ export function createRepairs({ limit, messages }: RepairsOptions): Repairs {
   }
 }
 
-function complaint({ message, issues = [] }: ProviderError): string {
+/** The answer as the model gave it, and what was wrong with it in the place where the model looks for it. */
+function turnsOf(failure: ProviderError, text: string): readonly Message[] {
+  const { toolCalls, toolCallId: wrong } = failure
+  if (toolCalls === undefined) {
+    return [
+      { role: 'assistant', content: text },
+      { role: 'user', content: complaint(failure, 'Answer again, corrected and in full.') },
+    ]
+  }
+  // every call needs a result: a server answers 400 to a conversation in which one has none
+  const results = toolCalls.map(({ toolCallId, toolName }): Message => {
+    const content = toolCallId === wrong ? `Error: ${complaint(failure, 'Call again, corrected.')}` : notExecuted
+    return { role: 'tool', toolCallId, toolName, content }
+  })
+  return [{ role: 'assistant', content: '', toolCalls }, ...results]
+}
+
+const notExecuted = 'Not executed, because another call was not as asked. Call again.'
+
+function complaint({ message, issues = [] }: ProviderError, request: string): string {
   const lines = issues.map(({ path, message: what }) => `- ${path.length === 0 ? 'the whole' : path.join('.')}: ${what}`)
-  return [lines.length === 0 ? message : 'That answer is not as asked:', ...lines, 'Answer again, corrected and in full.'].join(
-    '\n',
-  )
+  return [lines.length === 0 ? message : 'That answer is not as asked:', ...lines, request].join('\n')
 }

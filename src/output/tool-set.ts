@@ -55,18 +55,23 @@ export function toolsSpec(definitions: ToolSet): ToolsSpec {
     Object.hasOwn(known, toolName) ? nullsLeftOut(known[toolName]?.inputSchema ?? {})(input) : input
   return {
     tools: known,
-    check: async (calls, how) => Promise.all(calls.map(call => checkCall({ ...call, input: cleaned(call) }, definitions, how))),
+    check(calls, how) {
+      const asked = { how, toolCalls: calls }
+      return Promise.all(calls.map(call => checkCall({ ...call, input: cleaned(call) }, definitions, asked)))
+    },
   }
 }
 
+type Answered = { readonly how: HowAnswered; readonly toolCalls: readonly ToolCall[] }
+
 /** Nothing is handed out that the tool could not work with (R126). */
-async function checkCall(call: ToolCall, definitions: ToolSet, how: HowAnswered): Promise<ToolCall> {
-  const { toolName, input } = call
-  const text = JSON.stringify({ toolName, input })
+async function checkCall(call: ToolCall, definitions: ToolSet, answered: Answered): Promise<ToolCall> {
+  const { toolCallId, toolName, input } = call
+  const what = { ...answered, toolCallId, text: JSON.stringify({ toolName, input }) }
   const definition = Object.hasOwn(definitions, toolName) ? definitions[toolName] : undefined
-  if (definition === undefined) throw invalidOutput('it calls a tool that there is not', { text, how })
+  if (definition === undefined) throw invalidOutput('it calls a tool that there is not', what)
   if (!isStandardSchema(definition.inputSchema)) return call
   const checked = await validate(definition.inputSchema, input)
   if ('value' in checked) return { ...call, input: checked.value }
-  throw invalidOutput(`the input of the tool '${toolName}' does not fit its schema`, { text, how, issues: checked.issues })
+  throw invalidOutput(`the input of the tool '${toolName}' does not fit its schema`, { ...what, issues: checked.issues })
 }

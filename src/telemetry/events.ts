@@ -1,4 +1,4 @@
-import type { ClientEvent, EventListener } from '../contract.ts'
+import type { EventListener } from '../contract.ts'
 
 /**
  * Tells every listener of every event. One that throws, or returns a promise that rejects, harms neither the call nor the other
@@ -11,11 +11,12 @@ export function createTeller(listeners: readonly EventListener[]): EventListener
   }
 }
 
-function tellOne(listener: (event: ClientEvent) => unknown, event: ClientEvent): void {
+/** What becomes of a listener is nobody's trouble but its own. */
+export function tellOne<Event>(listener: (event: Event) => unknown, event: Event): void {
   try {
     const returned = listener(event)
     if (returned instanceof Promise) returned.catch(() => {})
   } catch {
-    // a listener's trouble is its own: the call goes on
+    // the call goes on
   }
 }

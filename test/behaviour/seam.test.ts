@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { createClient, StreamInterruptedError } from 'unbusy'
-import { fakeTarget } from 'unbusy/testing'
+import { z } from 'zod'
+import { array, createClient, StreamInterruptedError } from 'unbusy'
+import { fakeClock, fakeTarget } from 'unbusy/testing'
 
 const canPrefix = { prefix: true }
 
@@ -12,6 +13,12 @@ async function screen(stream: AsyncIterable<{ type: string; text?: string }>): P
     if (event.type === 'text-delta') shown += event.text
   }
   return shown
+}
+
+async function all<Event>(stream: AsyncIterable<Event>): Promise<readonly Event[]> {
+  const events: Event[] = []
+  for await (const event of stream) events.push(event)
+  return events
 }
 
 test('a stream that breaks after its first content throws what has come, and glues nothing to it', async () => {
@@ -48,6 +55,45 @@ test('resume() goes on from what an interrupted stream had shown', async () => {
   const error: unknown = await (await client.stream('Hi')).text().catch((thrown: unknown) => thrown)
   if (!(error instanceof StreamInterruptedError)) throw new Error('expected an interrupted stream', { cause: error })
   expect(await (await error.resume()).text()).toBe('Hello world.')
+})
+
+test('a broken stream is resumed in the form of its call, and one that is whole is not', async () => {
+  const target = fakeTarget([{ text: ['["ti', 'ger'], cutAfterChunks: 2 }, '{"elements":["tiger"]}'], { retry: 0 })
+  const stream = await createClient({ chain: [target] }).stream({ prompt: 'Hi', output: array(z.string()) })
+  await expect(stream.text()).rejects.toBeInstanceOf(StreamInterruptedError)
+  const resumed = await stream.resume()
+  const types = (await all(resumed)).map(({ type }) => type)
+  expect(types).toEqual(['restart', 'text-delta', 'partial-output', 'element', 'finish'])
+  expect((await resumed.result()).output).toEqual(['tiger'])
+  await expect(resumed.resume()).rejects.toThrow('this answer is whole')
+})
+
+const breaks = [
+  ['a cut', { cutAfterChunks: 2 }, 'truncated'],
+  ['a lost connection', { error: 'network', errorAfterChunks: 2 }, 'network'],
+  ['an error inside the stream', { error: 'overloaded', errorAfterChunks: 2 }, 'overloaded'],
+  ['a stall', { hangAfterChunks: 2 }, 'timeout'],
+] as const
+
+test.for(breaks)('%s is told as the reason by the error and by the stream that goes on after it', async ([, how, reason]) => {
+  const clock = fakeClock()
+  const target = fakeTarget([{ text: ['Hello', ' wor'], ...how }, 'ld.'], { capabilities: canPrefix, clock })
+  const client = createClient({ chain: [target], clock })
+  const error: unknown = await clock.until((await client.stream('Hi')).text().catch((thrown: unknown) => thrown))
+  expect(error).toMatchObject({ failure: { reason }, attempts: [{ reason }] })
+  const events = await all(await (error as StreamInterruptedError).resume())
+  expect(events[0]).toMatchObject({ type: 'continue', reason })
+})
+
+test('those that bring nothing after a break do not change its reason, neither in events nor in the error', async () => {
+  const broken = fakeTarget({ text: ['Hello', ' wor'], error: 'network', errorAfterChunks: 2 }, { name: 'broken', retry: 0 })
+  const closed = fakeTarget({ error: 'authentication' }, { name: 'closed' })
+  const healed = createClient({ chain: [broken, closed, fakeTarget('Good day.')], afterFirstToken: 'restart' })
+  const events = await all(await healed.stream('Hi'))
+  expect(events.find(({ type }) => type === 'restart')).toMatchObject({ reason: 'network' })
+  const client = createClient({ chain: [broken, closed], afterFirstToken: 'restart' })
+  const error: unknown = await (await client.stream('Hi')).text().catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({ failure: { reason: 'network', provider: 'broken' } })
 })
 
 test('a break while the text is held back is healed unseen', async () => {

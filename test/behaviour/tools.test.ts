@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { createClient, runTools } from 'unbusy'
+import { ChainExhaustedError, createClient, type Message, runTools, RunToolsError, type ToolStep, UnbusyError } from 'unbusy'
 import { fakeClock, fakeTarget } from 'unbusy/testing'
 
 const weather = { description: 'Tells the weather.', inputSchema: z.object({ city: z.string(), days: z.number().default(1) }) }
@@ -31,11 +31,27 @@ test.for([
   expect(result.attempts[0]).toMatchObject({ reason: 'invalid-output' })
 })
 
-test('repair tells the same target what was wrong with its call', async () => {
-  const target = fakeTarget([call({ town: 'Oslo' }), call({ city: 'Oslo' })], { retry: 0 })
+test('repair tells the same target what was wrong with its call, as the result of that call', async () => {
+  const wrong = { toolCallId: 'b', toolName: 'weather', input: { town: 'Rome' } }
+  const calls = [{ toolCallId: 'a', toolName: 'weather', input: { city: 'Oslo' } }, wrong]
+  const target = fakeTarget([{ toolCalls: calls }, call({ city: 'Oslo' })], { retry: 0 })
   const result = await createClient({ chain: [target], repair: 1 }).generate({ prompt: 'Weather?', tools })
   expect(result.toolCalls).toMatchObject([{ input: { city: 'Oslo' } }])
-  expect(target.provider.calls[1]?.call.messages.at(-1)?.content).toContain('- city: ')
+  expect(target.provider.calls[1]?.call.messages).toEqual([
+    { role: 'user', content: 'Weather?' },
+    { role: 'assistant', content: '', toolCalls: calls },
+    { role: 'tool', toolCallId: 'a', toolName: 'weather', content: expect.stringContaining('Not executed') },
+    { role: 'tool', toolCallId: 'b', toolName: 'weather', content: expect.stringMatching(/^Error: .*\n- city: .*\nCall again/) },
+  ])
+})
+
+test('a call of a tool that there is not is told so as its result', async () => {
+  const target = fakeTarget([call({ city: 'Oslo' }, 'news'), call({ city: 'Oslo' })], { retry: 0 })
+  await createClient({ chain: [target], repair: 1 }).generate({ prompt: 'Weather?', tools })
+  expect(target.provider.calls[1]?.call.messages.at(-1)).toMatchObject({
+    ...{ role: 'tool', toolCallId: 'call_1' },
+    content: expect.stringContaining('it calls a tool that there is not'),
+  })
 })
 
 test('a stream hands a tool call out when its input is validated, and once', async () => {
@@ -155,16 +171,111 @@ test('an abort ends the run while a tool runs, with the caller reason', async ()
   expect(heard).toBe(reason)
 })
 
-test('timeout.totalMs is the time of the whole run, tools included', async () => {
-  const clock = fakeClock()
-  const target = fakeTarget(call({ city: 'Oslo' }), { clock })
-  const client = createClient({ chain: [target], clock })
-  const execute = async () => Promise.withResolvers<never>().promise
-  const run = runTools(
-    client,
-    { prompt: 'Weather?', timeout: { totalMs: 5_000 } },
-    { tools: { weather: { ...weather, execute } } },
+// ---- what was paid for is never lost
+
+const never = async () => Promise.withResolvers<never>().promise
+/** Answers for Oslo, and for no other city. */
+const onlyOslo = { ...weather, execute: async ({ city }: { city: string }) => (city === 'Oslo' ? -3 : never()) }
+
+async function failureOf(run: Promise<unknown>): Promise<unknown> {
+  return run.then(
+    () => undefined,
+    (error: unknown) => error,
   )
-  await expect(clock.until(run)).rejects.toThrow('timeout.totalMs')
+}
+
+test('timeout.totalMs is the time of the whole run, and what came until then is in the error', async () => {
+  const clock = fakeClock()
+  const target = fakeTarget([call({ city: 'Oslo' }), twoCalls], { clock })
+  const client = createClient({ chain: [target], clock })
+  const input = { prompt: 'Weather?', timeout: { totalMs: 5_000 } }
+  const error = await clock.until(failureOf(runTools(client, input, { tools: { weather: onlyOslo } })))
   expect(clock.now()).toBe(5_000)
+  if (!RunToolsError.isInstance(error)) throw new Error('expected an error with steps', { cause: error })
+  expect(error.message).toContain('after 2 steps. The time of the whole run was over (timeout.totalMs)')
+  expect(error.steps).toMatchObject([
+    { toolCalls: [{}], toolResults: [{ result: -3, error: undefined }] },
+    {
+      toolResults: [{ result: -3 }, { toolCallId: 'b', result: undefined, error: { message: expect.stringContaining('ended') } }],
+    },
+  ])
+  expect(error.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool', 'assistant', 'tool', 'tool'])
+})
+
+test('a chain that fails in a later step leaves the steps before it, and the run can be gone on with', async () => {
+  const target = fakeTarget([call({ city: 'Oslo' }), { error: 'overloaded' }, 'It is cold.'], { retry: 0 })
+  const client = createClient({ chain: [target], breaker: false })
+  const run = { tools: { weather: onlyOslo } }
+  const error = await failureOf(runTools(client, 'Weather?', run))
+  if (!RunToolsError.isInstance(error)) throw new Error('expected an error with steps', { cause: error })
+  expect(error).toMatchObject({ steps: [{ toolResults: [{ result: -3 }] }], cause: { name: 'ChainExhaustedError', status: 503 } })
+  expect((await runTools(client, { messages: error.messages }, run)).text).toBe('It is cold.')
+  expect(target.provider.calls.at(-1)?.call.messages.at(-1)).toMatchObject({ role: 'tool', content: '-3' })
+})
+
+test('time that is over while the model is asked leaves the steps too', async () => {
+  const clock = fakeClock()
+  const target = fakeTarget([call({ city: 'Oslo' }), { hang: true }], { clock })
+  const client = createClient({ chain: [target], clock })
+  const input = { prompt: 'Weather?', timeout: { totalMs: 5_000 } }
+  const error = await clock.until(failureOf(runTools(client, input, { tools: { weather: onlyOslo } })))
+  expect(error).toMatchObject({ name: 'RunToolsError', steps: [{}], cause: { reason: 'timeout' } })
+})
+
+test('before the first step there is nothing to lose: the error is that of generate()', async () => {
+  const client = createClient({ chain: [fakeTarget({ error: 'authentication' })] })
+  await expect(runTools(client, 'Weather?', { tools: { weather: onlyOslo } })).rejects.toBeInstanceOf(ChainExhaustedError)
+})
+
+test('onStep hears of every step, also of the one that an abort ends, whose reason is thrown untouched', async () => {
+  const controller = new AbortController()
+  // one of ours, so that it could be taken for ours
+  const reason = new UnbusyError('enough')
+  const heard: { steps: ToolStep[]; last: readonly Message[] } = { steps: [], last: [] }
+  const execute = ({ city }: { city: string }) => {
+    if (city === 'Rome') setImmediate(() => controller.abort(reason))
+    return onlyOslo.execute({ city })
+  }
+  const run = runTools(
+    createClient({ chain: [fakeTarget([call({ city: 'Oslo' }), twoCalls])] }),
+    { prompt: 'Weather?', signal: controller.signal },
+    {
+      tools: { weather: { ...weather, execute } },
+      onStep(step, messages) {
+        heard.steps.push(step)
+        heard.last = messages
+        throw new Error('a listener of no use')
+      },
+    },
+  )
+  await expect(run).rejects.toBe(reason)
+  expect(heard.steps.map(({ toolResults }) => toolResults.map(({ result }) => result))).toEqual([[-3], [-3, undefined]])
+  expect(heard.last).toHaveLength(6)
+})
+
+test('what a tool threw is thrown untouched, and onStep has heard of the step', async () => {
+  const thrown = new UnbusyError('of a call that the tool made')
+  const heard: ToolStep[] = []
+  const execute = () => {
+    throw thrown
+  }
+  const options = {
+    tools: { weather: { ...weather, execute } },
+    onToolError: 'throw',
+    onStep: (step: ToolStep) => heard.push(step),
+  } as const
+  const client = createClient({ chain: [fakeTarget(call({ city: 'Oslo' }))] })
+  await expect(runTools(client, 'Weather?', options)).rejects.toBe(thrown)
+  expect(heard).toMatchObject([{ toolResults: [{ error: thrown }] }])
+})
+
+test.for([
+  ['that is no JSON', 1n, 'Error: Do not know how to serialize a BigInt'],
+  ['that JSON has no word for', () => {}, 'null'],
+] as const)('a result %s ends no run', async ([, result, content]) => {
+  const target = fakeTarget([call({ city: 'Oslo' }), 'I cannot tell.'])
+  const execute = () => result
+  const { text } = await runTools(createClient({ chain: [target] }), 'Weather?', { tools: { weather: { ...weather, execute } } })
+  expect(text).toBe('I cannot tell.')
+  expect(target.provider.calls[1]?.call.messages.at(-1)).toMatchObject({ content })
 })

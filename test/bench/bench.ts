@@ -47,6 +47,7 @@ export const measureNames = [
   'fallback',
   'streams',
   'promises',
+  'health',
   'import',
   'bundle',
   'partial-json',

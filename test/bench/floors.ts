@@ -19,6 +19,7 @@ export const floors: readonly Floor[] = [
   { measure: 'first-token', subject: 'unbusy stream', case: 'added', most: 60, of: 'value', unit: 'us' },
   { measure: 'streams', subject: 'unbusy stream', case: 'heap of one', most: 25, of: 'value', unit: 'KB' },
   { measure: 'promises', subject: 'unbusy generate', case: 'per streamed token', most: 0.01, of: 'value', unit: '' },
+  { measure: 'health', subject: 'unbusy', most: 3, of: 'value', unit: 'us' },
   { measure: 'partial-json', subject: 'unbusy, as it comes', case: 'records, 1024 a piece', most: 3, of: 'ratio', unit: 'x' },
   {
     measure: 'partial-json',

@@ -24,8 +24,13 @@ export type Job = { readonly expected: string } & (
   | {
       readonly type: 'crowd'
       readonly url: string
+      /** Lets all streams come to their end. */
+      readonly releaseUrl: string
       readonly streams: number
+      /** All streams flow for so long after the last one has begun. */
       readonly windowMs: number
+      /** And are silent after so long. */
+      readonly silentAfterMs: number
       /** Answer also what the streams hold. @default false */
       readonly profile?: boolean
     }
@@ -35,6 +40,8 @@ export type LoadResult = { readonly calls: number; readonly cpuUsPerCall: number
 export type FirstTokenResult = { readonly calls: number; readonly medianUs: number }
 export type CrowdResult = {
   readonly heapBytesPerStream: number
+  /** How many streams flowed in the window. */
+  readonly flowing: number
   readonly cpuUs: number
   readonly wallMs: number
   /** Of V8, when it was asked for. */

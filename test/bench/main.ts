@@ -8,6 +8,7 @@ import { call } from './measures/call.ts'
 import { chunk } from './measures/chunk.ts'
 import { fallback } from './measures/fallback.ts'
 import { firstToken } from './measures/first-token.ts'
+import { health } from './measures/health.ts'
 import { importTime } from './measures/import.ts'
 import { partialJson } from './measures/partial-json.ts'
 import { promises } from './measures/promises.ts'
@@ -26,6 +27,7 @@ const measures: { readonly [name in MeasureName]: Measure } = {
   fallback,
   streams,
   promises,
+  health,
   import: importTime,
   bundle,
   'partial-json': partialJson,

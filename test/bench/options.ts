@@ -15,7 +15,7 @@ export const clientNames = ['undici', 'openai', 'ai', 'unbusy'] as const satisfi
 
 export const usage = `npm run bench -- [options]
 
-  --quick           shorter and fewer samples: a minute and a half instead of four
+  --quick           shorter and fewer samples: two minutes instead of five
   --only a,b        only these measures: ${measureNames.join(', ')}
   --clients a,b     only these clients: ${clientNames.join(', ')}; undici is the 1x of all and always there
   --json            figures as JSON instead of tables

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { startRunner, startServer } from './children.ts'
+import { crowdJob } from './crowd-job.ts'
 import { sourceEntry } from './entry.ts'
 import { installPeers } from './peers-door.ts'
 import { report, tree } from './profile-report.ts'
@@ -72,11 +73,9 @@ const profileLoad = async (runner: Runner, scene: Scene, origin: string): Promis
 const crowdStreams = 1_000
 
 const profileCrowd = async (runner: Runner, origin: string): Promise<Profiled> => {
-  const url = `${origin}/stream/12/400`
-  const job: Extract<Job, { type: 'crowd' }> = { type: 'crowd', url, streams: 50, windowMs: 400, expected: answerText(12) }
-  await runner.run<'crowd'>(job)
-  const { profile } = await runner.run<'crowd'>({ ...job, streams: crowdStreams, profile: true })
-  return { profile, calls: crowdStreams, usPerCall: undefined }
+  await runner.run<'crowd'>(crowdJob(origin, 50))
+  const { profile, flowing } = await runner.run<'crowd'>({ ...crowdJob(origin, crowdStreams), profile: true })
+  return { profile, calls: flowing, usPerCall: undefined }
 }
 
 const print = (found: Report, { calls, usPerCall }: Profiled): void => {

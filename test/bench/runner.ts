@@ -87,30 +87,43 @@ const settledHeap = async (): Promise<number> => {
   return process.memoryUsage().heapUsed
 }
 
-const crowd = async ({
-  url,
-  streams,
-  windowMs,
-  profile = false,
-  expected,
-}: Extract<Job, { type: 'crowd' }>): Promise<CrowdResult> => {
-  const run = runOf({ kind: 'stream', url })
-  const heapBefore = await settledHeap()
-  const stopProfile = profile ? await startProfile('held') : undefined
+const wait = (forMs: number): Promise<void> => new Promise(resolve => setTimeout(resolve, forMs))
+
+/** Resolves when every one of so many new streams has its first token. */
+const gather = async (run: Run, count: number): Promise<readonly Promise<string>[]> => {
   let started = 0
   const everybodyIsHere = Promise.withResolvers<void>()
   const arrive = (): void => {
     started++
-    if (started === streams) everybodyIsHere.resolve()
+    if (started === count) everybodyIsHere.resolve()
   }
-  const answers = Array.from({ length: streams }, () => run(arrive))
+  const answers = Array.from({ length: count }, () => run(arrive))
   await Promise.race([everybodyIsHere.promise, Promise.all(answers)])
+  return answers
+}
+
+/** Streams that are there before the heap is looked at: what is made once for all, or grows by steps, is no part of one stream. */
+const earlyShare = 0.3
+
+/** The heap is looked at while all streams are silent: what is on its way at a moment would be noise. */
+const crowd = async (job: Extract<Job, { type: 'crowd' }>): Promise<CrowdResult> => {
+  const { url, streams, windowMs, silentAfterMs, profile = false, expected } = job
+  const run = runOf({ kind: 'stream', url })
+  const early = Math.round(streams * earlyShare)
+  const flowing = streams - early
+  const answers = [...(await gather(run, early))]
+  await wait(silentAfterMs)
+  const heapBefore = await settledHeap()
+  const stopProfile = profile ? await startProfile('held') : undefined
+  answers.push(...(await gather(run, flowing)))
   const cpuBefore = cpuUs()
   const before = performance.now()
-  await new Promise(resolve => setTimeout(resolve, windowMs))
-  const result = { cpuUs: cpuUs() - cpuBefore, wallMs: performance.now() - before }
-  const heapBytesPerStream = ((await settledHeap()) - heapBefore) / streams
+  await wait(windowMs)
+  const result = { cpuUs: cpuUs() - cpuBefore, wallMs: performance.now() - before, flowing }
+  await wait(silentAfterMs - windowMs)
+  const heapBytesPerStream = ((await settledHeap()) - heapBefore) / flowing
   const held = await stopProfile?.()
+  await (await fetch(job.releaseUrl)).text()
   for (const answer of answers) check(await answer, expected)
   return { ...result, heapBytesPerStream, profile: held }
 }

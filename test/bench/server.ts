@@ -25,6 +25,7 @@ const chunked = (text: string): string => `${Buffer.byteLength(text).toString(16
 const answers: { readonly [path: string]: Buffer } = {
   json: plain('200 OK', answerJson(jsonTokens, jsonBytes)),
   busy: plain('503 Service Unavailable', busyJson),
+  release: plain('200 OK', '{}'),
 }
 
 type StreamAnswer = { readonly whole: Buffer; readonly each: readonly Buffer[]; readonly start: Buffer; readonly rest: Buffer }
@@ -61,31 +62,45 @@ const writeEach = (socket: Socket, { start, each }: StreamAnswer): void => {
   setImmediate(next)
 }
 
-const writeSlowly = (socket: Socket, { start, each }: StreamAnswer, everyMs: number): void => {
+/** Streams that are silent until somebody asks for `/release`. */
+const held = new Set<() => void>()
+
+/** So many frames one by one, and the rest at once when it is released. */
+const writeSlowly = (socket: Socket, { start, each }: StreamAnswer, slowly: { everyMs: number; frames: number }): void => {
   let index = 0
+  const goOn = (): void => {
+    for (; index < each.length; index++) socket.write(each[index] ?? '')
+  }
   const timer = setInterval(() => {
-    const frame = each[index++]
-    if (frame === undefined || socket.destroyed) clearInterval(timer)
-    else socket.write(frame)
-  }, everyMs)
+    socket.write(each[index++] ?? '')
+    if (index < slowly.frames && !socket.destroyed) return
+    clearInterval(timer)
+    held.add(goOn)
+  }, slowly.everyMs)
   socket.write(start)
 }
 
-const writeStream = (socket: Socket, tokens: number, pace: string): void => {
+const release = (): void => {
+  for (const goOn of held) goOn()
+  held.clear()
+}
+
+const writeStream = (socket: Socket, tokens: number, { pace, frames }: { pace: string; frames: string }): void => {
   const answer = streamOf(tokens)
   if (pace === 'whole') socket.write(answer.whole)
   else if (pace === 'each') writeEach(socket, answer)
   else if (pace === 'first') {
     socket.write(answer.start)
     setTimeout(() => socket.write(answer.rest), 2)
-  } else writeSlowly(socket, answer, Number(pace))
+  } else writeSlowly(socket, answer, { everyMs: Number(pace), frames: Number(frames) })
 }
 
 const answer = (socket: Socket, target: string): void => {
-  const [, kind = '', tokens = '', pace = ''] = target.split('/')
+  const [, kind = '', tokens = '', pace = '', frames = ''] = target.split('/')
   const fixed = answers[kind]
+  if (kind === 'release') release()
   if (fixed !== undefined) socket.write(fixed)
-  else if (kind === 'stream') writeStream(socket, Number(tokens), pace)
+  else if (kind === 'stream') writeStream(socket, Number(tokens), { pace, frames })
   else socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
 }
 

@@ -8,6 +8,7 @@ const titles: { readonly [measure in MeasureName]: string } = {
   fallback: 'Client CPU of a call whose first target answers 503 and whose second answers',
   streams: 'Many slow streams at once, a token every 400 ms',
   promises: 'Promises made (counted, without noise)',
+  health: 'CPU of gate, breaker, budget, limiter and latency together, for one call that goes well',
   import: 'Import in a fresh process',
   bundle: 'Bundle, minified, with everything it needs',
   'partial-json': '1 MB of JSON, read piece by piece as it comes (x = to one JSON.parse of the whole)',

@@ -13,6 +13,7 @@ const entries = {
     values: [
       'ChainExhaustedError',
       'ProviderError',
+      'RunToolsError',
       'StreamInterruptedError',
       'UnbusyError',
       'array',

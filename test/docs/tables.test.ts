@@ -48,6 +48,7 @@ const expected: Readonly<Record<string, readonly Row[]>> = {
     name,
     'baseURL' in host ? host.baseURL : 'yours',
     host.keyVariables.join(', ') || 'none',
+    ('capabilities' in host ? host.capabilities.output : undefined) ?? 'tried',
   ]),
   prices: Object.entries(prices).map(([model, { input, cachedInput, output }]) => [
     model,

@@ -4,7 +4,7 @@ import { type } from 'arktype'
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import { array, choice, createClient, deepseek } from 'unbusy'
-import type { DeepPartial, GenerateInput } from 'unbusy'
+import type { AnswerStream, DeepPartial, GenerateInput, StreamInterruptedError } from 'unbusy'
 
 const client = createClient({ chain: [deepseek()] })
 const recipe = z.object({ name: z.string(), steps: z.array(z.object({ minutes: z.number() })) })
@@ -77,6 +77,16 @@ test('a stream shows parts of the value, and items of the list', async () => {
     // @ts-expect-error nothing typed was asked for
     if (event.type === 'partial-output') void event
   }
+})
+
+test('a stream that is gone on with has the type of its call', async () => {
+  const stream = await client.stream({ prompt: 'Hi', output: recipe })
+  expectTypeOf(stream.resume).returns.resolves.toEqualTypeOf<typeof stream>()
+  expectTypeOf((await (await stream.resume()).result()).output).toEqualTypeOf<Recipe>()
+  const moods = await (await client.stream({ prompt: 'Hi', output: array(choice(['good', 'bad'])) })).resume()
+  for await (const event of moods) if (event.type === 'element') expectTypeOf(event.element).toEqualTypeOf<'good' | 'bad'>()
+  // an error that was caught knows nothing of the call
+  expectTypeOf<StreamInterruptedError['resume']>().returns.resolves.toEqualTypeOf<AnswerStream>()
 })
 
 test('an input that was made elsewhere keeps working', async () => {

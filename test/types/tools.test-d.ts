@@ -1,6 +1,7 @@
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import { createClient, deepseek, runTools } from 'unbusy'
+import type { Message, RunToolsError, ToolStep } from 'unbusy'
 
 const client = createClient({ chain: [deepseek()] })
 const tools = {
@@ -63,4 +64,16 @@ test('execute gets what the schema lets through', async () => {
   expectTypeOf(steps[0]!.toolResults[0]!.result).toBeUnknown()
   // @ts-expect-error a tool that is run has something to execute
   void runTools(client, 'Hi', { tools: { weather: { inputSchema: z.object({}) } } })
+})
+
+test('what a run leaves behind is typed, in its error and while it goes on', () => {
+  expectTypeOf<RunToolsError['steps']>().toEqualTypeOf<readonly ToolStep[]>()
+  expectTypeOf<RunToolsError['messages']>().toEqualTypeOf<readonly Message[]>()
+  void runTools(client, 'Hi', {
+    tools: {},
+    onStep(step, messages) {
+      expectTypeOf(step).toEqualTypeOf<ToolStep>()
+      expectTypeOf(messages).toEqualTypeOf<readonly Message[]>()
+    },
+  })
 })

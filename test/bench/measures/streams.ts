@@ -1,19 +1,11 @@
 import { figures, interleave } from '../bench.ts'
-import { answerText } from '../wire.ts'
-import { enabled, streamURL } from './subjects.ts'
+import { crowdJob, tokenEveryMs } from '../crowd-job.ts'
+import { enabled } from './subjects.ts'
 import type { Bench, Measure, Subject } from '../bench.ts'
-import type { CrowdResult, Job } from '../jobs.ts'
+import type { CrowdResult } from '../jobs.ts'
 
-const everyMs = 400
-const windowMs = 4 * everyMs
-/** Long enough that nobody is done before the window is over, also where it takes a second to open all streams. */
-const tokens = 12
-
-const crowdOf = (bench: Bench, client: Subject['client'], streams: number): Promise<CrowdResult> => {
-  const url = streamURL(bench, tokens, String(everyMs))
-  const job: Extract<Job, { type: 'crowd' }> = { type: 'crowd', url, streams, windowMs, expected: answerText(tokens) }
-  return bench.runner(client).run<'crowd'>(job)
-}
+const crowdOf = ({ origin, runner }: Bench, client: Subject['client'], streams: number): Promise<CrowdResult> =>
+  runner(client).run<'crowd'>(crowdJob(origin, streams))
 
 /** Many slow streams at once: the heap that each one holds after a full collection, and the CPU of each of their tokens. */
 export const streams: Measure = async bench => {
@@ -30,8 +22,8 @@ export const streams: Measure = async bench => {
     name,
     client,
     async sample() {
-      const { heapBytesPerStream, cpuUs, wallMs } = await crowdOf(bench, client, crowdStreams)
-      perToken.get(name)?.push(cpuUs / (crowdStreams * (wallMs / everyMs)))
+      const { heapBytesPerStream, cpuUs, wallMs, flowing } = await crowdOf(bench, client, crowdStreams)
+      perToken.get(name)?.push(cpuUs / (flowing * (wallMs / tokenEveryMs)))
       return heapBytesPerStream / 1024
     },
   }))
