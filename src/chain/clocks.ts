@@ -10,34 +10,18 @@ export type ClocksOptions = {
   onTimeout(name: ClockName, afterMs: number): void
 }
 
-/** Told by the attempt as events come; each is a few assignments. */
+/** One object, and functions over it: a thousand waiting attempts hold a thousand of it. */
 export type Clocks = {
-  connecting(): void
-  sent(): void
-  headers(): unknown
-  /** A keep-alive: the request waits in a queue, which has a clock of its own. */
-  queued(): void
-  firstChunk(): void
-  chunk(now: number): void
-  /** A tool call's input is being written; servers buffer it, so silence may last longer. */
-  toolCall(now: number): void
-  /** The answer is whole; the server has a moment to end the body. */
-  finish(): void
-  /** The reader is behind and we read no further: that silence is ours. */
-  pause(): unknown
-  resume(): void
-  stop(): void
-}
-
-type Phase = { name: ClockName; since: number; limitMs: number }
-
-type State = {
   readonly options: ClocksOptions
   readonly startedAt: number
   /** Connecting, or waiting for headers. */
-  transport: Phase | undefined
+  transport: ClockName | undefined
+  transportSince: number
+  transportLimitMs: number
   /** Waiting for the first chunk or for the next one; undefined while the reader holds us up. */
-  content: Phase | undefined
+  content: ClockName | undefined
+  contentSince: number
+  contentLimitMs: number
   queuedUntil: number
   patience: number
   stopped: boolean
@@ -61,97 +45,129 @@ export const longestTimerMs = 2_147_483_647
 export function startClocks(options: ClocksOptions): Clocks {
   const { clock, timeout, shareMs } = options
   const now = clock.now()
-  const state: State = {
+  const clocks: Clocks = {
     options,
     startedAt: now,
     transport: undefined,
-    content: { name: 'firstChunk', since: now, limitMs: Math.min(timeout.firstChunkMs, shareMs) },
+    transportSince: now,
+    transportLimitMs: Infinity,
+    content: 'firstChunk',
+    contentSince: now,
+    contentLimitMs: Math.min(timeout.firstChunkMs, shareMs),
     queuedUntil: Infinity,
     patience: 1,
     stopped: false,
     handle: undefined,
     firesAt: Infinity,
   }
-  arm(state)
-  return {
-    connecting: () => waitForTransport(state, 'connect', timeout.connectMs),
-    sent: () => waitForTransport(state, 'headers', timeout.headersMs),
-    headers: () => (state.transport = undefined),
-    queued: () => queued(state),
-    firstChunk: () => waitForChunk(state, timeout.chunkMs),
-    chunk: at => heard(state, at, 1),
-    toolCall: at => heard(state, at, toolCallPatience),
-    finish() {
-      state.patience = 1
-      waitForChunk(state, lingerMs)
-    },
-    pause: () => (state.content = undefined),
-    resume: () => waitForChunk(state, timeout.chunkMs),
-    stop: () => stop(state),
-  }
+  // connecting is what comes next: then this is the timer for that too
+  arm(clocks, Math.min(due(clocks).at, now + timeout.connectMs))
+  return clocks
 }
 
-function waitForTransport(state: State, name: ClockName, limitMs: number): void {
-  state.transport = { name, since: state.options.clock.now(), limitMs }
-  arm(state)
+export function startConnecting(clocks: Clocks): void {
+  waitForTransport(clocks, 'connect', clocks.options.timeout.connectMs)
 }
 
-/** While the server says that it holds the request, waiting is the queued clock's; the first chunk's starts anew with each sign. */
-function queued(state: State): void {
-  const { clock, timeout, shareMs } = state.options
-  if (state.content?.name !== 'firstChunk') return
-  state.content.since = clock.now()
-  state.queuedUntil = state.startedAt + Math.min(timeout.queuedMs, shareMs)
-  arm(state)
+/** The request is sent: headers come next. */
+export function startHeaders(clocks: Clocks): void {
+  waitForTransport(clocks, 'headers', clocks.options.timeout.headersMs)
+}
+
+export function headersCame(clocks: Clocks): void {
+  clocks.transport = undefined
+}
+
+/**
+ * A keep-alive. While the server says that it holds the request, waiting is the queued clock's; the first chunk's starts anew with each
+ * sign.
+ */
+export function keepAliveCame(clocks: Clocks): void {
+  const { clock, timeout, shareMs } = clocks.options
+  if (clocks.content !== 'firstChunk') return
+  clocks.contentSince = clock.now()
+  clocks.queuedUntil = clocks.startedAt + Math.min(timeout.queuedMs, shareMs)
+  arm(clocks, due(clocks).at)
+}
+
+export function firstChunkCame(clocks: Clocks): void {
+  waitForChunk(clocks, clocks.options.timeout.chunkMs)
+}
+
+export function chunkCame(clocks: Clocks, at: number): void {
+  clocks.patience = 1
+  clocks.contentSince = at
+}
+
+/** A tool call's input is being written; servers buffer it, so silence may last longer. */
+export function toolCallCame(clocks: Clocks, at: number): void {
+  clocks.patience = toolCallPatience
+  clocks.contentSince = at
+}
+
+/** The answer is whole; the server has a moment to end the body. */
+export function finishCame(clocks: Clocks): void {
+  clocks.patience = 1
+  waitForChunk(clocks, lingerMs)
+}
+
+/** The reader is behind and we read no further: that silence is ours. */
+export function pauseClocks(clocks: Clocks): void {
+  clocks.content = undefined
+}
+
+export function resumeClocks(clocks: Clocks): void {
+  waitForChunk(clocks, clocks.options.timeout.chunkMs)
+}
+
+export function stopClocks(clocks: Clocks): void {
+  clocks.stopped = true
+  clocks.options.clock.clearTimeout(clocks.handle)
+}
+
+function waitForTransport(clocks: Clocks, name: ClockName, limitMs: number): void {
+  clocks.transport = name
+  clocks.transportSince = clocks.options.clock.now()
+  clocks.transportLimitMs = limitMs
+  arm(clocks, due(clocks).at)
 }
 
 /** Content is there, so that headers and places in queues are no matter any more. */
-function waitForChunk(state: State, limitMs: number): void {
-  state.transport = undefined
-  state.queuedUntil = Infinity
-  state.content = { name: 'chunk', since: state.options.clock.now(), limitMs }
-  arm(state)
+function waitForChunk(clocks: Clocks, limitMs: number): void {
+  clocks.transport = undefined
+  clocks.queuedUntil = Infinity
+  clocks.content = 'chunk'
+  clocks.contentSince = clocks.options.clock.now()
+  clocks.contentLimitMs = limitMs
+  arm(clocks, due(clocks).at)
 }
 
-function heard(state: State, at: number, patience: number): void {
-  state.patience = patience
-  if (state.content !== undefined) state.content.since = at
+function arm(clocks: Clocks, at: number): void {
+  if (clocks.stopped || at >= clocks.firesAt) return
+  const { clock } = clocks.options
+  clock.clearTimeout(clocks.handle)
+  clocks.firesAt = at
+  clocks.handle = clock.setTimeout(() => fire(clocks), Math.min(longestTimerMs, Math.max(0, at - clock.now())))
 }
 
-function arm(state: State): void {
-  if (state.stopped) return
-  const { at } = due(state)
-  if (at >= state.firesAt) return
-  const { clock } = state.options
-  clock.clearTimeout(state.handle)
-  state.firesAt = at
-  state.handle = clock.setTimeout(() => fire(state), Math.min(longestTimerMs, Math.max(0, at - clock.now())))
-}
-
-function fire(state: State): void {
-  state.firesAt = Infinity
-  const { at, name, since } = due(state)
-  const now = state.options.clock.now()
+function fire(clocks: Clocks): void {
+  clocks.firesAt = Infinity
+  const { at, name, since } = due(clocks)
+  const now = clocks.options.clock.now()
   // a timer may fire a fraction of a millisecond early
-  if (now + 1 < at) return arm(state)
-  stop(state)
-  state.options.onTimeout(name, now - since)
-}
-
-function stop(state: State): void {
-  state.stopped = true
-  state.options.clock.clearTimeout(state.handle)
+  if (now + 1 < at) return arm(clocks, at)
+  stopClocks(clocks)
+  clocks.options.onTimeout(name, now - since)
 }
 
 /** Which clock ends the attempt next, and when. Of two at the same time, the more telling one. */
-function due(state: State): { readonly at: number; readonly name: ClockName; readonly since: number } {
-  const { startedAt, content, transport, patience } = state
-  let next = { at: state.options.deadline, name: 'total' as ClockName, since: startedAt }
-  if (state.queuedUntil <= next.at) next = { at: state.queuedUntil, name: 'queued', since: startedAt }
-  for (const phase of [content, transport]) {
-    if (phase === undefined) continue
-    const at = phase.since + phase.limitMs * patience
-    if (at <= next.at) next = { at, name: phase.name, since: phase.since }
-  }
+function due(clocks: Clocks): { readonly at: number; readonly name: ClockName; readonly since: number } {
+  const { startedAt, queuedUntil, content, contentSince, transport, transportSince, patience } = clocks
+  let next = { at: clocks.options.deadline, name: 'total' as ClockName, since: startedAt }
+  if (queuedUntil <= next.at) next = { at: queuedUntil, name: 'queued', since: startedAt }
+  const contentAt = contentSince + clocks.contentLimitMs * patience
+  if (content !== undefined && contentAt <= next.at) next = { at: contentAt, name: content, since: contentSince }
+  const transportAt = transportSince + clocks.transportLimitMs * patience
+  if (transport !== undefined && transportAt <= next.at) next = { at: transportAt, name: transport, since: transportSince }
   return next
 }

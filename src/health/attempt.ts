@@ -6,65 +6,90 @@ import type { Trial } from './guard.ts'
 import type { Herald } from './herald.ts'
 import type { KeyMember } from './key-memory.ts'
 import type { Pace } from './pace.ts'
-import { createPermit } from './permit.ts'
-import type { Charged, Permit } from './permit.ts'
+import type { Charged, Outcome, Permit } from './permit.ts'
 import type { Rooms } from './rooms.ts'
 
-export type AttemptOptions = {
+/** What the attempts at one target have in common. */
+export type AttemptContext = {
   readonly clock: Clock
   readonly rooms: Rooms
   readonly herald: Herald
   readonly member: KeyMember
   readonly pace: Pace
-  readonly pass: BreakerPermit
-  /** What it tries out for all, on top of the breaker's probe. */
-  readonly trials: readonly Trial[]
-  readonly startedAt: number
   /** A first content, or an answer without any. */
   readonly onSuccess: (now: number) => void
   /** A place is free, or the target has opened or shut. */
   readonly onChange: () => void
 }
 
-type Attempt = AttemptOptions & {
+export type Admission = {
+  readonly pass: BreakerPermit
+  /** What it tries out for all, on top of the breaker's probe. */
+  readonly trials: readonly Trial[]
+  readonly startedAt: number
+}
+
+type Attempt = {
+  readonly context: AttemptContext
+  readonly admission: Admission
   hasBegun: boolean
   /** Its failure was counted when it was late. */
   isCounted: boolean
+  hasEnded: boolean
 }
 
-/** Turns what happens to one attempt into what is remembered of its target. */
-export function createAttempt(options: AttemptOptions): Permit {
-  const attempt: Attempt = { ...options, hasBegun: false, isCounted: false }
-  const { rooms, clock, pass, startedAt } = options
-  return createPermit({
-    onFirstChunk(afterMs) {
-      attempt.hasBegun = true
-      rooms.latency.add(afterMs)
-      rooms.budget.deposit()
-      rooms.limiter.succeed(rooms.latency.isPrompt(afterMs), attempt.pace)
-      succeed(attempt, clock.now())
-      attempt.onChange()
-    },
-    onLate: () => beLate(attempt, clock.now()),
-    onAnswered() {
-      const now = clock.now()
-      if (!attempt.hasBegun) succeed(attempt, now)
-      rooms.breaker.finish(pass, now)
-      leave(attempt, now, now - startedAt)
-    },
-    onAbandoned() {
-      rooms.breaker.abandon(pass)
-      leave(attempt, clock.now())
-    },
-    onFailure(failure, charged) {
-      const now = clock.now()
-      fail(attempt, { failure, charged, now })
-      leave(attempt, now)
-    },
-  })
+/** Turns what happens to one attempt into what is remembered of its target. Each thing counts once, whoever tells it again. */
+export function createAttempt(context: AttemptContext, admission: Admission): Permit {
+  const attempt: Attempt = { context, admission, hasBegun: false, isCounted: false, hasEnded: false }
+  return {
+    firstChunk: afterMs => begin(attempt, afterMs),
+    late: () => beLate(attempt),
+    end: outcome => end(attempt, outcome),
+  }
 }
 
-function succeed({ rooms, herald, pass, trials, isCounted, onSuccess }: Attempt, now: number): void {
+function begin(attempt: Attempt, afterMs: number): void {
+  if (attempt.hasBegun || attempt.hasEnded) return
+  attempt.hasBegun = true
+  const { rooms, clock, pace, onChange } = attempt.context
+  rooms.latency.add(afterMs)
+  rooms.budget.deposit()
+  rooms.limiter.succeed(rooms.latency.isPrompt(afterMs), pace)
+  succeed(attempt, clock.now())
+  onChange()
+}
+
+function beLate(attempt: Attempt): void {
+  const { hasBegun, isCounted, hasEnded, context, admission } = attempt
+  if (hasBegun || isCounted || hasEnded) return
+  attempt.isCounted = true
+  const { rooms, clock, onChange } = context
+  const now = clock.now()
+  rooms.breaker.fail(admission.pass, { reason: 'timeout', message: 'It keeps requests in its queue.' }, now)
+  rooms.limiter.refuse(now)
+  onChange()
+}
+
+function end(attempt: Attempt, outcome: Outcome): void {
+  if (attempt.hasEnded) return
+  attempt.hasEnded = true
+  const { rooms, clock } = attempt.context
+  const { pass, startedAt } = attempt.admission
+  const now = clock.now()
+  if (outcome === 'answered') {
+    if (!attempt.hasBegun) succeed(attempt, now)
+    rooms.breaker.finish(pass, now)
+    leave(attempt, now, now - startedAt)
+    return
+  }
+  if (outcome === 'abandoned') rooms.breaker.abandon(pass)
+  else fail(attempt, { ...outcome, now })
+  leave(attempt, now)
+}
+
+function succeed({ context, admission, isCounted }: Attempt, now: number): void {
+  const { rooms, herald, onSuccess } = context
+  const { pass, trials } = admission
   onSuccess(now)
   rooms.watch.reach()
   if (!isCounted) rooms.breaker.succeed(pass, now)
@@ -77,17 +102,11 @@ function succeed({ rooms, herald, pass, trials, isCounted, onSuccess }: Attempt,
   if (!rooms.key.suspension.onTrial(now)) herald.publish({ kind: 'closed', reason: 'quota', forMs: 0 }, 'credential')
 }
 
-function beLate(attempt: Attempt, now: number): void {
-  const { breaker, limiter } = attempt.rooms
-  attempt.isCounted = true
-  breaker.fail(attempt.pass, { reason: 'timeout', message: 'It keeps requests in its queue.' }, now)
-  limiter.refuse(now)
-  attempt.onChange()
-}
-
 function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; charged: Charged; now: number }): void {
-  const { rooms, herald, member, pass: permit, hasBegun, isCounted } = attempt
-  const heldMs = now - attempt.startedAt
+  const { context, admission, hasBegun, isCounted } = attempt
+  const { rooms, herald, member } = context
+  const { pass: permit, startedAt } = admission
+  const heldMs = now - startedAt
   const shut = charge(rooms, { failure, charged, permit, hasBegun, isCounted, heldMs, member, now })
   const { reason, retryAfterMs, concurrencyLimit } = failure
   if (concurrencyLimit !== undefined) herald.publish({ kind: 'limit', reason, forMs: 0, limit: concurrencyLimit })
@@ -100,8 +119,9 @@ function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; c
   else if (isDuration(retryAfterMs)) herald.publish({ kind: 'gate', reason, forMs: retryAfterMs }, about)
 }
 
-function leave({ rooms, trials, hasBegun, onChange }: Attempt, now: number, answeredMs?: number): void {
+function leave({ context, admission, hasBegun }: Attempt, now: number, answeredMs?: number): void {
+  const { rooms, onChange } = context
   rooms.limiter.leave(hasBegun, answeredMs)
-  for (const trial of trials) trial.end('none', now)
+  for (const trial of admission.trials) trial.end('none', now)
   onChange()
 }

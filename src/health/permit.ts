@@ -18,37 +18,3 @@ export type Permit = {
   /** Gives everything back. Exactly once: later calls are ignored. */
   end(outcome: Outcome): void
 }
-
-/** What happens to the target's memory; each of them at most once for one permit, in this order. */
-export type PermitListener = {
-  onFirstChunk(afterMs: number): void
-  onLate(): void
-  onAnswered(): void
-  onAbandoned(): void
-  onFailure(failure: Failure, charged: Charged): void
-}
-
-export function createPermit(listener: PermitListener): Permit {
-  let hasBegun = false
-  let isLate = false
-  let hasEnded = false
-  return {
-    firstChunk(afterMs) {
-      if (hasBegun || hasEnded) return
-      hasBegun = true
-      listener.onFirstChunk(afterMs)
-    },
-    late() {
-      if (hasBegun || isLate || hasEnded) return
-      isLate = true
-      listener.onLate()
-    },
-    end(outcome) {
-      if (hasEnded) return
-      hasEnded = true
-      if (outcome === 'answered') listener.onAnswered()
-      else if (outcome === 'abandoned') listener.onAbandoned()
-      else listener.onFailure(outcome.failure, outcome.charged)
-    },
-  }
-}

@@ -1,10 +1,10 @@
 import type { Clock } from '../contract.ts'
 import { createAttempt } from './attempt.ts'
-import type { BreakerPermit } from './breaker.ts'
+import type { Admission, AttemptContext } from './attempt.ts'
 import { createFleetProbe } from './fleet-probe.ts'
 import type { Guard, Trial } from './guard.ts'
 import { createHerald } from './herald.ts'
-import type { FleetNames, Herald, HealthEvent } from './herald.ts'
+import type { FleetNames, HealthEvent } from './herald.ts'
 import type { KeyMember, KeyMemory } from './key-memory.ts'
 import type { Quantiles } from './latency.ts'
 import { createLease } from './lease.ts'
@@ -72,17 +72,10 @@ export type TargetMemoryOptions = {
   readonly emit: (event: HealthEvent) => void
 }
 
-type Memory = {
-  readonly clock: Clock
-  readonly rooms: Rooms
+type Memory = AttemptContext & {
   readonly guards: readonly Guard[]
-  readonly herald: Herald
   readonly waiters: Waiters
-  readonly pace: Pace
   readonly lastResort: Lease
-  readonly member: KeyMember
-  readonly onSuccess: (now: number) => void
-  readonly onChange: () => void
 }
 
 /** How long a last resort keeps others away, in milliseconds, and how long it rests. */
@@ -170,8 +163,11 @@ function enter(memory: Memory, kind: 'call' | 'probe' | 'hedge'): Permit | undef
   const pass = rooms.breaker.enter(now)
   if (pass === undefined) return undefined
   herald.passable(now)
-  return admit(memory, { pass, trials: state === 'probation' ? trialsOf(rooms, now) : [], startedAt: now })
+  return admit(memory, { pass, trials: state === 'probation' ? trialsOf(rooms, now) : none, startedAt: now })
 }
+
+/** Nearly every attempt tries nothing out. */
+const none: readonly Trial[] = []
 
 function enterLast(memory: Memory): Permit | undefined {
   const { clock, rooms, guards, lastResort } = memory
@@ -194,14 +190,13 @@ function trialsOf({ key, model, watch }: Rooms, now: number): readonly Trial[] {
   return [key.suspension.take(now), model.take(now), watch.take(now)].filter(trial => trial !== undefined)
 }
 
-type Admission = { readonly pass: BreakerPermit; readonly trials: readonly Trial[]; readonly startedAt: number }
-
-function admit({ clock, rooms, herald, member, waiters, pace, onSuccess, onChange }: Memory, admission: Admission): Permit {
+function admit(memory: Memory, admission: Admission): Permit {
+  const { rooms, waiters, pace } = memory
   rooms.limiter.enter()
   // Probes come rarely, however often it is called.
   if (admission.pass.probe === 0) pace.mark(admission.startedAt)
   waiters.entered()
-  return createAttempt({ clock, rooms, herald, member, pace, onSuccess, onChange, ...admission })
+  return createAttempt(memory, admission)
 }
 
 function learn(memory: Memory, fact: HealthFact): void {

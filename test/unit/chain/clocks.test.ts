@@ -1,5 +1,18 @@
 import { expect } from 'vitest'
-import { startClocks } from '../../../src/chain/clocks.ts'
+import {
+  chunkCame,
+  finishCame,
+  firstChunkCame,
+  headersCame,
+  keepAliveCame,
+  pauseClocks,
+  resumeClocks,
+  startClocks,
+  startConnecting,
+  startHeaders,
+  stopClocks,
+  toolCallCame,
+} from '../../../src/chain/clocks.ts'
 import { defaults } from '../../../src/options.ts'
 import type { FakeClock } from '../../../src/testing/index.ts'
 import { test } from '../../helpers/vitest.ts'
@@ -15,14 +28,14 @@ function start(clock: FakeClock, over: { deadline?: number; shareMs?: number } =
 
 test('each phase has its own clock: connect, headers, first chunk', async ({ clock }) => {
   const one = start(clock)
-  one.clocks.connecting()
+  startConnecting(one.clocks)
   const other = start(clock)
-  other.clocks.connecting()
+  startConnecting(other.clocks)
   await clock.advance(1_000)
-  other.clocks.sent()
+  startHeaders(other.clocks)
   const third = start(clock)
-  third.clocks.sent()
-  third.clocks.headers()
+  startHeaders(third.clocks)
+  headersCame(third.clocks)
   await clock.advance(60_000)
   expect([...one.fired, ...other.fired, ...third.fired]).toEqual([
     'connect 5000 at 5000',
@@ -37,10 +50,10 @@ test('keep-alives hold the first-chunk clock off, up to the queued clock, and sa
 }) => {
   const queued = start(clock)
   const silent = start(clock)
-  silent.clocks.firstChunk()
+  firstChunkCame(silent.clocks)
   for (let second = 0; second < 700; second += 1) {
-    queued.clocks.queued()
-    silent.clocks.queued()
+    keepAliveCame(queued.clocks)
+    keepAliveCame(silent.clocks)
     await clock.advance(1_000)
   }
   expect(queued.fired).toEqual(['queued 600000 at 600000'])
@@ -49,17 +62,17 @@ test('keep-alives hold the first-chunk clock off, up to the queued clock, and sa
 
 test('a chunk costs no timer, a paused reader stops the clock, and a stop leaves nothing', async ({ clock }) => {
   const { clocks, fired } = start(clock)
-  clocks.firstChunk()
+  firstChunkCame(clocks)
   for (let chunk = 0; chunk < 100; chunk += 1) {
     await clock.advance(59_000)
-    clocks.chunk(clock.now())
+    chunkCame(clocks, clock.now())
     expect(clock.pending()).toBeLessThanOrEqual(1)
   }
-  clocks.pause()
+  pauseClocks(clocks)
   await clock.advance(86_400_000)
   expect(fired).toEqual([])
-  clocks.resume()
-  clocks.stop()
+  resumeClocks(clocks)
+  stopClocks(clocks)
   await clock.advance(86_400_000)
   expect(fired).toEqual([])
   expect(clock.pending()).toBe(0)
@@ -92,7 +105,7 @@ test('no timer is ever longer than Node can hold, and a far deadline is still ke
 test('half of the time is the share of one, also while it is queued', async ({ clock }) => {
   const { clocks, fired } = start(clock, { shareMs: 7_000, deadline: 14_000 })
   for (let second = 0; second < 10; second += 1) {
-    clocks.queued()
+    keepAliveCame(clocks)
     await clock.advance(1_000)
   }
   expect(fired).toEqual(['queued 7000 at 7000'])
