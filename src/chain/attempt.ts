@@ -1,30 +1,23 @@
-import type { AttemptRecord, Attempt, Call, ClientEvent, Clock, ClockName, Fold, ProviderEvent, Usage } from '../contract.ts'
+import type { Attempt, AttemptRecord, ClockName, ProviderEvent } from '../contract.ts'
 import { ProviderError, UnbusyError } from '../errors.ts'
-import type { Permit } from '../health/health.ts'
-import { type Clocks, startClocks } from './clocks.ts'
+import {
+  chunkCame,
+  finishCame,
+  firstChunkCame,
+  headersCame,
+  keepAliveCame,
+  pauseClocks,
+  resumeClocks,
+  startClocks,
+  startConnecting,
+  startHeaders,
+  stopClocks,
+  toolCallCame,
+} from './clocks.ts'
 import { type Charge, chargeOf } from './decide.ts'
 import { sign } from './sign.ts'
-import type { AttemptKind, ChainTarget, RunningAttempt } from './state.ts'
+import type { AttemptKind, AttemptOptions, RunningAttempt } from './state.ts'
 import { timeoutError } from './timeout-error.ts'
-
-export type AttemptOptions<Answer> = {
-  readonly clock: Clock
-  readonly target: ChainTarget
-  readonly call: Call
-  readonly callId: number
-  readonly attempt: number
-  readonly kind: AttemptKind
-  readonly waitMs: number
-  /** When the whole call must be over, on the clock. */
-  readonly deadline: number
-  /** The longest that may pass without any content. */
-  readonly shareMs: number
-  readonly permit: Permit
-  readonly fold: Fold<Answer>
-  /** The first content is here: does this attempt win the race? A loser is abandoned. */
-  claim(): boolean
-  tell(event: ClientEvent): void
-}
 
 /** Why an attempt rejects that lost its race or whose caller left: neither an answer nor a failure. */
 export const abandoned = new UnbusyError('This attempt was abandoned.')
@@ -40,42 +33,18 @@ type AttemptEvent =
 type Transport = ProviderEvent & { type: 'connecting' | 'sent' | 'headers' | 'queued' }
 type Content = ProviderEvent & { type: 'text-delta' | 'reasoning-delta' | 'tool-call-delta' | 'tool-call' }
 
-/** Everything that changes while an attempt runs. Made anew for each, so that nothing of one reaches another (maximhq/bifrost#4911). */
-type Run<Answer> = {
-  /** Not spread into it: a copy would be made for each attempt, and grown field by field. */
-  readonly options: AttemptOptions<Answer>
-  readonly startedAt: number
-  readonly controller: AbortController
-  readonly resolve: (answer: Answer) => void
-  readonly reject: (error: unknown) => void
-  readonly clocks: Clocks
-  over: boolean
-  finished: boolean
-  wasQueued: boolean
-  chunks: number
-  firstChunkMs: number | undefined
-  status: number | undefined
-  requestId: string | undefined
-  usage: Usage | undefined
-  record: AttemptRecord | undefined
-  settling: Promise<void> | undefined
-}
-
 /**
  * One request to one target under its clocks. Every event takes one synchronous road: provider, clocks, fold. However it ends, it
  * ends once: clocks stopped, permit given back, signal fired so that the provider closes what it opened, one `attempt-end` told.
  */
 export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAttempt<Answer> {
-  const { clock, target, fold, deadline, shareMs } = options
-  const { promise: done, resolve, reject } = Promise.withResolvers<Answer>()
-  const controller = new AbortController()
+  const { clock, target, deadline, shareMs } = options
   const onTimeout = (name: ClockName, afterMs: number) => timedOut(run, name, afterMs)
-  const run: Run<Answer> = {
+  const run: RunningAttempt<Answer> = {
     options,
     startedAt: clock.now(),
-    controller,
-    resolve,
-    reject,
+    controller: new AbortController(),
+    done: Promise.withResolvers<Answer>(),
     clocks: startClocks({ clock, timeout: target.timeout, deadline, shareMs, onTimeout }),
     over: false,
     finished: false,
@@ -91,36 +60,41 @@ export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAt
   tell(run, { type: 'attempt-start', kind: options.kind })
 
   const context: Attempt = {
-    signal: controller.signal,
+    signal: run.controller.signal,
     emit: event => emit(run, event),
-    onDrain: listener =>
-      fold.onDrain(() => {
-        if (run.over) return
-        run.clocks.resume()
-        listener()
-      }),
+    onDrain: listener => onDrain(run, listener),
   }
   start(options, context).then(
     () => settle(run),
     error => rejected(run, error),
   )
-  return {
-    done,
-    record: () => run.record,
-    isQueued: () => run.wasQueued && run.chunks === 0,
-    late: () => options.permit.late(),
-    abandon: reason => abandon(run, reason),
-  }
+  return run
+}
+
+/** Ends it at once and charges nobody. */
+export function abandonAttempt<Answer>(run: RunningAttempt<Answer>, reason: unknown): void {
+  if (run.over) return
+  end(run, 'abandoned')
+  run.controller.abort(reason)
+  run.done.reject(abandoned)
+}
+
+function onDrain<Answer>(run: RunningAttempt<Answer>, listener: () => void): void {
+  run.options.fold.onDrain(() => {
+    if (run.over) return
+    resumeClocks(run.clocks)
+    listener()
+  })
 }
 
 /** What is whole wins against any clock (hugalafutro/model-hotel#60), also when the server forgets to end the body. */
-function timedOut<Answer>(run: Run<Answer>, name: ClockName, afterMs: number): void {
+function timedOut<Answer>(run: RunningAttempt<Answer>, name: ClockName, afterMs: number): void {
   if (run.finished) void settle(run).then(() => run.controller.abort(abandoned))
   else fail(run, timeoutError(name, afterMs))
 }
 
 /** Once, though the end of the body and a clock may both ask for it. */
-function settle<Answer>(run: Run<Answer>): Promise<void> {
+function settle<Answer>(run: RunningAttempt<Answer>): Promise<void> {
   run.settling ??= whole(run).then(
     answer => answered(run, answer),
     error => rejected(run, error),
@@ -128,13 +102,13 @@ function settle<Answer>(run: Run<Answer>): Promise<void> {
   return run.settling
 }
 
-function answered<Answer>(run: Run<Answer>, answer: Answer): void {
+function answered<Answer>(run: RunningAttempt<Answer>, answer: Answer): void {
   if (run.over) return
   end(run, 'answered')
-  run.resolve(answer)
+  run.done.resolve(answer)
 }
 
-function emit<Answer>(run: Run<Answer>, event: ProviderEvent): boolean {
+function emit<Answer>(run: RunningAttempt<Answer>, event: ProviderEvent): boolean {
   if (run.over || run.finished) return true
   switch (event.type) {
     case 'connecting':
@@ -145,7 +119,7 @@ function emit<Answer>(run: Run<Answer>, event: ProviderEvent): boolean {
       return true
     case 'finish':
       run.finished = true
-      run.clocks.finish()
+      finishCame(run.clocks)
       run.usage = event.usage
       return run.options.fold.emit(event)
     case 'response-metadata':
@@ -157,78 +131,71 @@ function emit<Answer>(run: Run<Answer>, event: ProviderEvent): boolean {
   }
 }
 
-function transport<Answer>(run: Run<Answer>, event: Transport): void {
+function transport<Answer>(run: RunningAttempt<Answer>, event: Transport): void {
   const { clocks } = run
   if (event.type === 'queued') queued(run)
-  else if (event.type === 'connecting') clocks.connecting()
-  else if (event.type === 'sent') clocks.sent()
+  else if (event.type === 'connecting') startConnecting(clocks)
+  else if (event.type === 'sent') startHeaders(clocks)
   else {
     run.status = event.status
     run.requestId = event.requestId
-    clocks.headers()
+    headersCame(clocks)
   }
 }
 
-function content<Answer>(run: Run<Answer>, event: Content): boolean {
+function content<Answer>(run: RunningAttempt<Answer>, event: Content): boolean {
   if ('text' in event && event.text === '') return true
   const now = run.options.clock.now()
   if (run.chunks++ === 0 && !firstContent(run, now)) return true
-  if (event.type === 'tool-call-delta') run.clocks.toolCall(now)
-  else run.clocks.chunk(now)
+  if (event.type === 'tool-call-delta') toolCallCame(run.clocks, now)
+  else chunkCame(run.clocks, now)
   if (run.options.fold.emit(event)) return true
-  run.clocks.pause()
+  pauseClocks(run.clocks)
   return false
 }
 
 /** The first content decides the race. A probe has its verdict then, whoever wins. */
-function firstContent<Answer>(run: Run<Answer>, now: number): boolean {
+function firstContent<Answer>(run: RunningAttempt<Answer>, now: number): boolean {
   run.firstChunkMs = now - run.startedAt
-  run.clocks.firstChunk()
+  firstChunkCame(run.clocks)
   run.options.permit.firstChunk(run.firstChunkMs)
   if (run.options.claim()) return true
-  abandon(run, abandoned)
+  abandonAttempt(run, abandoned)
   return false
 }
 
-function queued<Answer>(run: Run<Answer>): void {
-  run.clocks.queued()
+function queued<Answer>(run: RunningAttempt<Answer>): void {
+  keepAliveCame(run.clocks)
   if (!run.wasQueued && run.chunks === 0) tell(run, { type: 'attempt-queued' })
   run.wasQueued = true
 }
 
-async function whole<Answer>(run: Run<Answer>): Promise<Answer> {
+async function whole<Answer>(run: RunningAttempt<Answer>): Promise<Answer> {
   if (run.finished || run.over) return run.options.fold.finish()
   const message = 'The stream ended before the answer was complete (no finish was sent).'
   throw new ProviderError(message, { reason: 'truncated', status: run.status, requestId: run.requestId })
 }
 
-function rejected<Answer>(run: Run<Answer>, error: unknown): void {
+function rejected<Answer>(run: RunningAttempt<Answer>, error: unknown): void {
   if (run.over) return
   // what comes after `finish` is only the end of a body: a connection lost there takes nothing from an answer that is whole
   if (run.finished && run.settling === undefined) return void settle(run)
   if (ProviderError.isInstance(error)) return fail(run, error)
   end(run, 'failed')
-  run.reject(error)
+  run.done.reject(error)
 }
 
-function fail<Answer>(run: Run<Answer>, error: ProviderError): void {
+function fail<Answer>(run: RunningAttempt<Answer>, error: ProviderError): void {
   if (run.over) return
   sign(error, run.options.target, run.requestId)
   end(run, 'failed', error)
   run.controller.abort(error)
-  run.reject(error)
+  run.done.reject(error)
 }
 
-function abandon<Answer>(run: Run<Answer>, reason: unknown): void {
-  if (run.over) return
-  end(run, 'abandoned')
-  run.controller.abort(reason)
-  run.reject(abandoned)
-}
-
-function end<Answer>(run: Run<Answer>, outcome: Ending, error?: ProviderError): void {
+function end<Answer>(run: RunningAttempt<Answer>, outcome: Ending, error?: ProviderError): void {
   run.over = true
-  run.clocks.stop()
+  stopClocks(run.clocks)
   if (outcome !== 'answered') run.options.fold.drop?.()
   if (error !== undefined && hadFairTime(run, error)) run.options.permit.end({ failure: error, charged: chargedFor(run, error) })
   else run.options.permit.end(outcome === 'answered' ? 'answered' : 'abandoned')
@@ -237,7 +204,7 @@ function end<Answer>(run: Run<Answer>, outcome: Ending, error?: ProviderError): 
 }
 
 /** A server without a door for prefixes says that the model is not there; without a prefix it is. */
-function chargedFor<Answer>(run: Run<Answer>, error: ProviderError): Charge {
+function chargedFor<Answer>(run: RunningAttempt<Answer>, error: ProviderError): Charge {
   const charged = chargeOf(error)
   return charged === 'model' && run.options.fold.resume?.prefix !== undefined ? 'nobody' : charged
 }
@@ -246,7 +213,7 @@ function chargedFor<Answer>(run: Run<Answer>, error: ProviderError): Charge {
  * A call that comes with its last second must not have a target counted as silent. Where many wait for one target, each of them would
  * close it again for all the others.
  */
-function hadFairTime<Answer>(run: Run<Answer>, { clock }: ProviderError): boolean {
+function hadFairTime<Answer>(run: RunningAttempt<Answer>, { clock }: ProviderError): boolean {
   if (run.chunks > 0 || (clock !== 'total' && clock !== 'firstChunk' && clock !== 'queued')) return true
   const usual = run.options.target.health.firstChunk()?.p98 ?? 0
   return (
@@ -254,7 +221,7 @@ function hadFairTime<Answer>(run: Run<Answer>, { clock }: ProviderError): boolea
   )
 }
 
-function recordOf<Answer>(run: Run<Answer>, outcome: Ending, error: ProviderError | undefined): AttemptRecord {
+function recordOf<Answer>(run: RunningAttempt<Answer>, outcome: Ending, error: ProviderError | undefined): AttemptRecord {
   return {
     provider: run.options.target.provider.name,
     model: run.options.target.model,
@@ -275,7 +242,7 @@ function recordOf<Answer>(run: Run<Answer>, outcome: Ending, error: ProviderErro
   }
 }
 
-function tell<Answer>(run: Run<Answer>, event: AttemptEvent): void {
+function tell<Answer>(run: RunningAttempt<Answer>, event: AttemptEvent): void {
   const { provider, model, targetIndex } = run.options.target
   run.options.tell({
     ...event,

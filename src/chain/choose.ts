@@ -1,6 +1,7 @@
 import type { AttemptRecord, Call, Failure, FailureReason } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import { longestTimerMs } from './clocks.ts'
+import { callTo, dealingsWith } from './dealings.ts'
 import type { Permit, Standing } from '../health/health.ts'
 import type { ChainTarget, Walk } from './state.ts'
 
@@ -66,7 +67,7 @@ function look<Answer>(walk: Walk<Answer>, target: ChainTarget): Standing | undef
 export function chooseLast<Answer>(walk: Walk<Answer>): Choice | undefined {
   if (walk.deadline - walk.clock.now() < timerPrecisionMs) return undefined
   for (const target of walk.targets) {
-    if (walk.asked[target.targetIndex] !== undefined || !isCandidate(walk, target)) continue
+    if (dealingsWith(walk, target).asked > 0 || !isCandidate(walk, target)) continue
     const permit = target.health.enterLast()
     if (permit !== undefined) return { target, permit, probes: [] }
   }
@@ -119,7 +120,7 @@ function waitFor(standing: Standing, { now, until }: { readonly now: number; rea
 
 /** Not done with, not being asked, and allowed to have this call. */
 function isCandidate<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
-  if (walk.spent[target.targetIndex] === true) return false
+  if (dealingsWith(walk, target).spent) return false
   for (const leg of walk.legs) if (leg.target === target && leg.end === undefined) return false
   return refusalOf(walk, target) === undefined
 }
@@ -127,9 +128,9 @@ function isCandidate<Answer>(walk: Walk<Answer>, target: ChainTarget): boolean {
 /** Why a target cannot have this call, found out without a request and once a call. */
 function refusalOf<Answer>(walk: Walk<Answer>, target: ChainTarget): Partial<Failure> | undefined {
   if (target.when === undefined && target.provider.refuse === undefined) return undefined
-  const { targetIndex } = target
-  if (!(targetIndex in walk.refusals)) walk.refusals[targetIndex] = findRefusal(walk.callTo(target), target)
-  return walk.refusals[targetIndex]
+  const dealings = dealingsWith(walk, target)
+  if (dealings.refusal === undefined) dealings.refusal = findRefusal(callTo(walk, target), target) ?? null
+  return dealings.refusal ?? undefined
 }
 
 function findRefusal(call: Call, target: ChainTarget): Partial<Failure> | undefined {
@@ -164,8 +165,9 @@ function skip<Answer>(walk: Walk<Answer>, target: ChainTarget, refusal: Partial<
   const { provider, model, targetIndex } = target
   const { reason, message = 'It cannot take this call.' } = refusal
   // one that was asked has told why itself
-  if (walk.skipped[targetIndex] === true || walk.asked[targetIndex] !== undefined) return
-  walk.skipped[targetIndex] = true
+  const dealings = dealingsWith(walk, target)
+  if (dealings.skipped || dealings.asked > 0) return
+  dealings.skipped = true
   const of = { provider: provider.name, model, targetIndex }
   const nothing = {
     status: undefined,
@@ -186,7 +188,7 @@ function skip<Answer>(walk: Walk<Answer>, target: ChainTarget, refusal: Partial<
     durationMs: 0,
     chunks: 0,
   }
-  walk.trail.push({ record: () => record })
+  walk.trail.push({ record })
   walk.tell({ type: 'target-skip', at: walk.clock.now(), callId: walk.callId, ...of, reason, message })
   if (reason !== undefined) walk.failures.push(new ProviderError(message, { ...refusal, reason, provider: provider.name, model }))
 }

@@ -51,8 +51,9 @@ export function startLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): vo
     walk.nudge()
   }
   const queued = () => {
-    if (leg.running?.isQueued() !== true) return
-    leg.running.late()
+    const { running } = leg
+    if (running?.wasQueued !== true || running.chunks > 0) return
+    running.options.permit.late()
     if (isAlone(walk, leg)) ring('queued')
   }
   const silent = () => ring('first-chunk')

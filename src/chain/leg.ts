@@ -4,8 +4,11 @@ import type { FailureReason } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
 import { abandoned, startAttempt } from './attempt.ts'
+import { othersLeft } from './choose.ts'
+import { callTo, dealingsWith } from './dealings.ts'
 import { decide } from './decide.ts'
 import { backoffMs, untilOpening, wait, type Wait } from './delay.ts'
+import { claim, commit } from './race.ts'
 import type { AttemptKind, ChainTarget, Leg, LegEnd, Walk } from './state.ts'
 
 /** Starts asking a target; `walk.nudge()` is called when the leg has ended. */
@@ -35,16 +38,17 @@ export function startLeg<Answer>(
   return leg
 }
 
-/** Ends a leg at once, in whatever it is doing. */
-export function abandonLeg<Answer>(leg: Leg<Answer>, reason: unknown): void {
-  leg.end ??= { type: 'abandoned' }
-  leg.running?.abandon(reason)
-  leg.waiting?.cancel()
+function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd<Answer>> {
+  return ask(walk, leg, leg.kind).then(
+    answer => ({ type: 'answered', answer }),
+    (error: unknown) => askAgain(walk, leg, error),
+  )
 }
 
-async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd<Answer>> {
+/** p-retry is the loop. It begins with the first failure: an attempt that answers needs none, and its frames would wait with it. */
+async function askAgain<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, first: unknown): Promise<LegEnd<Answer>> {
   try {
-    const answer = await pRetry(number => askAndRepair(walk, leg, number === 1 ? leg.kind : 'retry'), {
+    const answer = await pRetry(number => (number === 1 ? Promise.reject(first) : ask(walk, leg, 'retry')), {
       retries: leg.kind === 'probe' ? 0 : retriesLeft(walk, leg.target),
       // the wait is ours, inside shouldRetry: it differs by error, takes an abort and obeys the injected clock
       minTimeout: 0,
@@ -61,43 +65,39 @@ async function run<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): Promise<LegEnd
 
 /** `maxRetries` counts for the whole call, however often the walk comes back to a target. */
 function retriesLeft<Answer>(walk: Walk<Answer>, target: ChainTarget): number {
-  return Math.max(0, target.retry.maxRetries - (walk.failed[target.targetIndex] ?? 0))
+  return Math.max(0, target.retry.maxRetries - dealingsWith(walk, target).failed)
 }
 
 /** An answer that is not as asked may be asked for once more, with what was wrong with it: no retry, and none is taken for it. */
-async function askAndRepair<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind): Promise<Answer> {
-  for (let next = kind; ; next = 'retry') {
-    try {
-      return await askOnce(walk, leg, next)
-    } catch (error) {
-      leg.thrown = error
-      const source = { ...leg.target, attempt: walk.asked[leg.target.targetIndex] ?? 0 }
-      const mayRepair = leg.end === undefined && leg.kind !== 'probe' && ProviderError.isInstance(error)
-      if (!mayRepair || walk.sink.repairs?.(error, source) !== true) throw error
-      leg.permit = leg.target.health.enter('call')
-      if (leg.permit === undefined) throw error
-      walk.failures.push(error)
-      walk.sink.mayGoOn(error)
-      leg.waitMs = 0
-    }
-  }
+function ask<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind): Promise<Answer> {
+  return askOnce(walk, leg, kind).catch((error: unknown) => {
+    leg.thrown = error
+    const source = { ...leg.target, attempt: dealingsWith(walk, leg.target).asked }
+    const mayRepair = leg.end === undefined && leg.kind !== 'probe' && ProviderError.isInstance(error)
+    if (!mayRepair || walk.sink.repairs?.(error, source) !== true) throw error
+    leg.permit = leg.target.health.enter('call')
+    if (leg.permit === undefined) throw error
+    walk.failures.push(error)
+    walk.sink.mayGoOn(error)
+    leg.waitMs = 0
+    return ask(walk, leg, 'retry')
+  })
 }
 
 /** Not `async`, like all that only hand a promise on: each frame that waits holds half a kilobyte as long as the answer lasts. */
 function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind): Promise<Answer> {
-  const { target } = leg
-  const permit = leg.permit
+  const { target, permit } = leg
   leg.permit = undefined
   if (permit === undefined || leg.end !== undefined) {
     // given up between the permit and the request
     permit?.end('abandoned')
-    throw abandoned
+    return Promise.reject(abandoned)
   }
-  const attempt = (walk.asked[target.targetIndex] ?? 0) + 1
-  walk.asked[target.targetIndex] = attempt
-  const { provider, model, targetIndex } = target
-  const source = { provider, model, targetIndex, attempt }
-  const fold = walk.sink.begin(source, () => walk.commit(leg))
+  const dealings = dealingsWith(walk, target)
+  const attempt = (dealings.asked += 1)
+  const source = { provider: target.provider, model: target.model, targetIndex: target.targetIndex, attempt }
+  const fold = walk.sink.begin(source, () => commit(walk, leg))
+  const call = callTo(walk, target)
   const running = startAttempt({
     clock: walk.clock,
     target,
@@ -107,15 +107,20 @@ function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind
     permit,
     fold,
     tell: walk.tell,
-    call: fold.resume === undefined ? walk.callTo(target) : { ...walk.callTo(target), ...fold.resume },
+    call: fold.resume === undefined ? call : { ...call, ...fold.resume },
     waitMs: leg.waitMs,
     deadline: Math.min(walk.deadline, walk.clock.now() + target.timeout.totalMs),
-    shareMs: leg.kind === 'probe' ? walk.probeMs : walk.shareMs(target),
-    claim: () => walk.claim(leg),
+    shareMs: leg.kind === 'probe' ? walk.probeMs : shareMs(walk, target),
+    claim: () => claim(walk, leg),
   })
   leg.running = running
   walk.trail.push(running)
-  return running.done.then(answer => (walk.sink.wantsMore?.(answer, source) === true ? goOn(walk, leg, answer) : answer))
+  return running.done.promise.then(answer => (walk.sink.wantsMore?.(answer, source) === true ? goOn(walk, leg, answer) : answer))
+}
+
+/** An attempt may use half of what is left while somebody else could still answer (tashfeenahmed/freellmapi#751). */
+function shareMs<Answer>(walk: Walk<Answer>, target: ChainTarget): number {
+  return othersLeft(walk, target) ? (walk.deadline - walk.clock.now()) / 2 : Infinity
 }
 
 /** The target stopped at its own limit and is asked for the rest. If it does not give it, what is there was paid for and is the answer. */
@@ -138,8 +143,7 @@ function noteFailure<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, error: unknow
   if (leg.end !== undefined || !ProviderError.isInstance(error)) return
   walk.failures.push(error)
   leg.failure = error
-  const { targetIndex } = leg.target
-  if (leg.kind !== 'probe') walk.failed[targetIndex] = (walk.failed[targetIndex] ?? 0) + 1
+  if (leg.kind !== 'probe') dealingsWith(walk, leg.target).failed += 1
   // somebody else's answer is on its way to the caller: what becomes of a probe beside it has no say in that
   if (walk.winner !== undefined && walk.winner !== leg) return
   leg.decision = walk.sink.mayGoOn(error) ? decide(error, { waitForMs: leg.target.retry.waitForMs, decide: walk.decide }) : 'stop'
@@ -184,7 +188,7 @@ export function tellWait<Answer>(
   waited: { waitMs: number; reason: FailureReason },
 ): void {
   const { provider, model, targetIndex } = target
-  const attempt = walk.asked[targetIndex] ?? 0
+  const attempt = dealingsWith(walk, target).asked
   walk.tell({
     type: 'wait',
     at: walk.clock.now(),

@@ -5,14 +5,17 @@ import type {
   Clock,
   Decision,
   Failure,
+  Fold,
   Price,
   Provider,
   RetrySettings,
   Sink,
   TimeoutSettings,
+  Usage,
 } from '../contract.ts'
 import type { ProviderError } from '../errors.ts'
 import type { Permit, TargetHealth } from '../health/health.ts'
+import type { Clocks } from './clocks.ts'
 import type { Wait } from './delay.ts'
 
 /** One step of the chain with every default filled in. */
@@ -49,31 +52,34 @@ export type WalkOptions<Answer> = {
 
 /** Everything that one call remembers. Nothing of it is shared with another call: there is no "current target" anywhere. */
 export type Walk<Answer> = WalkOptions<Answer> & {
-  readonly legs: Set<Leg<Answer>>
-  /** Attempts and skips in the order in which they began. */
-  readonly trail: { record(): AttemptRecord | undefined }[]
+  readonly legs: Leg<Answer>[]
+  /** Attempts and skips in the order in which they began; one that runs has no record yet. */
+  readonly trail: { readonly record: AttemptRecord | undefined }[]
   readonly failures: ProviderError[]
-  /** Requests made to each target, by its index. */
-  readonly asked: number[]
-  /** How often each target failed this call: only that uses up retries, a lost race does not. */
-  readonly failed: number[]
-  /** Targets that this call has done with, by index. */
-  readonly spent: boolean[]
-  /** Why a target cannot have this call, by index; undefined once it is known that it can. */
-  readonly refusals: (Partial<Failure> | undefined)[]
-  readonly skipped: boolean[]
+  /** What this call has to do with each target, by its index. */
+  readonly dealings: (Dealings | undefined)[]
   winner: Leg<Answer> | undefined
   /** The one who is asked is late, and why: somebody may be asked beside it. */
   late: Lateness | undefined
   over: boolean
   committed: boolean
-  /** The call as this target gets it. */
-  callTo(target: ChainTarget): Call
-  shareMs(target: ChainTarget): number
-  claim(leg: Leg<Answer>): boolean
-  /** What this leg has received becomes the caller's. Told once a call. */
-  commit(leg: Leg<Answer>): void
   nudge(): void
+}
+
+/** What one call has to do with one target. */
+export type Dealings = {
+  /** Requests made to it. */
+  asked: number
+  /** How often it failed this call: only that uses up retries, a lost race does not. */
+  failed: number
+  /** This call has done with it. */
+  spent: boolean
+  /** It was told that the target is not asked. */
+  skipped: boolean
+  /** Why it cannot have this call; `null`: it can. Undefined: nobody has looked yet. */
+  refusal: Partial<Failure> | null | undefined
+  /** The call as it gets it. */
+  call: Call | undefined
 }
 
 export type Walked<Answer> = {
@@ -109,17 +115,46 @@ export type Leg<Answer> = {
 
 export type AttemptKind = 'first' | 'retry' | 'hedge' | 'probe'
 
+export type AttemptOptions<Answer> = {
+  readonly clock: Clock
+  readonly target: ChainTarget
+  readonly call: Call
+  readonly callId: number
+  readonly attempt: number
+  readonly kind: AttemptKind
+  readonly waitMs: number
+  /** When the whole call must be over, on the clock. */
+  readonly deadline: number
+  /** The longest that may pass without any content. */
+  readonly shareMs: number
+  readonly permit: Permit
+  readonly fold: Fold<Answer>
+  /** The first content is here: does this attempt win the race? A loser is abandoned. */
+  claim(): boolean
+  tell(event: ClientEvent): void
+}
+
+/** Everything that changes while an attempt runs. Made anew for each, so that nothing of one reaches another (maximhq/bifrost#4911). */
 export type RunningAttempt<Answer> = {
-  /** The answer; or rejects with a `ProviderError`, with {@link abandoned}, or with whatever bug a provider threw. */
-  readonly done: Promise<Answer>
+  /** Not spread into it: a copy would be made for each attempt, and grown field by field. */
+  readonly options: AttemptOptions<Answer>
+  readonly startedAt: number
+  readonly controller: AbortController
+  /** The answer; or rejects with a `ProviderError`, with `abandoned`, or with whatever bug a provider threw. */
+  readonly done: PromiseWithResolvers<Answer>
+  readonly clocks: Clocks
+  over: boolean
+  finished: boolean
+  /** The server said that it holds the request. */
+  wasQueued: boolean
+  chunks: number
+  firstChunkMs: number | undefined
+  status: number | undefined
+  requestId: string | undefined
+  usage: Usage | undefined
   /** Undefined while it runs. */
-  record(): AttemptRecord | undefined
-  /** The server said that it holds the request, and no content came yet. */
-  isQueued(): boolean
-  /** It has waited in a queue for too long: that counts against the target, though the attempt goes on. */
-  late(): void
-  /** Ends it at once and charges nobody. */
-  abandon(reason: unknown): void
+  record: AttemptRecord | undefined
+  settling: Promise<void> | undefined
 }
 
 export type HedgeSettings = {

@@ -3,9 +3,11 @@ import { ChainExhaustedError } from '../errors.ts'
 import { type Bell, createBell } from './bell.ts'
 import { choose, chooseLast, leastLeft, openings, type Choice } from './choose.ts'
 import { createWalk } from './create-walk.ts'
+import { dealingsWith } from './dealings.ts'
 import { untilOpening } from './delay.ts'
 import { startLateTimer, stopLateTimer } from './hedge.ts'
-import { abandonLeg, startLeg, tellWait } from './leg.ts'
+import { startLeg, tellWait } from './leg.ts'
+import { abandonLeg, commit } from './race.ts'
 import type { AttemptKind, Leg, Walk, WalkOptions, Walked } from './state.ts'
 
 /**
@@ -46,19 +48,19 @@ function leave<Answer>(state: Walk<Answer>, leg: Leg<Answer>): void {
 
 /** Looks at the legs that have ended: the answer, if one has it. */
 function reap<Answer>(state: Walk<Answer>): Walked<Answer> | undefined {
-  for (const leg of state.legs) {
+  for (const leg of [...state.legs]) {
     if (leg.end === undefined) continue
-    state.legs.delete(leg)
+    state.legs.splice(state.legs.indexOf(leg), 1)
     stopLateTimer(state, leg)
     if (state.winner === leg) state.winner = undefined
     if (leg.end.type === 'answered') {
-      state.commit(leg)
+      commit(state, leg)
       return { answer: leg.end.answer, target: leg.target, attempts: records(state) }
     }
     if (leg.end.type === 'bug') throw leg.end.error
     if (leg.end.type === 'failed') {
       if (leg.end.decision === 'stop') throw exhausted(state)
-      if (leg.kind !== 'probe') state.spent[leg.target.targetIndex] = !mayAskAgain(state, leg)
+      if (leg.kind !== 'probe') dealingsWith(state, leg.target).spent = !mayAskAgain(state, leg)
     }
   }
   return undefined
@@ -66,7 +68,7 @@ function reap<Answer>(state: Walk<Answer>): Walked<Answer> | undefined {
 
 /** A target that named a time may be asked again after it, if nobody else has answered by then and retries are left. */
 function mayAskAgain<Answer>(state: Walk<Answer>, leg: Leg<Answer>): boolean {
-  const failed = state.failed[leg.target.targetIndex] ?? 0
+  const { failed } = dealingsWith(state, leg.target)
   const { maxRetries } = leg.target.retry
   const { retryAfterMs, reason } = leg.failure ?? {}
   if (retryAfterMs === undefined) return false
@@ -80,7 +82,7 @@ const leastLookMs = 1_000
 
 /** Sees to it that somebody is being asked. False: nobody is, and nobody may be now. */
 function advance<Answer>(state: Walk<Answer>): boolean {
-  const live = state.winner !== undefined || [...state.legs].some(leg => leg.kind !== 'probe')
+  const live = state.winner !== undefined || state.legs.some(leg => leg.kind !== 'probe')
   const { late } = state
   state.late = undefined
   if (live && late === undefined) return true
@@ -92,9 +94,9 @@ function advance<Answer>(state: Walk<Answer>): boolean {
 }
 
 function begin<Answer>(state: Walk<Answer>, choice: Choice, kind: AttemptKind): void {
-  for (const { target, permit } of choice.probes) state.legs.add(startLeg(state, target, { kind: 'probe', permit }))
+  for (const { target, permit } of choice.probes) state.legs.push(startLeg(state, target, { kind: 'probe', permit }))
   const leg = startLeg(state, choice.target, { kind, permit: choice.permit })
-  state.legs.add(leg)
+  state.legs.push(leg)
   startLateTimer(state, leg)
 }
 
@@ -124,5 +126,5 @@ function exhausted<Answer>(state: Walk<Answer>): ChainExhaustedError {
 }
 
 function records<Answer>(state: Walk<Answer>): AttemptRecord[] {
-  return state.trail.map(entry => entry.record()).filter(record => record !== undefined)
+  return state.trail.map(entry => entry.record).filter(record => record !== undefined)
 }

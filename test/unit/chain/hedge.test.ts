@@ -45,7 +45,7 @@ test('a queued request may always have a second one beside it, but not where the
 /** When it rings first for each kind of lateness. */
 function late(clock: FakeClock, p98: number, isQueued: boolean) {
   const rung: string[] = []
-  const legs = new Set<unknown>()
+  const legs: unknown[] = []
   const walk = {
     ...{ hedge: createHedge(defaults.hedge), clock, legs, targets: [1, 2], late: undefined },
     nudge() {
@@ -54,9 +54,9 @@ function late(clock: FakeClock, p98: number, isQueued: boolean) {
   } as unknown as Walk<unknown>
   const leg = {
     target: { health: { firstChunk: () => ({ p50: 1, p98, p99: p98, samples: 100 }) } },
-    running: { isQueued: () => isQueued, late() {} },
+    running: { wasQueued: isQueued, chunks: 0, options: { permit: { late() {} } } },
   } as unknown as Leg<unknown>
-  legs.add(leg)
+  legs.push(leg)
   startLateTimer(walk, leg)
   return { rung, stop: () => stopLateTimer(walk, leg) }
 }
