@@ -1,6 +1,6 @@
 import type { GenerateResult } from './answer.ts'
 import type { FailureReason, ProviderEvent, ToolCall } from './contract.ts'
-import type { EventQueue } from './event-queue.ts'
+import { dropQueue, type EventQueue, nextEvent, unboundQueue } from './event-queue.ts'
 import type { DeepPartial } from './output/partial-output.ts'
 
 type SeamSource = {
@@ -64,9 +64,9 @@ export type Behind = {
 export function toAnswerStream(queue: EventQueue<StreamEvent>, { result, leave, resume }: Behind): AnswerStream {
   let taken = false
   const iterator: AsyncIterator<StreamEvent, undefined> = {
-    next: queue.next,
+    next: () => nextEvent(queue),
     async return() {
-      queue.drop()
+      dropQueue(queue)
       leave()
       return { value: undefined, done: true }
     },
@@ -77,7 +77,7 @@ export function toAnswerStream(queue: EventQueue<StreamEvent>, { result, leave, 
     return iterator
   }
   const whole = () => {
-    queue.unbound()
+    unboundQueue(queue)
     return result
   }
   return {
@@ -89,7 +89,7 @@ export function toAnswerStream(queue: EventQueue<StreamEvent>, { result, leave, 
       read()
       return new ReadableStream<StreamEvent>({
         async pull(controller) {
-          const { value, done } = await queue.next()
+          const { value, done } = await nextEvent(queue)
           if (done === true) controller.close()
           else controller.enqueue(value)
         },

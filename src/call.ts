@@ -1,7 +1,8 @@
 import { type Answer, costOf, defaultResult, type GenerateResult } from './answer.ts'
-import type { AnswerStream } from './answer-stream.ts'
+import { type AnswerStream, toAnswerStream } from './answer-stream.ts'
 import { type ChainPool, orderPool } from './chain/pool.ts'
 import type { ChainTarget, Hedge, Leg, Walked } from './chain/state.ts'
+import { abort, createStop, type Stop } from './chain/stop.ts'
 import { walk } from './chain/walk.ts'
 import { checkInput } from './check-input.ts'
 import type { Call, ClientEvent, Clock, EventListener, Failure, Sink } from './contract.ts'
@@ -18,7 +19,7 @@ import {
 import { type AnswerForm, answerForm } from './output/answer-form.ts'
 import { createRepairs, type Repairs } from './output/repairs.ts'
 import { type Broken, createSeam, type Seam } from './seam.ts'
-import { open, type Outlet } from './stream.ts'
+import { brokenStream, failStream, finishStream, open, type Outlet } from './stream.ts'
 import { StreamInterruptedError } from './stream-interrupted-error.ts'
 import { whole } from './whole.ts'
 
@@ -27,13 +28,14 @@ export type Shared = {
   readonly options: ClientOptions
   readonly clock: Clock
   readonly random: () => number
-  readonly tell: EventListener
+  /** Undefined: nobody listens. */
+  readonly tell: EventListener | undefined
   /** Every target, members of pools one by one. */
   readonly targets: readonly ChainTarget[]
   readonly steps: readonly (ChainPool | { readonly targets: readonly ChainTarget[] })[]
   readonly hedge: Hedge | undefined
   readonly probeMs: number
-  readonly running: Set<AbortController>
+  readonly running: Set<Stop>
   readonly background: Set<Leg<Answer>>
   calls: number
   closed: UnbusyError | undefined
@@ -47,8 +49,8 @@ type Begun = {
   readonly settings: SeamSettings
   readonly seam: Seam
   readonly form: AnswerForm | undefined
-  readonly repairs: Repairs
-  readonly controller: AbortController
+  readonly repairs: Repairs | undefined
+  readonly stop: Stop
 }
 type Into = { readonly sink: Sink<Answer>; mayDefault(): boolean }
 type CallEnd = ClientEvent & { readonly type: 'call-end' }
@@ -66,24 +68,24 @@ export async function runStream(shared: Shared, input: string | GenerateInput, f
   const { seam, form, repairs } = begun
   const outlet = open({ ...begun.settings, seam, form, repairs, clock: shared.clock, from })
   // a reader who holds text already must not get the default response behind it
-  const result = run(shared, begun, { sink: outlet.sink, mayDefault: () => !outlet.isOpen() }).then(
+  const result = run(shared, begun, { sink: outlet.sink, mayDefault: () => !outlet.reader.isOpen }).then(
     answer => {
-      outlet.finish(answer)
+      finishStream(outlet, answer)
       return answer
     },
     (error: unknown) => {
       const told =
-        outlet.isOpen() && ChainExhaustedError.isInstance(error) ? interrupted(shared, { input, outlet, error }) : error
-      outlet.fail(told)
+        outlet.reader.isOpen && ChainExhaustedError.isInstance(error) ? interrupted(shared, { input, outlet, error }) : error
+      failStream(outlet, told)
       throw told
     },
   )
-  await Promise.race([outlet.opened, result])
+  await Promise.race([outlet.reader.opened.promise, result])
   // whoever reads the stream gets the error there
   result.catch(() => {})
-  return outlet.stream({
+  return toAnswerStream(outlet.reader.queue, {
     result,
-    leave: () => begun.controller.abort(left),
+    leave: () => abort(begun.stop, left),
     resume: () => result.then(nothingToResume, goOn),
   })
 }
@@ -99,7 +101,8 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Broken): Be
   const settings = from === undefined ? chosen : { ...chosen, afterFirstToken: 'continue' as const }
   const isPlainText = call.tools === undefined && call.output === undefined
   const seam = createSeam({ ...settings, maxOutputTokens: call.maxOutputTokens, isPlainText })
-  const repairs = createRepairs({ limit: given.repair ?? shared.options.repair ?? 0, messages: call.messages })
+  const limit = given.repair ?? shared.options.repair ?? 0
+  const repairs = limit === 0 ? undefined : createRepairs({ limit, messages: call.messages })
   return {
     callId: ++shared.calls,
     startedAt: shared.clock.now(),
@@ -109,37 +112,37 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Broken): Be
     seam,
     form,
     repairs,
-    controller: new AbortController(),
+    stop: createStop(),
   }
 }
 
 /** One call from its input to its result, whoever reads it: `generate()` and `stream()` differ in the sink only. */
 async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateResult> {
-  const { callId, startedAt, controller, call } = begun
+  const { callId, startedAt, stop, call } = begun
   const { targets, running, tell } = shared
-  const release = follow(begun.given.signal, controller)
+  const release = follow(begun.given.signal, stop)
   let ending: Ending = { outcome: 'failed' }
-  running.add(controller)
-  tell({ type: 'call-start', at: startedAt, callId, targets: targets.length, metadata: call.metadata })
+  running.add(stop)
+  tell?.({ type: 'call-start', at: startedAt, callId, targets: targets.length, metadata: call.metadata })
   try {
     const result = await ask(shared, begun, into.sink)
     ending = { outcome: 'answered', result }
     return result
   } catch (error) {
-    ending = { outcome: controller.signal.aborted ? 'aborted' : 'failed', error }
+    ending = { outcome: stop.aborted ? 'aborted' : 'failed', error }
     const result = ChainExhaustedError.isInstance(error) && into.mayDefault() ? await substitute(shared, begun, error) : undefined
     if (result === undefined) throw error
     ending = { outcome: 'degraded', result, error }
     return result
   } finally {
-    running.delete(controller)
+    running.delete(stop)
     release()
     tellEnd(shared, begun, ending)
   }
 }
 
 function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<GenerateResult> {
-  const { callId, call, startedAt, controller, given } = begun
+  const { callId, call, startedAt, stop, given } = begun
   const { clock, random, hedge, probeMs, background, tell, options } = shared
   const deadline = startedAt + (given.timeout?.totalMs ?? options.timeout?.totalMs ?? defaults.timeout.totalMs)
   hedge?.called()
@@ -156,7 +159,7 @@ function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<Generate
     background,
     tell,
     targets: withTimeout(inOrder(shared, call), given.timeout),
-    signal: controller.signal,
+    stop,
     decide: options.decide,
   }).then(walked => resultOf(shared, walked))
 }
@@ -171,7 +174,7 @@ function resultOf({ targets, hedge }: Shared, { answer, target, attempts }: Walk
 type Interrupted = { readonly input: string | GenerateInput; readonly outlet: Outlet; readonly error: ChainExhaustedError }
 
 function interrupted(shared: Shared, { input, outlet, error }: Interrupted): StreamInterruptedError {
-  const broken = outlet.broken()
+  const broken = brokenStream(outlet)
   return new StreamInterruptedError(broken, error, async () => runStream(shared, input, broken))
 }
 
@@ -213,7 +216,7 @@ function tellEnd(shared: Shared, { callId, startedAt }: Begun, { outcome, result
   const attempts = result?.attempts ?? (ChainExhaustedError.isInstance(error) ? error.attempts : [])
   const { provider, model, usage } = result ?? {}
   const durationMs = at - startedAt
-  shared.tell({ type: 'call-end', at, callId, outcome, durationMs, provider, model, attempts, usage, error })
+  shared.tell?.({ type: 'call-end', at, callId, outcome, durationMs, provider, model, attempts, usage, error })
 }
 
 /** The chain for this call: each pool in the order in which its members are asked now. */
@@ -228,10 +231,12 @@ function withTimeout(targets: readonly ChainTarget[], timeout: GenerateInput['ti
 }
 
 /** Aborts the call with the caller's own reason; answers how to stop listening. */
-function follow(signal: AbortSignal | undefined, controller: AbortController): () => void {
-  if (signal === undefined) return () => {}
-  if (signal.aborted) controller.abort(signal.reason)
-  const onAbort = () => controller.abort(signal.reason)
+function follow(signal: AbortSignal | undefined, stop: Stop): () => void {
+  if (signal === undefined) return nobodyToFollow
+  if (signal.aborted) abort(stop, signal.reason)
+  const onAbort = () => abort(stop, signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   return () => signal.removeEventListener('abort', onAbort)
 }
+
+function nobodyToFollow(): void {}

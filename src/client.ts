@@ -5,6 +5,7 @@ import { createHedge } from './chain/hedge.ts'
 import { abandonLeg } from './chain/race.ts'
 import { watchQueues } from './chain/pool.ts'
 import type { ChainTarget } from './chain/state.ts'
+import { abort } from './chain/stop.ts'
 import { checkClientOptions } from './check-input.ts'
 import type { Clock, Target } from './contract.ts'
 import { UnbusyError } from './errors.ts'
@@ -61,7 +62,7 @@ export function createClient(options: ClientOptions): Client {
   const { clock = systemClock, random = Math.random, onEvent, logger } = options
   const tell = createTeller([...(onEvent === undefined ? [] : [onEvent]), ...(logger === undefined ? [] : [logEvents(logger)])])
   const settings = healthSettings(options)
-  const health = createHealth({ clock, random, settings, emit: tell, store: options.health })
+  const health = createHealth({ clock, random, settings, emit: event => tell?.(event), store: options.health })
   const hedging = hedgeSettings(options.hedge)
   const resolve = (target: Target, targetIndex: number): ChainTarget => {
     const { provider, model, price, when } = target
@@ -90,7 +91,7 @@ export function createClient(options: ClientOptions): Client {
 
   const close = async () => {
     shared.closed ??= new UnbusyError('This client was closed.')
-    for (const controller of shared.running) controller.abort(shared.closed)
+    for (const stop of shared.running) abort(stop, shared.closed)
     for (const leg of shared.background) abandonLeg(leg, shared.closed)
     health.close()
     for (const step of steps) if ('queues' in step) step.queues.close()

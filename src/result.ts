@@ -1,6 +1,6 @@
 import { addUsage } from './add-usage.ts'
 import type { Answer } from './answer.ts'
-import type { Fold, ProviderEvent, Source, ToolCall, Warning } from './contract.ts'
+import type { ProviderEvent, Source, ToolCall, Warning } from './contract.ts'
 import { ProviderError } from './errors.ts'
 import { type AnswerForm, inForm } from './output/answer-form.ts'
 import type { Kept } from './seam.ts'
@@ -13,63 +13,94 @@ export type CollectOptions = {
   readonly from?: Kept | undefined
 }
 
-/** Folds the events of one attempt into an answer: the commit of `generate()`, and what `stream().result()` tells in the end. */
-export type Collector = Fold<Answer> & { kept(): Kept }
+/** What the events of one attempt have brought so far. */
+export type Collected = {
+  readonly options: CollectOptions
+  text: string
+  reasoningText: string
+  hasToolCall: boolean
+  chunks: number
+  finished: (ProviderEvent & { type: 'finish' }) | undefined
+  metadata: Partial<ProviderEvent & { type: 'response-metadata' }>
+  toolCalls: readonly ToolCall[]
+  warnings: readonly Warning[]
+}
 
-export function collect({ source, form, from }: CollectOptions): Collector {
-  let { text, reasoningText, hasToolCall } = from ?? { text: '', reasoningText: '', hasToolCall: false }
-  let chunks = 0
-  let finished: (ProviderEvent & { type: 'finish' }) | undefined
-  let metadata: Partial<ProviderEvent & { type: 'response-metadata' }> = {}
-  const toolCalls: ToolCall[] = []
-  const warnings: Warning[] = []
-  const { name: provider, capabilities } = source.provider
-  const usage = () => addUsage(from?.usage ?? {}, finished?.usage ?? {})
-  // a delta may hold many tokens: what the server counted comes before what we did
-  const tokens = () => (from?.tokens ?? 0) + Math.max(chunks, finished?.usage?.outputTokens ?? 0)
+/** Folds the events of one attempt into an answer, for `generate()` and for `stream().result()`. */
+export function startCollecting(options: CollectOptions): Collected {
+  const { text = '', reasoningText = '', hasToolCall = false } = options.from ?? {}
   return {
-    emit(event) {
-      switch (event.type) {
-        case 'text-delta':
-          text += event.text
-          chunks += 1
-          break
-        case 'reasoning-delta':
-          reasoningText += event.text
-          chunks += 1
-          break
-        case 'tool-call-delta':
-          hasToolCall = true
-          break
-        case 'tool-call':
-          hasToolCall = true
-          toolCalls.push({ toolCallId: event.toolCallId, toolName: event.toolName, input: event.input })
-          break
-        case 'response-metadata':
-          metadata = { ...metadata, ...event }
-          break
-        case 'warning':
-          warnings.push({ provider, setting: event.setting, message: event.message })
-          break
-        case 'finish':
-          finished = event
-          break
-        default:
-      }
-      return true
-    },
-    onDrain() {},
-    kept: () => ({ text, reasoningText, tokens: tokens(), hasToolCall, usage: usage() }),
-    finish() {
-      const finishReason = finished?.finishReason ?? 'other'
-      const { id, model, requestId } = metadata
-      checkContent({ text, reasoningText, toolCalls, finishReason, requestId })
-      const response = { id, model, requestId, providerMetadata: finished?.providerMetadata }
-      const answer = { text, reasoningText, toolCalls, output: undefined, finishReason, usage: usage(), warnings, response }
-      if (form === undefined) return answer
-      return inForm<Answer>(answer, form, { isForced: capabilities?.output === 'json-schema', finishReason, requestId })
-    },
+    options,
+    text,
+    reasoningText,
+    hasToolCall,
+    chunks: 0,
+    finished: undefined,
+    metadata: none,
+    toolCalls: [],
+    warnings: [],
   }
+}
+
+const none = {}
+
+export function collect(collected: Collected, event: ProviderEvent): void {
+  switch (event.type) {
+    case 'text-delta':
+      collected.text += event.text
+      collected.chunks += 1
+      break
+    case 'reasoning-delta':
+      collected.reasoningText += event.text
+      collected.chunks += 1
+      break
+    case 'tool-call-delta':
+      collected.hasToolCall = true
+      break
+    case 'tool-call': {
+      const { toolCallId, toolName, input } = event
+      collected.hasToolCall = true
+      collected.toolCalls = [...collected.toolCalls, { toolCallId, toolName, input }]
+      break
+    }
+    case 'response-metadata':
+      collected.metadata = { ...collected.metadata, ...event }
+      break
+    case 'warning': {
+      const { setting, message } = event
+      const provider = collected.options.source.provider.name
+      collected.warnings = [...collected.warnings, { provider, setting, message }]
+      break
+    }
+    case 'finish':
+      collected.finished = event
+      break
+    default:
+  }
+}
+
+/** What there is by now. */
+export function keptOf({ options, text, reasoningText, hasToolCall, chunks, finished }: Collected): Kept {
+  const { from } = options
+  const usage = addUsage(from?.usage ?? {}, finished?.usage ?? {})
+  // a delta may hold many tokens: what the server counted comes before what we did
+  const tokens = (from?.tokens ?? 0) + Math.max(chunks, finished?.usage?.outputTokens ?? 0)
+  return { text, reasoningText, tokens, hasToolCall, usage }
+}
+
+/** The whole answer, valid; throws a `ProviderError` that says what is wrong with it. */
+export function answerOf(collected: Collected): Answer | Promise<Answer> {
+  const { options, text, reasoningText, toolCalls, warnings, finished, metadata } = collected
+  const { form, source } = options
+  const finishReason = finished?.finishReason ?? 'other'
+  const { id, model, requestId } = metadata
+  checkContent({ text, reasoningText, toolCalls, finishReason, requestId })
+  const response = { id, model, requestId, providerMetadata: finished?.providerMetadata }
+  const { usage } = keptOf(collected)
+  const answer = { text, reasoningText, toolCalls, output: undefined, finishReason, usage, warnings, response }
+  if (form === undefined) return answer
+  const isForced = source.provider.capabilities?.output === 'json-schema'
+  return inForm<Answer>(answer, form, { isForced, finishReason, requestId })
 }
 
 type Content = Pick<Answer, 'text' | 'reasoningText' | 'toolCalls' | 'finishReason'> & { readonly requestId: string | undefined }

@@ -31,59 +31,60 @@ export type Broken = { readonly kept: Kept; readonly failure: Failure | undefine
 
 /** Decides, for one call, whether the next attempt goes on from what there is or begins anew. */
 export type Seam = {
-  /** How this target goes on from there; undefined: it begins anew. */
-  resumeOn(kept: Kept | undefined, source: Source): Fold<unknown>['resume']
-  failed(): void
-  /**
-   * This target was asked to go on from there and answered that it cannot: it is asked to begin anew, at once, and to go on never again.
-   * A caller must not get the 400 of a prefix that we sent.
-   */
-  beginsAnew(failure: Failure, source: Source, kept: Kept | undefined): boolean
-  /** The answer stopped at the target's own limit: may it be asked to go on? Takes one of `continueOnLength`. */
-  takeLength(kept: Kept, source: Source): boolean
+  readonly options: SeamOptions
+  lengthsLeft: number
+  /** The last answer stopped at its target's own limit, and is gone on with. */
+  isLength: boolean
+  /** How many characters there were when a target was asked to go on, by its index; `null`: it refused. Most calls ask nobody. */
+  asked: Map<number, number | null> | undefined
 }
 
 export function createSeam(options: SeamOptions): Seam {
+  return { options, lengthsLeft: options.continueOnLength, isLength: false, asked: undefined }
+}
+
+/** How this target goes on from there; undefined: it begins anew. */
+export function resumeOn(seam: Seam, kept: Kept | undefined, source: Source): Fold<unknown>['resume'] {
+  const { options, isLength, asked } = seam
   const { maxOutputTokens } = options
-  // arrays, of targets' indexes: two empty ones are 64 bytes for each call, a Set and a Map 400
-  const refused: number[] = []
-  let lengthsLeft = options.continueOnLength
-  let isLength = false
-  /** How many characters there were when a target was asked to go on, by its index. */
-  const resumed: (number | undefined)[] = []
+  if (typeof asked?.get(source.targetIndex) === 'number') asked.delete(source.targetIndex)
+  if (!(isLength || options.afterFirstToken === 'continue') || !canGoOn(seam, kept, source)) return undefined
+  seam.asked ??= new Map()
+  seam.asked.set(source.targetIndex, kept.text.length)
+  const prefix = { text: kept.text, reasoningText: kept.reasoningText }
+  // a resumed answer must not become longer than the whole was allowed to be
+  return maxOutputTokens === undefined ? { prefix } : { prefix, maxOutputTokens: maxOutputTokens - kept.tokens }
+}
 
-  const canGoOn = (kept: Kept | undefined, { provider, targetIndex }: Source): kept is Kept => {
-    if (kept === undefined || kept.text === '' || kept.hasToolCall || !options.isPlainText) return false
-    if (maxOutputTokens !== undefined && kept.tokens >= maxOutputTokens) return false
-    return provider.capabilities?.prefix === true && !refused.includes(targetIndex)
-  }
+/** The last attempt broke off. */
+export function seamFailed(seam: Seam): void {
+  seam.isLength = false
+}
 
-  return {
-    resumeOn(kept, source) {
-      resumed[source.targetIndex] = undefined
-      if (!(isLength || options.afterFirstToken === 'continue') || !canGoOn(kept, source)) return undefined
-      resumed[source.targetIndex] = kept.text.length
-      const prefix = { text: kept.text, reasoningText: kept.reasoningText }
-      // a resumed answer must not become longer than the whole was allowed to be
-      return maxOutputTokens === undefined ? { prefix } : { prefix, maxOutputTokens: maxOutputTokens - kept.tokens }
-    },
-    failed() {
-      isLength = false
-    },
-    beginsAnew(failure, { targetIndex }, kept) {
-      const from = resumed[targetIndex]
-      // what has come of the continuation proves the seam: then it broke for another reason
-      if (from === undefined || !notResumable.has(failure.reason) || (kept?.text.length ?? 0) > from) return false
-      refused.push(targetIndex)
-      return true
-    },
-    takeLength(kept, source) {
-      isLength = lengthsLeft > 0 && canGoOn(kept, source)
-      if (!isLength) return false
-      lengthsLeft -= 1
-      return true
-    },
-  }
+/**
+ * This target was asked to go on from there and answered that it cannot: it is asked to begin anew, at once, and to go on never again.
+ * A caller must not get the 400 of a prefix that we sent.
+ */
+export function beginsAnew({ asked }: Seam, failed: { failure: Failure; source: Source; kept: Kept | undefined }): boolean {
+  const { failure, source, kept } = failed
+  const from = asked?.get(source.targetIndex) ?? undefined
+  // what has come of the continuation proves the seam: then it broke for another reason
+  if (from === undefined || !notResumable.has(failure.reason) || (kept?.text.length ?? 0) > from) return false
+  asked?.set(source.targetIndex, null)
+  return true
+}
+
+/** The answer stopped at the target's own limit: may it be asked to go on? Takes one of `continueOnLength`. */
+export function takeLength(seam: Seam, kept: Kept, source: Source): boolean {
+  seam.isLength = seam.lengthsLeft > 0 && canGoOn(seam, kept, source)
+  if (seam.isLength) seam.lengthsLeft -= 1
+  return seam.isLength
+}
+
+function canGoOn({ options, asked }: Seam, kept: Kept | undefined, { provider, targetIndex }: Source): kept is Kept {
+  if (kept === undefined || kept.text === '' || kept.hasToolCall || !options.isPlainText) return false
+  if (options.maxOutputTokens !== undefined && kept.tokens >= options.maxOutputTokens) return false
+  return provider.capabilities?.prefix === true && asked?.get(targetIndex) !== null
 }
 
 /** What a server answers that does not take a prefix, has no endpoint for it, has no room for it, or began the answer again. */

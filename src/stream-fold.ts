@@ -1,12 +1,12 @@
 import type { StreamEvent } from './answer-stream.ts'
 import type { Answer } from './answer.ts'
 import type { Clock, Failure, Fold, ProviderEvent, Source } from './contract.ts'
-import type { EventQueue } from './event-queue.ts'
+import { type EventQueue, pushEvent, whenDrained } from './event-queue.ts'
 import type { AnswerForm } from './output/answer-form.ts'
 import { createPartialOutput } from './output/partial-output.ts'
 import type { Repairs } from './output/repairs.ts'
-import { collect, type Collector } from './result.ts'
-import type { AfterFirstToken, Broken, Kept, Seam } from './seam.ts'
+import { answerOf, collect, type Collected, keptOf, startCollecting } from './result.ts'
+import { type AfterFirstToken, type Broken, type Kept, type Seam, resumeOn } from './seam.ts'
 
 export type ReaderOptions = {
   readonly clock: Clock
@@ -26,109 +26,109 @@ export type ReaderOptions = {
 export type Reader = {
   readonly queue: EventQueue<StreamEvent>
   readonly opened: PromiseWithResolvers<void>
-  held: () => Kept
+  /** The attempt whose events the reader got last. */
+  held: Collected | undefined
   /** Why the attempt broke off that what it holds comes from. */
   failure: Failure | undefined
   isOpen: boolean
 }
 
+/** One attempt at a stream. What it has for the reader is kept back at first: another may still win, or this one may break early. */
+type Outbox = {
+  readonly options: ReaderOptions
+  readonly reader: Reader
+  readonly answer: Collected
+  readonly commit: () => void
+  /** What the reader is told first. */
+  readonly opening: StreamEvent | undefined
+  /** Undefined: nothing is kept back any more. */
+  early: StreamEvent[] | undefined
+  dropped: boolean
+  timer: unknown
+}
+
 type Begun = { readonly source: Source; readonly commit: () => void }
 
+const nothing: Kept = { text: '', reasoningText: '', tokens: 0, hasToolCall: false, usage: {} }
+
+export function heldBy({ from }: ReaderOptions, { held }: Reader): Kept {
+  return held === undefined ? (from?.kept ?? nothing) : keptOf(held)
+}
+
 /** Folds one attempt's events and hands them on, from the moment at which they are the reader's. */
-export function streamFold(options: ReaderOptions, reader: Reader, begun: Begun): Fold<Answer> {
-  const { source } = begun
-  const { form, repairs } = options
-  const before = reader.held()
-  const resume = reader.isOpen ? options.seam.resumeOn(before, source) : undefined
-  const answer = collect({ source, form, from: resume === undefined ? undefined : before })
-  const opening = reader.isOpen && seamEvent(reader, { source, before, isContinued: resume !== undefined })
-  const outbox = createOutbox(options, reader, { ...begun, answer, opening: opening === false ? undefined : opening })
-  const partial = form?.output?.hasPartials === true ? createPartialOutput(form.output, outbox.push) : undefined
+export function streamFold(options: ReaderOptions, reader: Reader, { source, commit }: Begun): Fold<Answer> {
+  const { form, repairs, seam } = options
+  const before = heldBy(options, reader)
+  const resume = reader.isOpen ? resumeOn(seam, before, source) : undefined
+  const answer = startCollecting({ source, form, from: resume === undefined ? undefined : before })
+  const opening = reader.isOpen ? seamEvent(reader, { source, before, isContinued: resume !== undefined }) : undefined
+  const outbox: Outbox = { options, reader, answer, commit, opening, early: [], dropped: false, timer: undefined }
+  const partial = form?.output?.hasPartials === true ? createPartialOutput(form.output, event => push(outbox, event)) : undefined
 
   return {
     resume: resume ?? repairs?.resumeOn(source),
     emit(event) {
-      answer.emit(event)
+      collect(answer, event)
       // a tool call is handed out when its input was validated
       if (!isForReader(event) || (event.type === 'tool-call' && form?.tools !== undefined)) return true
-      const isFlowing = outbox.push(event)
+      const isFlowing = push(outbox, event)
       return partial === undefined || event.type !== 'text-delta'
         ? isFlowing
         : pushAll(outbox, partial.feed(event.text), isFlowing)
     },
-    onDrain: reader.queue.onDrain,
+    onDrain: listener => whenDrained(reader.queue, listener),
     async finish() {
       await partial?.settled()
-      const whole = await answer.finish()
-      outbox.open()
-      if (form?.tools !== undefined) for (const call of whole.toolCalls) outbox.push({ type: 'tool-call', ...call })
+      const whole = await answerOf(answer)
+      release(outbox)
+      if (form?.tools !== undefined) for (const call of whole.toolCalls) push(outbox, { type: 'tool-call', ...call })
       return whole
     },
-    drop: outbox.drop,
+    drop() {
+      // the attempt is over without an answer: what it still has is nobody's
+      outbox.dropped = true
+      options.clock.clearTimeout(outbox.timer)
+    },
   }
 }
 
 function pushAll(outbox: Outbox, events: readonly StreamEvent[], isFlowing: boolean): boolean {
   let flowing = isFlowing
-  for (const event of events) flowing = outbox.push(event)
+  for (const event of events) flowing = push(outbox, event)
   return flowing
 }
 
-/** What one attempt has for the reader. It is kept back at first: another may still win, or this one may break early. */
-type Outbox = {
-  /** Answers `false` while the reader is behind. */
-  push(event: StreamEvent): boolean
-  /** Nothing is kept back any more. */
-  open(): void
-  /** The attempt is over without an answer: what it still has is nobody's. */
-  drop(): void
+/** Answers `false` while the reader is behind. */
+function push(outbox: Outbox, event: StreamEvent): boolean {
+  const { options, reader, early } = outbox
+  if (outbox.dropped) return true
+  if (early === undefined) return pushEvent(reader.queue, event)
+  early.push(event)
+  if (!isContent(event)) return true
+  if (isEnough(outbox)) release(outbox)
+  else if (options.holdBackMs > 0) outbox.timer ??= options.clock.setTimeout(() => release(outbox), options.holdBackMs)
+  return true
 }
 
-type Filled = Begun & {
-  readonly answer: Collector
-  /** What the reader is told first. */ readonly opening: StreamEvent | undefined
+function isEnough({ options, reader, answer }: Outbox): boolean {
+  const { holdBackMs, holdBackChars } = options
+  if (reader.isOpen || holdBackMs + holdBackChars === 0) return true
+  return holdBackChars > 0 && answer.text.length + answer.reasoningText.length >= holdBackChars
 }
 
-function createOutbox(options: ReaderOptions, reader: Reader, { commit, answer, opening }: Filled): Outbox {
-  const { queue } = reader
-  const { clock, holdBackMs, holdBackChars } = options
-  let early: StreamEvent[] | undefined = []
-  let dropped = false
-  let timer: unknown
-
-  const release = () => {
-    clock.clearTimeout(timer)
-    if (early === undefined || dropped) return
-    if (opening !== undefined) queue.push(opening)
-    for (const event of early) queue.push(event)
-    early = undefined
-    reader.held = answer.kept
-    reader.failure = undefined
-    reader.isOpen = true
-    commit()
-    reader.opened.resolve()
-  }
-  const isEnough = () => {
-    if (reader.isOpen || holdBackMs + holdBackChars === 0) return true
-    const { text, reasoningText } = answer.kept()
-    return holdBackChars > 0 && text.length + reasoningText.length >= holdBackChars
-  }
-  return {
-    open: release,
-    push(event) {
-      if (dropped) return true
-      if (early === undefined) return queue.push(event)
-      early.push(event)
-      if (!isContent(event)) return true
-      if (isEnough()) release()
-      else if (holdBackMs > 0) timer ??= clock.setTimeout(release, holdBackMs)
-      return true
-    },
-    drop() {
-      dropped = true
-      clock.clearTimeout(timer)
-    },
-  }
+/** Nothing is kept back any more. */
+function release(outbox: Outbox): void {
+  const { options, reader, early, opening, dropped } = outbox
+  options.clock.clearTimeout(outbox.timer)
+  if (early === undefined || dropped) return
+  if (opening !== undefined) pushEvent(reader.queue, opening)
+  for (const event of early) pushEvent(reader.queue, event)
+  outbox.early = undefined
+  reader.held = outbox.answer
+  reader.failure = undefined
+  reader.isOpen = true
+  outbox.commit()
+  reader.opened.resolve()
 }
 
 type OfProvider = Extract<ProviderEvent, { type: 'response-metadata' | 'warning' | `${string}-delta` | 'tool-call' }>

@@ -2,8 +2,8 @@ import type { Answer } from './answer.ts'
 import type { Sink } from './contract.ts'
 import type { AnswerForm } from './output/answer-form.ts'
 import type { Repairs } from './output/repairs.ts'
-import { collect, type Collector } from './result.ts'
-import type { Kept, Seam } from './seam.ts'
+import { answerOf, collect, type Collected, keptOf, startCollecting } from './result.ts'
+import { beginsAnew, type Kept, resumeOn, type Seam, seamFailed, takeLength } from './seam.ts'
 
 export type WholeOptions = {
   readonly seam: Seam
@@ -17,29 +17,39 @@ export type WholeOptions = {
  */
 export function whole({ seam, form, repairs }: WholeOptions): Sink<Answer> {
   let kept: Kept | undefined
-  /** By target: a hedge may run beside the one that answers. */
-  const collectors = new Map<number, Collector>()
+  /** The last of each target: a hedge may run beside the one that answers. */
+  let collected: readonly Collected[] = []
   const keep = (part: Kept) => {
     if (part.text.length > (kept?.text.length ?? 0)) kept = part
   }
   return {
     begin(source) {
-      const resume = seam.resumeOn(kept, source)
-      const from = resume === undefined ? undefined : kept
-      const answer = collect({ source, form, from })
-      collectors.set(source.targetIndex, answer)
-      return { ...answer, resume: resume ?? repairs?.resumeOn(source), drop: () => keep(answer.kept()) }
+      const resume = resumeOn(seam, kept, source)
+      const answer = startCollecting({ source, form, from: resume === undefined ? undefined : kept })
+      collected = [...collected.filter(({ options }) => options.source.targetIndex !== source.targetIndex), answer]
+      return {
+        resume: resume ?? repairs?.resumeOn(source),
+        emit(event) {
+          collect(answer, event)
+          return true
+        },
+        onDrain() {},
+        finish: () => answerOf(answer),
+        drop: () => keep(keptOf(answer)),
+      }
     },
-    repairs: (failure, source) => seam.beginsAnew(failure, source, kept) || repairs?.take(failure, source) === true,
+    repairs: (failure, source) => beginsAnew(seam, { failure, source, kept }) || repairs?.take(failure, source) === true,
     mayGoOn(failure) {
-      seam.failed()
+      seamFailed(seam)
       // what does not fit or was withheld is nothing to go on from
       if (failure.reason === 'invalid-output' || failure.reason === 'content-filter') kept = undefined
       return true
     },
     wantsMore(answer, source) {
-      const part = collectors.get(source.targetIndex)?.kept()
-      if (answer.finishReason !== 'length' || part === undefined || !seam.takeLength(part, source)) return false
+      if (answer.finishReason !== 'length') return false
+      const last = collected.find(({ options }) => options.source.targetIndex === source.targetIndex)
+      const part = last === undefined ? undefined : keptOf(last)
+      if (part === undefined || !takeLength(seam, part, source)) return false
       keep(part)
       return true
     },

@@ -242,17 +242,11 @@ function recordOf<Answer>(run: RunningAttempt<Answer>, outcome: Ending, error: P
   }
 }
 
-function tell<Answer>(run: RunningAttempt<Answer>, event: AttemptEvent): void {
-  const { provider, model, targetIndex } = run.options.target
-  run.options.tell({
-    ...event,
-    at: run.options.clock.now(),
-    callId: run.options.callId,
-    provider: provider.name,
-    model,
-    targetIndex,
-    attempt: run.options.attempt,
-  })
+function tell<Answer>({ options }: RunningAttempt<Answer>, event: AttemptEvent): void {
+  if (options.tell === undefined) return
+  const { clock, callId, attempt, target } = options
+  const { provider, model, targetIndex } = target
+  options.tell({ ...event, at: clock.now(), callId, provider: provider.name, model, targetIndex, attempt })
 }
 
 /** A provider that throws before it returns a promise has failed like one that rejects. */

@@ -1,29 +1,35 @@
-export type Bell = { ring(): void; rung(): Promise<void>; onRing(listener: () => void): () => void }
+/** Something happened that the walk must look at. */
+export type Bell = {
+  /** A ring is never lost, also one before anybody listens. */
+  ringing: boolean
+  listener: (() => void) | undefined
+}
 
-/** Something happened that the walk must look at. A ring is never lost, also one before anybody listens. */
 export function createBell(): Bell {
-  let ringing = false
-  let listener: (() => void) | undefined
-  return {
-    ring() {
-      ringing = true
-      listener?.()
-    },
-    rung() {
-      const done = () => {
-        listener = undefined
-        ringing = false
-      }
-      if (ringing) return Promise.resolve(done())
-      return new Promise(resolve => (listener = () => resolve(done())))
-    },
-    onRing(given) {
-      listener = given
-      if (ringing) given()
-      return () => {
-        listener = undefined
-        ringing = false
-      }
-    },
-  }
+  return { ringing: false, listener: undefined }
+}
+
+export function ring(bell: Bell): void {
+  bell.ringing = true
+  bell.listener?.()
+}
+
+/** Resolves at the next ring, or at once where it has rung; then it is silent again. */
+export function rung(bell: Bell): Promise<void> {
+  if (bell.ringing) return Promise.resolve(silence(bell))
+  return new Promise(resolve => {
+    bell.listener = () => resolve(silence(bell))
+  })
+}
+
+/** Calls back when it rings, or at once where it has rung. Answers how to stop listening. */
+export function onRing(bell: Bell, listener: () => void): () => void {
+  bell.listener = listener
+  if (bell.ringing) listener()
+  return () => silence(bell)
+}
+
+function silence(bell: Bell): void {
+  bell.listener = undefined
+  bell.ringing = false
 }

@@ -188,7 +188,7 @@ function skip<Answer>(walk: Walk<Answer>, target: ChainTarget, refusal: Partial<
     durationMs: 0,
     chunks: 0,
   }
-  walk.trail.push({ record })
-  walk.tell({ type: 'target-skip', at: walk.clock.now(), callId: walk.callId, ...of, reason, message })
+  walk.trail = [...walk.trail, { record }]
+  walk.tell?.({ type: 'target-skip', at: walk.clock.now(), callId: walk.callId, ...of, reason, message })
   if (reason !== undefined) walk.failures.push(new ProviderError(message, { ...refusal, reason, provider: provider.name, model }))
 }

@@ -1,10 +1,11 @@
+import { createBell } from './bell.ts'
 import type { Walk, WalkOptions } from './state.ts'
 
 /** Everything that one call remembers, made anew for each. */
-export function createWalk<Answer>(options: WalkOptions<Answer>, nudge: () => void): Walk<Answer> {
+export function createWalk<Answer>(options: WalkOptions<Answer>): Walk<Answer> {
   return {
     ...options,
-    nudge,
+    bell: createBell(),
     legs: [],
     trail: [],
     failures: [],

@@ -1,4 +1,5 @@
 import type { Call, Price } from '../contract.ts'
+import { ring } from './bell.ts'
 import type { Hedge, HedgeSettings, Lateness, Leg, Walk } from './state.ts'
 
 /** Samples from which on a target's own p98 is trusted. */
@@ -46,17 +47,17 @@ export function createHedge(settings: HedgeSettings): Hedge {
 export function startLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): void {
   const { hedge, clock } = walk
   if (hedge === undefined || walk.targets.length < 2) return
-  const ring = (late: Lateness) => {
+  const tell = (late: Lateness) => {
     walk.late = late
-    walk.nudge()
+    ring(walk.bell)
   }
   const queued = () => {
     const { running } = leg
     if (running?.wasQueued !== true || running.chunks > 0) return
     running.options.permit.late()
-    if (isAlone(walk, leg)) ring('queued')
+    if (isAlone(walk, leg)) tell('queued')
   }
-  const silent = () => ring('first-chunk')
+  const silent = () => tell('first-chunk')
   // set before it rings: whoever is asked then may win at once, and stops it
   const later = (delayMs: number, look: () => void, next: () => void) => {
     leg.lateTimer = clock.setTimeout(() => {

@@ -4,6 +4,7 @@ import type { FailureReason } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
 import { abandoned, startAttempt } from './attempt.ts'
+import { ring } from './bell.ts'
 import { othersLeft } from './choose.ts'
 import { callTo, dealingsWith } from './dealings.ts'
 import { decide } from './decide.ts'
@@ -11,7 +12,7 @@ import { backoffMs, untilOpening, wait, type Wait } from './delay.ts'
 import { claim, commit } from './race.ts'
 import type { AttemptKind, ChainTarget, Leg, LegEnd, Walk } from './state.ts'
 
-/** Starts asking a target; `walk.nudge()` is called when the leg has ended. */
+/** Starts asking a target; the walk's bell rings when the leg has ended. */
 export function startLeg<Answer>(
   walk: Walk<Answer>,
   target: ChainTarget,
@@ -33,7 +34,7 @@ export function startLeg<Answer>(
   void run(walk, leg).then(end => {
     leg.end ??= end
     walk.background.delete(leg)
-    walk.nudge()
+    ring(walk.bell)
   })
   return leg
 }
@@ -114,7 +115,7 @@ function askOnce<Answer>(walk: Walk<Answer>, leg: Leg<Answer>, kind: AttemptKind
     claim: () => claim(walk, leg),
   })
   leg.running = running
-  walk.trail.push(running)
+  walk.trail = [...walk.trail, running]
   return running.done.promise.then(answer => (walk.sink.wantsMore?.(answer, source) === true ? goOn(walk, leg, answer) : answer))
 }
 
@@ -189,7 +190,7 @@ export function tellWait<Answer>(
 ): void {
   const { provider, model, targetIndex } = target
   const attempt = dealingsWith(walk, target).asked
-  walk.tell({
+  walk.tell?.({
     type: 'wait',
     at: walk.clock.now(),
     callId: walk.callId,

@@ -20,6 +20,7 @@ export function claim<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): boolean {
 export function commit<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): void {
   if (walk.committed) return
   walk.committed = true
+  if (walk.tell === undefined) return
   const { provider, model, targetIndex } = leg.target
   const at = walk.clock.now()
   const of = { callId: walk.callId, provider: provider.name, model, targetIndex, attempt: dealingsWith(walk, leg.target).asked }

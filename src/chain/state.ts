@@ -1,9 +1,9 @@
 import type {
   AttemptRecord,
   Call,
-  ClientEvent,
   Clock,
   Decision,
+  EventListener,
   Failure,
   Fold,
   Price,
@@ -15,8 +15,10 @@ import type {
 } from '../contract.ts'
 import type { ProviderError } from '../errors.ts'
 import type { Permit, TargetHealth } from '../health/health.ts'
+import type { Bell } from './bell.ts'
 import type { Clocks } from './clocks.ts'
 import type { Wait } from './delay.ts'
+import type { Stop } from './stop.ts'
 
 /** One step of the chain with every default filled in. */
 export type ChainTarget = {
@@ -40,21 +42,22 @@ export type WalkOptions<Answer> = {
   readonly startedAt: number
   /** When the whole call must be over, on the clock. */
   readonly deadline: number
-  readonly signal: AbortSignal
+  readonly stop: Stop
   readonly decide: ((failure: Failure) => Decision | undefined) | undefined
   readonly hedge: Hedge | undefined
   /** A target on probation must show its first token within this time. */
   readonly probeMs: number
   /** Probes that go on to their verdict after their call is over. */
   readonly background: Set<Leg<Answer>>
-  tell(event: ClientEvent): void
+  /** Undefined: nobody listens, and no event need be made. */
+  readonly tell: EventListener | undefined
 }
 
 /** Everything that one call remembers. Nothing of it is shared with another call: there is no "current target" anywhere. */
 export type Walk<Answer> = WalkOptions<Answer> & {
-  readonly legs: Leg<Answer>[]
+  legs: readonly Leg<Answer>[]
   /** Attempts and skips in the order in which they began; one that runs has no record yet. */
-  readonly trail: { readonly record: AttemptRecord | undefined }[]
+  trail: readonly { readonly record: AttemptRecord | undefined }[]
   readonly failures: ProviderError[]
   /** What this call has to do with each target, by its index. */
   readonly dealings: (Dealings | undefined)[]
@@ -63,7 +66,7 @@ export type Walk<Answer> = WalkOptions<Answer> & {
   late: Lateness | undefined
   over: boolean
   committed: boolean
-  nudge(): void
+  readonly bell: Bell
 }
 
 /** What one call has to do with one target. */
@@ -131,7 +134,7 @@ export type AttemptOptions<Answer> = {
   readonly fold: Fold<Answer>
   /** The first content is here: does this attempt win the race? A loser is abandoned. */
   claim(): boolean
-  tell(event: ClientEvent): void
+  readonly tell: EventListener | undefined
 }
 
 /** Everything that changes while an attempt runs. Made anew for each, so that nothing of one reaches another (maximhq/bifrost#4911). */

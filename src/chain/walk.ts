@@ -1,6 +1,6 @@
 import type { AttemptRecord } from '../contract.ts'
 import { ChainExhaustedError } from '../errors.ts'
-import { type Bell, createBell } from './bell.ts'
+import { onRing, ring, rung } from './bell.ts'
 import { choose, chooseLast, leastLeft, openings, type Choice } from './choose.ts'
 import { createWalk } from './create-walk.ts'
 import { dealingsWith } from './dealings.ts'
@@ -15,26 +15,24 @@ import type { AttemptKind, Leg, Walk, WalkOptions, Walked } from './state.ts'
  * with a `ChainExhaustedError`, or with a bug that a provider threw.
  */
 export async function walk<Answer>(options: WalkOptions<Answer>): Promise<Walked<Answer>> {
-  const { signal } = options
-  signal.throwIfAborted()
-  const bell = createBell()
-  const state = createWalk(options, bell.ring)
-  const onAbort = () => {
-    for (const leg of state.legs) abandonLeg(leg, signal.reason)
-    bell.ring()
+  const { stop } = options
+  if (stop.aborted) throw stop.reason
+  const state = createWalk(options)
+  stop.onAbort = () => {
+    for (const leg of state.legs) abandonLeg(leg, stop.reason)
+    ring(state.bell)
   }
-  signal.addEventListener('abort', onAbort, { once: true })
   try {
     for (;;) {
-      signal.throwIfAborted()
+      if (stop.aborted) throw stop.reason
       const walked = reap(state)
       if (walked !== undefined) return walked
-      if (advance(state)) await bell.rung()
-      else if (!(await waitForOpening(state, bell))) throw exhausted(state)
+      if (advance(state)) await rung(state.bell)
+      else if (!(await waitForOpening(state))) throw exhausted(state)
     }
   } finally {
     state.over = true
-    signal.removeEventListener('abort', onAbort)
+    stop.onAbort = undefined
     for (const leg of state.legs) leave(state, leg)
   }
 }
@@ -42,15 +40,15 @@ export async function walk<Answer>(options: WalkOptions<Answer>): Promise<Walked
 /** The call is over. A probe goes on to its verdict, whoever has answered; everything else ends. */
 function leave<Answer>(state: Walk<Answer>, leg: Leg<Answer>): void {
   stopLateTimer(state, leg)
-  if (leg.kind === 'probe' && leg.end === undefined && !state.signal.aborted) state.background.add(leg)
-  else abandonLeg(leg, state.signal.reason)
+  if (leg.kind === 'probe' && leg.end === undefined && !state.stop.aborted) state.background.add(leg)
+  else abandonLeg(leg, state.stop.reason)
 }
 
 /** Looks at the legs that have ended: the answer, if one has it. */
 function reap<Answer>(state: Walk<Answer>): Walked<Answer> | undefined {
-  for (const leg of [...state.legs]) {
+  for (const leg of state.legs) {
     if (leg.end === undefined) continue
-    state.legs.splice(state.legs.indexOf(leg), 1)
+    state.legs = state.legs.filter(other => other !== leg)
     stopLateTimer(state, leg)
     if (state.winner === leg) state.winner = undefined
     if (leg.end.type === 'answered') {
@@ -94,14 +92,19 @@ function advance<Answer>(state: Walk<Answer>): boolean {
 }
 
 function begin<Answer>(state: Walk<Answer>, choice: Choice, kind: AttemptKind): void {
-  for (const { target, permit } of choice.probes) state.legs.push(startLeg(state, target, { kind: 'probe', permit }))
+  for (const { target, permit } of choice.probes) addLeg(state, startLeg(state, target, { kind: 'probe', permit }))
   const leg = startLeg(state, choice.target, { kind, permit: choice.permit })
-  state.legs.push(leg)
+  addLeg(state, leg)
   startLateTimer(state, leg)
 }
 
+/** A list of its own length: one that grows takes room for 17. */
+function addLeg<Answer>(state: Walk<Answer>, leg: Leg<Answer>): void {
+  state.legs = [...state.legs, leg]
+}
+
 /** Nobody may be asked now: waits for the first opening that fits the deadline. False: none does. */
-async function waitForOpening<Answer>(state: Walk<Answer>, bell: Bell): Promise<boolean> {
+async function waitForOpening<Answer>(state: Walk<Answer>): Promise<boolean> {
   const { candidates, soonest } = openings(state)
   if (soonest === undefined) {
     const choice = chooseLast(state)
@@ -115,10 +118,10 @@ async function waitForOpening<Answer>(state: Walk<Answer>, bell: Bell): Promise<
     candidates.map(candidate => candidate.health),
     state.deadline - leastLeft(state) - state.clock.now(),
   )
-  const unhook = bell.onRing(() => waiting.cancel())
+  const unhook = onRing(state.bell, () => waiting.cancel())
   const opened = await waiting.done
   unhook()
-  return opened || state.signal.aborted || state.winner !== undefined
+  return opened || state.stop.aborted || state.winner !== undefined
 }
 
 function exhausted<Answer>(state: Walk<Answer>): ChainExhaustedError {

@@ -2,10 +2,10 @@ import type { EventListener } from '../contract.ts'
 
 /**
  * Tells every listener of every event. One that throws, or returns a promise that rejects, harms neither the call nor the other
- * listeners.
+ * listeners. Undefined where nobody listens: then no event need be made.
  */
-export function createTeller(listeners: readonly EventListener[]): EventListener {
-  if (listeners.length === 0) return () => {}
+export function createTeller(listeners: readonly EventListener[]): EventListener | undefined {
+  if (listeners.length === 0) return undefined
   return event => {
     for (const listener of listeners) tellOne(listener, event)
   }

@@ -1,7 +1,6 @@
 import { expect } from 'vitest'
 import {
   chunkCame,
-  finishCame,
   firstChunkCame,
   headersCame,
   keepAliveCame,
@@ -11,7 +10,6 @@ import {
   startConnecting,
   startHeaders,
   stopClocks,
-  toolCallCame,
 } from '../../../src/chain/clocks.ts'
 import { defaults } from '../../../src/options.ts'
 import type { FakeClock } from '../../../src/testing/index.ts'

@@ -48,8 +48,10 @@ function late(clock: FakeClock, p98: number, isQueued: boolean) {
   const legs: unknown[] = []
   const walk = {
     ...{ hedge: createHedge(defaults.hedge), clock, legs, targets: [1, 2], late: undefined },
-    nudge() {
-      if (!rung.some(ring => ring.startsWith(String(walk.late)))) rung.push(`${walk.late} ${clock.now()}`)
+    bell: {
+      listener() {
+        if (!rung.some(ring => ring.startsWith(String(walk.late)))) rung.push(`${walk.late} ${clock.now()}`)
+      },
     },
   } as unknown as Walk<unknown>
   const leg = {
