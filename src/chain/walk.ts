@@ -18,10 +18,7 @@ export async function walk<Answer>(options: WalkOptions<Answer>): Promise<Walked
   const { stop } = options
   if (stop.aborted) throw stop.reason
   const state = createWalk(options)
-  stop.onAbort = () => {
-    for (const leg of state.legs) abandonLeg(leg, stop.reason)
-    ring(state.bell)
-  }
+  stop.onAbort = stopping(state)
   try {
     for (;;) {
       if (stop.aborted) throw stop.reason
@@ -34,6 +31,14 @@ export async function walk<Answer>(options: WalkOptions<Answer>): Promise<Walked
     state.over = true
     stop.onAbort = undefined
     for (const leg of state.legs) leave(state, leg)
+  }
+}
+
+/** Not written inside of `walk`: there the garbage of one call kept that of the next alive, at a quarter of our CPU. */
+function stopping<Answer>(state: Walk<Answer>): () => void {
+  return () => {
+    for (const leg of state.legs) abandonLeg(leg, state.stop.reason)
+    ring(state.bell)
   }
 }
 
