@@ -60,8 +60,8 @@ export function startClocks(options: ClocksOptions): Clocks {
     handle: undefined,
     firesAt: Infinity,
   }
-  // connecting is what comes next: then this is the timer for that too
-  arm(clocks, Math.min(due(clocks).at, now + timeout.connectMs))
+  // a first look so soon that neither connecting nor the end of a short answer need set the timer anew
+  arm(clocks, Math.min(due(clocks).at, now + Math.min(timeout.connectMs, lingerMs)))
   return clocks
 }
 
@@ -145,19 +145,21 @@ function waitForChunk(clocks: Clocks, limitMs: number): void {
 function arm(clocks: Clocks, at: number): void {
   if (clocks.stopped || at >= clocks.firesAt) return
   const { clock } = clocks.options
+  const now = clock.now()
   clock.clearTimeout(clocks.handle)
-  clocks.firesAt = at
-  clocks.handle = clock.setTimeout(() => fire(clocks), Math.min(longestTimerMs, Math.max(0, at - clock.now())))
+  clocks.firesAt = Math.min(at, now + longestTimerMs)
+  clocks.handle = clock.setTimeout(() => fire(clocks), Math.max(0, clocks.firesAt - now))
 }
 
 function fire(clocks: Clocks): void {
+  const { firesAt, options } = clocks
   clocks.firesAt = Infinity
   const { at, name, since } = due(clocks)
-  const now = clocks.options.clock.now()
-  // a timer may fire a fraction of a millisecond early
-  if (now + 1 < at) return arm(clocks, at)
+  const now = options.clock.now()
+  // a timer may fire a fraction of a millisecond early: then it is the time that it was set for
+  if (Math.max(now, firesAt) < at) return arm(clocks, at)
   stopClocks(clocks)
-  clocks.options.onTimeout(name, now - since)
+  options.onTimeout(name, now - since)
 }
 
 /** Which clock ends the attempt next, and when. Of two at the same time, the more telling one. */

@@ -61,18 +61,19 @@ function createAgent({ keepAlive }: { readonly keepAlive: boolean }): Dispatcher
     factory: createPool,
     // one request at a time: an answer of minutes must not stand before another, and a connection lost must not take others with it
     pipelining: keepAlive ? 1 : 0,
-    allowH2: false,
     keepAliveTimeout: keepAliveTimeoutMs,
     connectTimeout: connectTimeoutMs,
   }
+  // an agent that is told `allowH2: false` puts another key together for every request; its pools are told instead
   if (!isProxySet('http_proxy') && !isProxySet('https_proxy')) return new Agent(options)
   // reads the environment too; without HTTPS_PROXY it sends https through HTTP_PROXY
-  return new EnvHttpProxyAgent({ ...options, clientFactory: createPool, noProxy: directHosts() })
+  return new EnvHttpProxyAgent({ ...options, allowH2: false, clientFactory: createPool, noProxy: directHosts() })
 }
 
 function createPool(origin: string | URL, options: object): Pool {
   return new Pool(origin, {
     ...options,
+    allowH2: false,
     factory(url, inner) {
       if (!hasConnector(inner))
         throw new TypeError('undici made a connection without a connector: this version of it is not known.')
