@@ -7,6 +7,7 @@ import { walk } from './chain/walk.ts'
 import { checkInput } from './check-input.ts'
 import type { Call, ClientEvent, Clock, EventListener, Failure, Sink } from './contract.ts'
 import { ChainExhaustedError, UnbusyError } from './errors.ts'
+import { closeQueue } from './event-queue.ts'
 import {
   type ClientOptions,
   defaults,
@@ -19,7 +20,7 @@ import {
 import { type AnswerForm, answerForm } from './output/answer-form.ts'
 import { createRepairs, type Repairs } from './output/repairs.ts'
 import { type Broken, createSeam, type Seam } from './seam.ts'
-import { brokenStream, failStream, finishStream, open, type Outlet } from './stream.ts'
+import { brokenStream, finishStream, open, type Outlet } from './stream.ts'
 import { StreamInterruptedError } from './stream-interrupted-error.ts'
 import { whole } from './whole.ts'
 
@@ -76,7 +77,7 @@ export async function runStream(shared: Shared, input: string | GenerateInput, f
     (error: unknown) => {
       const told =
         outlet.reader.isOpen && ChainExhaustedError.isInstance(error) ? interrupted(shared, { input, outlet, error }) : error
-      failStream(outlet, told)
+      closeQueue(outlet.reader.queue, told)
       throw told
     },
   )

@@ -36,13 +36,11 @@ export function startCollecting(options: CollectOptions): Collected {
     hasToolCall,
     chunks: 0,
     finished: undefined,
-    metadata: none,
+    metadata: {},
     toolCalls: [],
     warnings: [],
   }
 }
-
-const none = {}
 
 export function collect(collected: Collected, event: ProviderEvent): void {
   switch (event.type) {

@@ -52,11 +52,6 @@ export function finishStream({ reader }: Outlet, { degraded, text, finishReason,
   closeQueue(queue)
 }
 
-/** The reader gets this error after what has come. */
-export function failStream({ reader }: Outlet, error: unknown): void {
-  closeQueue(reader.queue, error)
-}
-
 /** What the reader holds so far, and why it broke off. */
 export function brokenStream({ options, reader }: Outlet): Broken {
   return { kept: heldBy(options, reader), failure: reader.failure }

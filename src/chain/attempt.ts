@@ -3,16 +3,13 @@ import { ProviderError, UnbusyError } from '../errors.ts'
 import {
   chunkCame,
   finishCame,
-  firstChunkCame,
   headersCame,
   keepAliveCame,
   pauseClocks,
-  resumeClocks,
+  startChunks,
   startClocks,
-  startConnecting,
-  startHeaders,
+  startTransport,
   stopClocks,
-  toolCallCame,
 } from './clocks.ts'
 import { type Charge, chargeOf } from './decide.ts'
 import { sign } from './sign.ts'
@@ -82,7 +79,7 @@ export function abandonAttempt<Answer>(run: RunningAttempt<Answer>, reason: unkn
 function onDrain<Answer>(run: RunningAttempt<Answer>, listener: () => void): void {
   run.options.fold.onDrain(() => {
     if (run.over) return
-    resumeClocks(run.clocks)
+    startChunks(run.clocks)
     listener()
   })
 }
@@ -134,8 +131,8 @@ function emit<Answer>(run: RunningAttempt<Answer>, event: ProviderEvent): boolea
 function transport<Answer>(run: RunningAttempt<Answer>, event: Transport): void {
   const { clocks } = run
   if (event.type === 'queued') queued(run)
-  else if (event.type === 'connecting') startConnecting(clocks)
-  else if (event.type === 'sent') startHeaders(clocks)
+  else if (event.type === 'connecting') startTransport(clocks, 'connect')
+  else if (event.type === 'sent') startTransport(clocks, 'headers')
   else {
     run.status = event.status
     run.requestId = event.requestId
@@ -147,8 +144,7 @@ function content<Answer>(run: RunningAttempt<Answer>, event: Content): boolean {
   if ('text' in event && event.text === '') return true
   const now = run.options.clock.now()
   if (run.chunks++ === 0 && !firstContent(run, now)) return true
-  if (event.type === 'tool-call-delta') toolCallCame(run.clocks, now)
-  else chunkCame(run.clocks, now)
+  chunkCame(run.clocks, now, event.type === 'tool-call-delta')
   if (run.options.fold.emit(event)) return true
   pauseClocks(run.clocks)
   return false
@@ -157,7 +153,7 @@ function content<Answer>(run: RunningAttempt<Answer>, event: Content): boolean {
 /** The first content decides the race. A probe has its verdict then, whoever wins. */
 function firstContent<Answer>(run: RunningAttempt<Answer>, now: number): boolean {
   run.firstChunkMs = now - run.startedAt
-  firstChunkCame(run.clocks)
+  startChunks(run.clocks)
   run.options.permit.firstChunk(run.firstChunkMs)
   if (run.options.claim()) return true
   abandonAttempt(run, abandoned)

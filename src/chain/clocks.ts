@@ -65,13 +65,13 @@ export function startClocks(options: ClocksOptions): Clocks {
   return clocks
 }
 
-export function startConnecting(clocks: Clocks): void {
-  waitForTransport(clocks, 'connect', clocks.options.timeout.connectMs)
-}
-
-/** The request is sent: headers come next. */
-export function startHeaders(clocks: Clocks): void {
-  waitForTransport(clocks, 'headers', clocks.options.timeout.headersMs)
+/** A connection comes next, or headers do, because the request is sent. */
+export function startTransport(clocks: Clocks, name: 'connect' | 'headers'): void {
+  const { clock, timeout } = clocks.options
+  clocks.transport = name
+  clocks.transportSince = clock.now()
+  clocks.transportLimitMs = name === 'connect' ? timeout.connectMs : timeout.headersMs
+  arm(clocks, due(clocks).at)
 }
 
 export function headersCame(clocks: Clocks): void {
@@ -90,18 +90,14 @@ export function keepAliveCame(clocks: Clocks): void {
   arm(clocks, due(clocks).at)
 }
 
-export function firstChunkCame(clocks: Clocks): void {
+/** The first chunk is here, or the reader has caught up: the next one may take its time from now. */
+export function startChunks(clocks: Clocks): void {
   waitForChunk(clocks, clocks.options.timeout.chunkMs)
 }
 
-export function chunkCame(clocks: Clocks, at: number): void {
-  clocks.patience = 1
-  clocks.contentSince = at
-}
-
-/** A tool call's input is being written; servers buffer it, so silence may last longer. */
-export function toolCallCame(clocks: Clocks, at: number): void {
-  clocks.patience = toolCallPatience
+/** While a tool call's input is being written servers buffer it, so silence may last longer. */
+export function chunkCame(clocks: Clocks, at: number, isToolCall: boolean): void {
+  clocks.patience = isToolCall ? toolCallPatience : 1
   clocks.contentSince = at
 }
 
@@ -116,20 +112,9 @@ export function pauseClocks(clocks: Clocks): void {
   clocks.content = undefined
 }
 
-export function resumeClocks(clocks: Clocks): void {
-  waitForChunk(clocks, clocks.options.timeout.chunkMs)
-}
-
 export function stopClocks(clocks: Clocks): void {
   clocks.stopped = true
   clocks.options.clock.clearTimeout(clocks.handle)
-}
-
-function waitForTransport(clocks: Clocks, name: ClockName, limitMs: number): void {
-  clocks.transport = name
-  clocks.transportSince = clocks.options.clock.now()
-  clocks.transportLimitMs = limitMs
-  arm(clocks, due(clocks).at)
 }
 
 /** Content is there, so that headers and places in queues are no matter any more. */

@@ -1,14 +1,12 @@
 import { expect } from 'vitest'
 import {
   chunkCame,
-  firstChunkCame,
   headersCame,
   keepAliveCame,
   pauseClocks,
-  resumeClocks,
+  startChunks,
   startClocks,
-  startConnecting,
-  startHeaders,
+  startTransport,
   stopClocks,
 } from '../../../src/chain/clocks.ts'
 import { defaults } from '../../../src/options.ts'
@@ -26,13 +24,13 @@ function start(clock: FakeClock, over: { deadline?: number; shareMs?: number } =
 
 test('each phase has its own clock: connect, headers, first chunk', async ({ clock }) => {
   const one = start(clock)
-  startConnecting(one.clocks)
+  startTransport(one.clocks, 'connect')
   const other = start(clock)
-  startConnecting(other.clocks)
+  startTransport(other.clocks, 'connect')
   await clock.advance(1_000)
-  startHeaders(other.clocks)
+  startTransport(other.clocks, 'headers')
   const third = start(clock)
-  startHeaders(third.clocks)
+  startTransport(third.clocks, 'headers')
   headersCame(third.clocks)
   await clock.advance(60_000)
   expect([...one.fired, ...other.fired, ...third.fired]).toEqual([
@@ -48,7 +46,7 @@ test('keep-alives hold the first-chunk clock off, up to the queued clock, and sa
 }) => {
   const queued = start(clock)
   const silent = start(clock)
-  firstChunkCame(silent.clocks)
+  startChunks(silent.clocks)
   for (let second = 0; second < 700; second += 1) {
     keepAliveCame(queued.clocks)
     keepAliveCame(silent.clocks)
@@ -60,16 +58,16 @@ test('keep-alives hold the first-chunk clock off, up to the queued clock, and sa
 
 test('a chunk costs no timer, a paused reader stops the clock, and a stop leaves nothing', async ({ clock }) => {
   const { clocks, fired } = start(clock)
-  firstChunkCame(clocks)
+  startChunks(clocks)
   for (let chunk = 0; chunk < 100; chunk += 1) {
     await clock.advance(59_000)
-    chunkCame(clocks, clock.now())
+    chunkCame(clocks, clock.now(), false)
     expect(clock.pending()).toBeLessThanOrEqual(1)
   }
   pauseClocks(clocks)
   await clock.advance(86_400_000)
   expect(fired).toEqual([])
-  resumeClocks(clocks)
+  startChunks(clocks)
   stopClocks(clocks)
   await clock.advance(86_400_000)
   expect(fired).toEqual([])
