@@ -60,8 +60,10 @@ type Ending = { readonly outcome: CallEnd['outcome']; readonly result?: Generate
 /** A call that resolves with the whole answer. */
 export async function runGenerate(shared: Shared, input: string | GenerateInput): Promise<GenerateResult> {
   const begun = begin(shared, input)
-  return run(shared, begun, { sink: whole(begun), mayDefault: () => true })
+  return run(shared, begun, { sink: whole(begun), mayDefault: always })
 }
+
+const always = () => true
 
 /** A call whose reader gets what comes as it comes. Resolves at the first content. */
 export async function runStream(shared: Shared, input: string | GenerateInput, from?: Broken): Promise<AnswerStream> {

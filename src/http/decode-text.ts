@@ -15,7 +15,8 @@ export function decodePiece(decoding: TextDecoding, chunk: Buffer): string {
   const bytes = carried === undefined ? chunk : Buffer.concat([carried, chunk])
   const length = wholeLength(bytes)
   decoding.carried = length === bytes.length ? undefined : bytes.subarray(length)
-  return bytes.toString('utf8', 0, length)
+  // without arguments nothing is looked up
+  return length === bytes.length ? bytes.toString() : bytes.toString('utf8', 0, length)
 }
 
 /** What an incomplete last character becomes: U+FFFD, or nothing when there is none. */
