@@ -11,5 +11,5 @@ export default [
   { ...ours, name: 'createClient', path: 'dist/index.js', import: '{ createClient }', limit: '28 kB' },
   { ...ours, name: 'ProviderError', path: 'dist/index.js', import: '{ ProviderError }', limit: '350 B' },
   { ...ours, name: 'redisHealth', path: 'dist/redis/index.js', import: '{ redisHealth }', limit: '4.4 kB' },
-  { ...ours, name: 'embedded', path: 'dist/embedded/index.js', import: '{ embedded }', limit: '3.2 kB' },
+  { ...ours, name: 'embedded', path: 'dist/embedded/index.js', import: '{ embedded }', limit: '3.6 kB' },
 ]
