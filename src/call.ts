@@ -70,23 +70,26 @@ export async function runStream(shared: Shared, input: string | GenerateInput, f
   const begun = begin(shared, input, from)
   const { seam, form, repairs } = begun
   const outlet = open({ ...begun.settings, seam, form, repairs, clock: shared.clock, from })
+  const { queue, opened } = outlet.reader
   // a reader who holds text already must not get the default response behind it
   const result = run(shared, begun, { sink: outlet.sink, mayDefault: () => !outlet.reader.isOpen }).then(
     answer => {
       finishStream(outlet, answer)
+      opened.resolve()
       return answer
     },
     (error: unknown) => {
       const told =
         outlet.reader.isOpen && ChainExhaustedError.isInstance(error) ? interrupted(shared, { input, outlet, error }) : error
-      closeQueue(outlet.reader.queue, told)
+      closeQueue(queue, told)
+      opened.reject(told)
       throw told
     },
   )
-  await Promise.race([outlet.reader.opened.promise, result])
-  // whoever reads the stream gets the error there
+  // whoever waits for the stream, or reads it, gets the error there
   result.catch(() => {})
-  return toAnswerStream(outlet.reader.queue, {
+  await opened.promise
+  return toAnswerStream(queue, {
     result,
     leave: () => abort(begun.stop, left),
     resume: () => result.then(nothingToResume, goOn),

@@ -25,6 +25,7 @@ export type ReaderOptions = {
 /** What the reader holds, and whether any of it has been handed out. Common to all attempts of one stream. */
 export type Reader = {
   readonly queue: EventQueue<StreamEvent>
+  /** Resolves with the first content, or rejects where there is none. */
   readonly opened: PromiseWithResolvers<void>
   /** The attempt whose events the reader got last. */
   held: Collected | undefined
