@@ -3,8 +3,9 @@ import { ProviderError } from '../../errors.ts'
 import { retryAfterMs } from '../../http/retry-after.ts'
 import type { ServerError } from './error-body.ts'
 import { readErrorBody, readErrorValue } from './error-body.ts'
-import { concurrencyLimitIn, contextNumbers, retryHintMs } from './error-hints.ts'
+import { concurrencyLimitIn, retryHintMs } from './error-hints.ts'
 import { failureMessage } from './failure-message.ts'
+import { failureNumbers } from './failure-numbers.ts'
 import type { FailureRule } from './failure-rules.ts'
 import { reasonOf } from './failure-rules.ts'
 import { safeText } from './safe-text.ts'
@@ -78,7 +79,7 @@ function spoken({ message, upstream }: ServerError): string {
 function numbersOf(reason: FailureReason, error: ServerError) {
   if (reason === 'rate-limit') return { concurrencyLimit: concurrencyLimitIn(spoken(error)) }
   if (reason !== 'context-length') return {}
-  const told = contextNumbers(spoken(error))
+  const told = failureNumbers(spoken(error))
   return {
     contextTokens: error.contextTokens ?? told.contextTokens,
     requestedTokens: error.requestedTokens ?? told.requestedTokens,

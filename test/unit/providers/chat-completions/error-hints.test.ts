@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { concurrencyLimitIn, contextNumbers, retryHintMs } from '../../../../src/providers/chat-completions/error-hints.ts'
+import { concurrencyLimitIn, retryHintMs } from '../../../../src/providers/chat-completions/error-hints.ts'
 
 test.each([
   ['Please try again in 41.724s.', 41_724],
@@ -24,19 +24,4 @@ test.each([
   ['Your concurrency is 26', undefined],
 ])('%s -> %s at once', (text, limit) => {
   expect(concurrencyLimitIn(text)).toBe(limit)
-})
-
-test.each([
-  ['maximum context length is 1,048,576 tokens. However, you requested 1,060,000 tokens', 1_048_576, 1_060_000],
-  [
-    "You passed 5000 input tokens and requested 100 output tokens. However, the model's context length is only 4096 tokens",
-    4096,
-    5100,
-  ],
-  ['prompt is too long: 208310 tokens > 200000 maximum', 200_000, 208_310],
-  ["This model's maximum prompt length is 131072 but the request contains 537812 tokens", 131_072, 537_812],
-  ['The input token count (1196265) exceeds the maximum number of tokens allowed (1048575)', 1_048_575, 1_196_265],
-  ['Your input exceeds the context window of this model', undefined, undefined],
-])('%s', (text, contextTokens, requestedTokens) => {
-  expect(contextNumbers(text)).toEqual({ contextTokens, requestedTokens })
 })
