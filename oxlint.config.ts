@@ -5,6 +5,7 @@ import { defineConfig, type OxlintOverride } from 'oxlint'
  * It holds for types, re-exports and `import()` too. `test/package/lint-rules.test.ts` proves every row.
  */
 const rooms: Readonly<Record<string, readonly string[]>> = {
+  'require-node.ts': [],
   'contract.ts': [],
   'errors.ts': ['contract.ts'],
   'check.ts': [],
@@ -15,9 +16,9 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'chain/': ['contract.ts', 'errors.ts', 'health/', 'chain/'],
   'output/': ['contract.ts', 'errors.ts', 'output/'],
   'telemetry/': ['contract.ts', 'errors.ts', 'telemetry/'],
-  'testing/': ['contract.ts', 'errors.ts', 'telemetry/events.ts', 'testing/'],
-  'redis/': ['contract.ts', 'errors.ts', 'health/', 'redis/'],
-  'embedded/': ['contract.ts', 'errors.ts', 'check.ts', 'embedded/'],
+  'testing/': ['require-node.ts', 'contract.ts', 'errors.ts', 'telemetry/events.ts', 'testing/'],
+  'redis/': ['require-node.ts', 'contract.ts', 'errors.ts', 'health/', 'redis/'],
+  'embedded/': ['require-node.ts', 'contract.ts', 'errors.ts', 'check.ts', 'embedded/'],
   'options*.ts': ['contract.ts', 'errors.ts', 'chain/', 'health/', 'output/', 'telemetry/', 'seam.ts', 'options*.ts'],
   'check-*.ts': ['contract.ts', 'errors.ts', 'check.ts', 'health/', 'output/', 'providers/', 'options*.ts', 'check-*.ts'],
   'answer.ts': ['contract.ts'],
@@ -31,7 +32,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'stream-interrupted-error.ts': ['contract.ts', 'errors.ts', 'answer-stream.ts', 'seam.ts'],
   // the doctor asks servers by itself, and knows the table of hosts
   'cli/': [
-    ...['contract.ts', 'errors.ts', 'check.ts', 'index.ts', 'testing/', 'telemetry/', 'cli/'],
+    ...['require-node.ts', 'contract.ts', 'errors.ts', 'check.ts', 'index.ts', 'testing/', 'telemetry/', 'cli/'],
     ...['http/connections.ts', 'http/get-json.ts', 'providers/hosts.ts'],
   ],
 }
@@ -52,6 +53,8 @@ export default defineConfig({
     'import/no-cycle': ['error', { ignoreTypes: false }],
     'import/no-duplicates': 'error',
     'import/no-mutable-exports': 'error',
+    // it is imported for what it does: it throws on an old Node
+    'import/no-unassigned-import': ['error', { allow: ['**/require-node.ts'] }],
     'no-var': 'error',
     'oxc/no-barrel-file': ['error', { threshold: 0 }],
     'prefer-const': 'error',

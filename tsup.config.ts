@@ -1,4 +1,5 @@
-import { defineConfig } from 'tsup'
+import { dirname, relative } from 'node:path'
+import { defineConfig, type Options } from 'tsup'
 
 /** A new entry point is a line here and one in `exports` of package.json. */
 const entries = {
@@ -8,8 +9,35 @@ const entries = {
   'redis/index': 'src/redis/index.ts',
 }
 
+const requireNode = 'src/require-node.ts'
+
+/**
+ * The look at Node's version must be the first import of every entry: the others fail on an old Node. esbuild would make it a part of
+ * some shared chunk and sort the imports anew, so the bundle leaves it out, and every entry imports it on its first line (behind the
+ * `#!` of a command; no line more, so that source maps stay right).
+ */
+const leaveOut: NonNullable<Options['esbuildPlugins']>[number] = {
+  name: 'leave-out-require-node',
+  setup(build) {
+    build.onResolve({ filter: /\/require-node\.ts$/ }, ({ kind, path }) =>
+      kind === 'entry-point' ? undefined : { path, namespace: 'left-out', sideEffects: false },
+    )
+    build.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: '' }))
+  },
+}
+
+const importFirst: NonNullable<Options['plugins']>[number] = {
+  name: 'import-require-node-first',
+  renderChunk(code, { type, path, entryPoint }) {
+    if (type !== 'chunk' || entryPoint === undefined || entryPoint === requireNode) return undefined
+    const way = relative(dirname(path), 'dist/require-node.js')
+    const [, hashBang = '', rest = ''] = /^(#!.*\n)?([^]*)$/.exec(code) ?? []
+    return { code: `${hashBang}import '${way.startsWith('.') ? way : `./${way}`}';${rest}` }
+  },
+}
+
 export default defineConfig({
-  entry: { ...entries, 'cli/main': 'src/cli/main.ts' },
+  entry: { 'require-node': requireNode, ...entries, 'cli/main': 'src/cli/main.ts' },
   dts: { entry: entries },
   format: 'esm',
   platform: 'node',
@@ -21,4 +49,6 @@ export default defineConfig({
   esbuildOptions: options => void (options.sourcesContent = false),
   removeNodeProtocol: false,
   clean: true,
+  esbuildPlugins: [leaveOut],
+  plugins: [importFirst],
 })

@@ -4,6 +4,9 @@ import { defineConfig } from 'vitest/config'
 const slow = ['docs', 'package', 'simulation'].map(folder => `test/${folder}/**/*.test.ts`)
 const real = ['test/real/**/*.test.ts']
 
+/** These use the package as npm would publish it. It is packed once for all of them. */
+const packed = ['test/package/packed/**/*.test.ts']
+
 export default defineConfig({
   // `unbusy` and `unbusy/testing` are the sources: no build is needed, and none can be stale. The condition has a name of its own,
   // because dependencies have one called `source` and would be taken from their sources too
@@ -19,7 +22,17 @@ export default defineConfig({
       {
         extends: true,
         // after the others: they would take the processor from tests over real sockets
-        test: { name: 'slow', include: slow, testTimeout: 180_000, hookTimeout: 180_000, sequence: { groupOrder: 1 } },
+        test: {
+          ...{ name: 'slow', include: slow, exclude: packed, testTimeout: 180_000, hookTimeout: 180_000 },
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...{ name: 'packed', include: packed, globalSetup: 'test/package/packed/pack.ts' },
+          ...{ testTimeout: 180_000, hookTimeout: 180_000, sequence: { groupOrder: 1 } },
+        },
       },
       {
         extends: true,

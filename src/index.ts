@@ -1,3 +1,5 @@
+import './require-node.ts'
+
 export { type Client, createClient } from './client.ts'
 export type { ClientOptions, DefaultResponse, GenerateInput } from './options.ts'
 export type { Answer, GenerateResult } from './answer.ts'

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import '../require-node.ts'
 import { readFileSync } from 'node:fs'
 import { UnbusyError } from '../errors.ts'
 import { type Command, exitCode, Stop, UsageError, type World } from './command.ts'

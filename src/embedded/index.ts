@@ -1,1 +1,3 @@
+import '../require-node.ts'
+
 export { embedded, type EmbeddedOptions } from './embedded.ts'

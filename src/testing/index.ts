@@ -1,5 +1,7 @@
 /** `unbusy/testing`: a server that misbehaves on request, fake targets, fake time, and the suite that every provider passes. */
 
+import '../require-node.ts'
+
 export { startServer } from './start-server.ts'
 export type { ServerOptions, TestServer } from './start-server.ts'
 export type { ReceivedRequest } from './received-request.ts'
