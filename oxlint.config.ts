@@ -13,23 +13,15 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   'http/': ['contract.ts', 'errors.ts', 'http/'],
   'providers/': ['contract.ts', 'errors.ts', 'check.ts', 'add-usage.ts', 'http/', 'providers/'],
   'health/': ['contract.ts', 'errors.ts', 'health/'],
-  'chain/': ['contract.ts', 'errors.ts', 'health/', 'chain/'],
+  'chain/': ['contract.ts', 'errors.ts', 'health/', 'answer/answer.ts', 'chain/'],
   'output/': ['contract.ts', 'errors.ts', 'output/'],
   'telemetry/': ['contract.ts', 'errors.ts', 'telemetry/'],
   'testing/': ['require-node.ts', 'contract.ts', 'errors.ts', 'telemetry/events.ts', 'testing/'],
   'redis/': ['require-node.ts', 'contract.ts', 'errors.ts', 'health/', 'redis/'],
   'embedded/': ['require-node.ts', 'contract.ts', 'errors.ts', 'check.ts', 'embedded/'],
-  'options*.ts': ['contract.ts', 'errors.ts', 'chain/', 'health/', 'output/', 'telemetry/', 'seam.ts', 'options*.ts'],
+  'options*.ts': ['contract.ts', 'errors.ts', 'chain/', 'health/', 'output/', 'telemetry/', 'answer/', 'options*.ts'],
   'check-*.ts': ['contract.ts', 'errors.ts', 'check.ts', 'health/', 'output/', 'providers/', 'options*.ts', 'check-*.ts'],
-  'answer.ts': ['contract.ts'],
-  'seam.ts': ['contract.ts'],
-  'result.ts': ['contract.ts', 'errors.ts', 'output/', 'add-usage.ts', 'answer.ts', 'seam.ts'],
-  'event-queue.ts': [],
-  'answer-stream.ts': ['contract.ts', 'output/', 'answer.ts', 'event-queue.ts'],
-  'whole.ts': ['contract.ts', 'output/', 'answer.ts', 'result.ts', 'seam.ts'],
-  'stream-fold.ts': ['contract.ts', 'output/', 'answer.ts', 'answer-stream.ts', 'event-queue.ts', 'result.ts', 'seam.ts'],
-  'stream.ts': ['contract.ts', 'answer.ts', 'answer-stream.ts', 'event-queue.ts', 'seam.ts', 'stream-fold.ts'],
-  'stream-interrupted-error.ts': ['contract.ts', 'errors.ts', 'answer-stream.ts', 'seam.ts'],
+  'answer/': ['contract.ts', 'errors.ts', 'add-usage.ts', 'output/', 'answer/'],
   // the doctor asks servers by itself, and knows the table of hosts
   'cli/': [
     ...['require-node.ts', 'contract.ts', 'errors.ts', 'check.ts', 'index.ts', 'testing/', 'telemetry/', 'cli/'],
@@ -38,7 +30,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Where time and chance come from the caller, so that the shipped code runs in simulated time. */
-const simulated = ['src/*.ts', 'src/chain/**', 'src/health/**', 'src/output/**']
+const simulated = ['src/*.ts', 'src/answer/**', 'src/chain/**', 'src/health/**', 'src/output/**']
 
 const clock = 'Take the `Clock` that is passed in: this code also runs in simulated time.'
 const chance = 'Take the `random` that is passed in: this code also runs with a seed.'

@@ -1,28 +1,28 @@
-import { type Answer, costOf, defaultResult, type GenerateResult } from './answer.ts'
-import { type AnswerStream, toAnswerStream } from './answer-stream.ts'
+import { costOf, defaultResult, type GenerateResult, type Sink } from './answer/answer.ts'
+import { type AnswerStream, toAnswerStream } from './answer/answer-stream.ts'
 import { type ChainPool, orderPool } from './chain/pool.ts'
 import type { ChainTarget, Hedge, Leg, Walked } from './chain/state.ts'
-import { abort, createStop, type Stop } from './chain/stop.ts'
-import { walk } from './chain/walk.ts'
+import { abort, type CallSignal, createSignal } from './chain/signal.ts'
+import { walkChain } from './chain/walk.ts'
 import { checkInput } from './check-input.ts'
-import type { Call, ClientEvent, Clock, EventListener, Failure, Sink } from './contract.ts'
+import type { Call, ClientEvent, Clock, EventListener, Failure } from './contract.ts'
 import { ChainExhaustedError, UnbusyError } from './errors.ts'
-import { closeQueue } from './event-queue.ts'
+import { closeQueue } from './answer/event-queue.ts'
 import {
   type ClientOptions,
   defaults,
   type GenerateInput,
   merge,
   resolveCall,
-  seamSettings,
-  type SeamSettings,
+  continuationSettings,
+  type ContinuationSettings,
 } from './options.ts'
 import { type AnswerForm, answerForm } from './output/answer-form.ts'
 import { createRepairs, type Repairs } from './output/repairs.ts'
-import { type Broken, createSeam, type Seam } from './seam.ts'
-import { brokenStream, finishStream, open, type Outlet } from './stream.ts'
-import { StreamInterruptedError } from './stream-interrupted-error.ts'
-import { whole } from './whole.ts'
+import { type Broken, createContinuation, type Continuation } from './answer/continuation.ts'
+import { brokenStream, finishStream, open, type Outlet } from './answer/stream.ts'
+import { StreamInterruptedError } from './answer/stream-interrupted-error.ts'
+import { collectAnswer } from './answer/collect.ts'
 
 /** What the calls of one client have in common. */
 export type Shared = {
@@ -36,8 +36,8 @@ export type Shared = {
   readonly steps: readonly (ChainPool | { readonly targets: readonly ChainTarget[] })[]
   readonly hedge: Hedge | undefined
   readonly probeMs: number
-  readonly running: Set<Stop>
-  readonly background: Set<Leg<Answer>>
+  readonly running: Set<CallSignal>
+  readonly background: Set<Leg>
   calls: number
   closed: UnbusyError | undefined
 }
@@ -47,20 +47,20 @@ type Begun = {
   readonly startedAt: number
   readonly given: GenerateInput
   readonly call: Call
-  readonly settings: SeamSettings
-  readonly seam: Seam
+  readonly settings: ContinuationSettings
+  readonly continuation: Continuation
   readonly form: AnswerForm | undefined
   readonly repairs: Repairs | undefined
-  readonly stop: Stop
+  readonly signal: CallSignal
 }
-type Into = { readonly sink: Sink<Answer>; mayDefault(): boolean }
+type Into = { readonly sink: Sink; mayDefault(): boolean }
 type CallEnd = ClientEvent & { readonly type: 'call-end' }
 type Ending = { readonly outcome: CallEnd['outcome']; readonly result?: GenerateResult; readonly error?: unknown }
 
 /** A call that resolves with the whole answer. */
 export async function runGenerate(shared: Shared, input: string | GenerateInput): Promise<GenerateResult> {
   const begun = begin(shared, input)
-  return run(shared, begun, { sink: whole(begun), mayDefault: always })
+  return run(shared, begun, { sink: collectAnswer(begun), mayDefault: always })
 }
 
 const always = () => true
@@ -68,8 +68,8 @@ const always = () => true
 /** A call whose reader gets what comes as it comes. Resolves at the first content. */
 export async function runStream(shared: Shared, input: string | GenerateInput, from?: Broken): Promise<AnswerStream> {
   const begun = begin(shared, input, from)
-  const { seam, form, repairs } = begun
-  const outlet = open({ ...begun.settings, seam, form, repairs, clock: shared.clock, from })
+  const { continuation, form, repairs } = begun
+  const outlet = open({ ...begun.settings, continuation, form, repairs, clock: shared.clock, from })
   const { queue, opened } = outlet.reader
   // a reader who holds text already must not get the default response behind it
   const result = run(shared, begun, { sink: outlet.sink, mayDefault: () => !outlet.reader.isOpen }).then(
@@ -91,7 +91,7 @@ export async function runStream(shared: Shared, input: string | GenerateInput, f
   await opened.promise
   return toAnswerStream(queue, {
     result,
-    leave: () => abort(begun.stop, left),
+    leave: () => abort(begun.signal, left),
     resume: () => result.then(nothingToResume, goOn),
   })
 }
@@ -103,10 +103,10 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Broken): Be
   const given = typeof input === 'string' ? { prompt: input } : input
   const form = answerForm(given)
   const call = resolveCall(given, form)
-  const chosen = seamSettings(shared.options, given)
+  const chosen = continuationSettings(shared.options, given)
   const settings = from === undefined ? chosen : { ...chosen, afterFirstToken: 'continue' as const }
   const isPlainText = call.tools === undefined && call.output === undefined
-  const seam = createSeam({ ...settings, maxOutputTokens: call.maxOutputTokens, isPlainText })
+  const continuation = createContinuation({ ...settings, maxOutputTokens: call.maxOutputTokens, isPlainText })
   const limit = given.repair ?? shared.options.repair ?? 0
   const repairs = limit === 0 ? undefined : createRepairs({ limit, messages: call.messages })
   return {
@@ -115,44 +115,44 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Broken): Be
     given,
     call,
     settings,
-    seam,
+    continuation,
     form,
     repairs,
-    stop: createStop(),
+    signal: createSignal(),
   }
 }
 
 /** One call from its input to its result, whoever reads it: `generate()` and `stream()` differ in the sink only. */
 async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateResult> {
-  const { callId, startedAt, stop, call } = begun
+  const { callId, startedAt, signal, call } = begun
   const { targets, running, tell } = shared
-  const release = follow(begun.given.signal, stop)
+  const release = follow(begun.given.signal, signal)
   let ending: Ending = { outcome: 'failed' }
-  running.add(stop)
+  running.add(signal)
   tell?.({ type: 'call-start', at: startedAt, callId, targets: targets.length, metadata: call.metadata })
   try {
     const result = await ask(shared, begun, into.sink)
     ending = { outcome: 'answered', result }
     return result
   } catch (error) {
-    ending = { outcome: stop.aborted ? 'aborted' : 'failed', error }
+    ending = { outcome: signal.aborted ? 'aborted' : 'failed', error }
     const result = ChainExhaustedError.isInstance(error) && into.mayDefault() ? await substitute(shared, begun, error) : undefined
     if (result === undefined) throw error
     ending = { outcome: 'degraded', result, error }
     return result
   } finally {
-    running.delete(stop)
+    running.delete(signal)
     release()
     tellEnd(shared, begun, ending)
   }
 }
 
-function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<GenerateResult> {
-  const { callId, call, startedAt, stop, given } = begun
+function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> {
+  const { callId, call, startedAt, signal, given } = begun
   const { clock, random, hedge, probeMs, background, tell, options } = shared
   const deadline = startedAt + (given.timeout?.totalMs ?? options.timeout?.totalMs ?? defaults.timeout.totalMs)
   hedge?.called()
-  return walk({
+  return walkChain({
     callId,
     call,
     sink,
@@ -165,12 +165,12 @@ function ask(shared: Shared, begun: Begun, sink: Sink<Answer>): Promise<Generate
     background,
     tell,
     targets: withTimeout(inOrder(shared, call), given.timeout),
-    stop,
+    signal,
     decide: options.decide,
   }).then(walked => resultOf(shared, walked))
 }
 
-function resultOf({ targets, hedge }: Shared, { answer, target, attempts }: Walked<Answer>): GenerateResult {
+function resultOf({ targets, hedge }: Shared, { answer, target, attempts }: Walked): GenerateResult {
   const { provider, model, targetIndex } = target
   const cost = costOf(attempts, targets)
   hedge?.paid(cost ?? 0)
@@ -236,13 +236,13 @@ function withTimeout(targets: readonly ChainTarget[], timeout: GenerateInput['ti
   return targets.map(target => ({ ...target, timeout: merge(target.timeout, timeout) }))
 }
 
-/** Aborts the call with the caller's own reason; answers how to stop listening. */
-function follow(signal: AbortSignal | undefined, stop: Stop): () => void {
-  if (signal === undefined) return nobodyToFollow
-  if (signal.aborted) abort(stop, signal.reason)
-  const onAbort = () => abort(stop, signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  return () => signal.removeEventListener('abort', onAbort)
+/** Aborts the call with the caller's own reason; returns a function that stops listening. */
+function follow(from: AbortSignal | undefined, signal: CallSignal): () => void {
+  if (from === undefined) return nobodyToFollow
+  if (from.aborted) abort(signal, from.reason)
+  const onAbort = () => abort(signal, from.reason)
+  from.addEventListener('abort', onAbort, { once: true })
+  return () => from.removeEventListener('abort', onAbort)
 }
 
 function nobodyToFollow(): void {}

@@ -164,7 +164,7 @@ const tools: Check = (value, name) => {
 
 const anything: Check = () => {}
 
-const seamChecks = {
+const continuationChecks = {
   afterFirstToken: oneOf('fail', 'restart', 'continue'),
   holdBackMs: milliseconds,
   holdBackChars: count,
@@ -175,7 +175,7 @@ const seamChecks = {
 
 const clientChecks = {
   chain,
-  ...seamChecks,
+  ...continuationChecks,
   timeout: targetChecks.timeout,
   retry: targetChecks.retry,
   hedge: orOff({ budget: share, spend: share, queuedMs: milliseconds, leastMs: milliseconds, unpriced: flag }),
@@ -200,7 +200,7 @@ const clientChecks = {
 } satisfies Record<keyof ClientOptions, Check> & Checks
 
 const inputChecks = {
-  ...seamChecks,
+  ...continuationChecks,
   prompt: (value: unknown, name: string) => {
     text(value, name)
     if (String(value).trim() === '') throw new TypeError(`${name} is empty. Write what the model should answer.`)

@@ -1,11 +1,11 @@
-import type { GenerateResult } from './answer.ts'
-import type { AnswerStream } from './answer-stream.ts'
+import type { GenerateResult } from './answer/answer.ts'
+import type { AnswerStream } from './answer/answer-stream.ts'
 import { runGenerate, runStream, type Shared } from './call.ts'
 import { createHedge } from './chain/hedge.ts'
-import { abandonLeg } from './chain/race.ts'
+import { abandonLeg } from './chain/leg.ts'
 import { watchQueues } from './chain/pool.ts'
 import type { ChainTarget } from './chain/state.ts'
-import { abort } from './chain/stop.ts'
+import { abort } from './chain/signal.ts'
 import { checkClientOptions } from './check-input.ts'
 import type { Clock, Target } from './contract.ts'
 import { UnbusyError } from './errors.ts'
@@ -91,7 +91,7 @@ export function createClient(options: ClientOptions): Client {
 
   const close = async () => {
     shared.closed ??= new UnbusyError('This client was closed.')
-    for (const stop of shared.running) abort(stop, shared.closed)
+    for (const signal of shared.running) abort(signal, shared.closed)
     for (const leg of shared.background) abandonLeg(leg, shared.closed)
     health.close()
     for (const step of steps) if ('queues' in step) step.queues.close()

@@ -4,7 +4,7 @@
 
 // ---- how an attempt ends badly
 
-/** Why an attempt failed. The list is closed: a reason without a rule in `chain/decide.ts` does not compile. */
+/** Why an attempt failed. The list is closed: a reason without a rule in `chain/policy.ts` does not compile. */
 export type FailureReason =
   | 'network'
   | 'overloaded'
@@ -351,42 +351,10 @@ export type ClientEvent = { readonly at: number } & (
 
 export type EventListener = (event: ClientEvent) => void
 
-// ---- where answers end up
-
 /** Who an attempt's events come from. */
 export type Source = {
   readonly provider: Provider
   readonly model: string
   readonly targetIndex: number
   readonly attempt: number
-}
-
-/**
- * The commit of a call: what `generate()` and `stream()` differ in. The walk asks it for a fresh fold for every attempt, so that no
- * state of one attempt reaches another.
- */
-export type Sink<Answer> = {
-  /** @param commit to be called once, when what the attempt emits becomes the caller's before it is whole */
-  begin(source: Source, commit: () => void): Fold<Answer>
-  /** An attempt failed. May another be made? No, when the caller already holds a part that cannot be taken back. */
-  mayGoOn(failure: Failure): boolean
-  /** This answer is whole, but was cut by the target's own limit: ask the same target to go on. */
-  wantsMore?(answer: Answer, source: Source): boolean
-  /** It did not give more: the answer with what came all the same. */
-  settleFor?(answer: Answer): Answer
-  /** The answer was not as asked: ask the same target once more, and say what was wrong with it. */
-  repairs?(failure: Failure, source: Source): boolean
-}
-
-/** What one attempt's events are folded into. */
-export type Fold<Answer> = {
-  /** What the call is changed by, so that the provider goes on from what there is already, or knows what was wrong with it. */
-  readonly resume?: Partial<Pick<Call, 'prefix' | 'maxOutputTokens' | 'messages'>> | undefined
-  /** Answers `false` while the reader is behind. */
-  emit(event: ProviderEvent): boolean
-  onDrain(listener: () => void): void
-  /** The provider is done: the whole valid answer, or a `ProviderError` that says what is wrong with it. */
-  finish(): Answer | Promise<Answer>
-  /** The attempt is over without an answer: nothing more comes. */
-  drop?(): void
 }

@@ -2,8 +2,8 @@ import './require-node.ts'
 
 export { type Client, createClient } from './client.ts'
 export type { ClientOptions, DefaultResponse, GenerateInput } from './options.ts'
-export type { Answer, GenerateResult } from './answer.ts'
-export type { AnswerStream, StreamEvent } from './answer-stream.ts'
+export type { Answer, GenerateResult } from './answer/answer.ts'
+export type { AnswerStream, StreamEvent } from './answer/answer-stream.ts'
 
 export {
   type ExecutableTools,
@@ -44,8 +44,8 @@ export {
 export { deepseekFim, type DeepSeekFimOptions, type DeepSeekFimResult } from './providers/deepseek-fim.ts'
 
 export { ChainExhaustedError, ProviderError, type ProviderErrorOptions, UnbusyError } from './errors.ts'
-export { StreamInterruptedError } from './stream-interrupted-error.ts'
-export type { AfterFirstToken } from './seam.ts'
+export { StreamInterruptedError } from './answer/stream-interrupted-error.ts'
+export type { AfterFirstToken } from './answer/continuation.ts'
 export type { HealthFact, HealthStore, StoreMessage } from './health/store.ts'
 export type {
   Attempt,

@@ -18,7 +18,7 @@ import type { HealthStore } from './health/store.ts'
 import type { AnswerForm } from './output/answer-form.ts'
 import type { InferOutput, StandardSchema } from './output/standard-schema.ts'
 import type { ToolSet } from './output/tool-set.ts'
-import type { AfterFirstToken } from './seam.ts'
+import type { AfterFirstToken } from './answer/continuation.ts'
 import type { Logger } from './telemetry/log.ts'
 
 /** What a client is made of. Only `chain` is needed. */
@@ -145,7 +145,7 @@ export type GenerateInput<Schema extends MaybeSchema = MaybeSchema, Tools extend
 }
 
 /** What becomes of an answer that breaks off. */
-export type SeamSettings = {
+export type ContinuationSettings = {
   readonly afterFirstToken: AfterFirstToken
   readonly holdBackMs: number
   readonly holdBackChars: number
@@ -156,9 +156,9 @@ export type SeamSettings = {
 export const defaults = {
   timeout: { connectMs: 5_000, headersMs: 15_000, firstChunkMs: 20_000, queuedMs: 600_000, chunkMs: 60_000, totalMs: 120_000 },
   retry: { maxRetries: 1, baseDelayMs: 250, maxDelayMs: 10_000, waitForMs: 2_500 },
-  seam: { afterFirstToken: 'fail', holdBackMs: 0, holdBackChars: 0, continueOnLength: 0 },
+  continuation: { afterFirstToken: 'fail', holdBackMs: 0, holdBackChars: 0, continueOnLength: 0 },
   hedge: { budget: 0.02, spend: 0.05, queuedMs: 8_000, leastMs: 2_000, unpriced: false },
-} as const satisfies { timeout: TimeoutSettings; retry: RetrySettings; hedge: HedgeSettings; seam: SeamSettings }
+} as const satisfies { timeout: TimeoutSettings; retry: RetrySettings; hedge: HedgeSettings; continuation: ContinuationSettings }
 
 /** The call that every target is asked, before each gets its own model. */
 export function resolveCall(input: GenerateInput, form?: AnswerForm): Call {
@@ -188,16 +188,16 @@ export function hedgeSettings(hedge: ClientOptions['hedge']): HedgeSettings | un
   return merge(defaults.hedge, hedge === undefined ? undefined : { unpriced: true }, hedge)
 }
 
-type SeamChoice = Pick<ClientOptions, keyof SeamSettings>
+type ContinuationChoice = Pick<ClientOptions, keyof ContinuationSettings>
 
 /** A call's own come before the client's. */
-export function seamSettings(client: SeamChoice, call: SeamChoice): SeamSettings {
-  const { seam } = defaults
+export function continuationSettings(client: ContinuationChoice, call: ContinuationChoice): ContinuationSettings {
+  const { continuation } = defaults
   return {
-    afterFirstToken: call.afterFirstToken ?? client.afterFirstToken ?? seam.afterFirstToken,
-    holdBackMs: call.holdBackMs ?? client.holdBackMs ?? seam.holdBackMs,
-    holdBackChars: call.holdBackChars ?? client.holdBackChars ?? seam.holdBackChars,
-    continueOnLength: call.continueOnLength ?? client.continueOnLength ?? seam.continueOnLength,
+    afterFirstToken: call.afterFirstToken ?? client.afterFirstToken ?? continuation.afterFirstToken,
+    holdBackMs: call.holdBackMs ?? client.holdBackMs ?? continuation.holdBackMs,
+    holdBackChars: call.holdBackChars ?? client.holdBackChars ?? continuation.holdBackChars,
+    continueOnLength: call.continueOnLength ?? client.continueOnLength ?? continuation.continueOnLength,
   }
 }
 

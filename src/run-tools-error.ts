@@ -1,4 +1,4 @@
-import type { GenerateResult } from './answer.ts'
+import type { GenerateResult } from './answer/answer.ts'
 import type { Message, ToolCall } from './contract.ts'
 import { UnbusyError } from './errors.ts'
 

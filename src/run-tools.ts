@@ -1,4 +1,4 @@
-import type { GenerateResult } from './answer.ts'
+import type { GenerateResult } from './answer/answer.ts'
 import { type Client, clockOf } from './client.ts'
 import type { Clock, JsonSchema, Message } from './contract.ts'
 import { UnbusyError } from './errors.ts'

@@ -1,3 +1,4 @@
+import type { Answer } from '../answer/answer.ts'
 import type { Attempt, AttemptRecord, ClockName, ProviderEvent } from '../contract.ts'
 import { ProviderError, UnbusyError } from '../errors.ts'
 import {
@@ -10,11 +11,10 @@ import {
   startClocks,
   startTransport,
   stopClocks,
+  timeoutError,
 } from './clocks.ts'
-import { type Charge, chargeOf } from './decide.ts'
-import { sign } from './sign.ts'
-import type { AttemptKind, AttemptOptions, RunningAttempt } from './state.ts'
-import { timeoutError } from './timeout-error.ts'
+import { type Charge, chargeOf } from './policy.ts'
+import type { AttemptKind, AttemptOptions, ChainTarget, RunningAttempt } from './state.ts'
 
 /** Why an attempt rejects that lost its race or whose caller left: neither an answer nor a failure. */
 export const abandoned = new UnbusyError('This attempt was abandoned.')
@@ -34,10 +34,10 @@ type Content = ProviderEvent & { type: 'text-delta' | 'reasoning-delta' | 'tool-
  * One request to one target under its clocks. Every event takes one synchronous road: provider, clocks, fold. However it ends, it
  * ends once: clocks stopped, permit given back, signal fired so that the provider closes what it opened, one `attempt-end` told.
  */
-export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAttempt<Answer> {
+export function startAttempt(options: AttemptOptions): RunningAttempt {
   const { clock, target, deadline, shareMs } = options
   const onTimeout = (name: ClockName, afterMs: number) => timedOut(run, name, afterMs)
-  const run: RunningAttempt<Answer> = {
+  const run: RunningAttempt = {
     options,
     startedAt: clock.now(),
     controller: new AbortController(),
@@ -69,14 +69,14 @@ export function startAttempt<Answer>(options: AttemptOptions<Answer>): RunningAt
 }
 
 /** Ends it at once and charges nobody. */
-export function abandonAttempt<Answer>(run: RunningAttempt<Answer>, reason: unknown): void {
+export function abandonAttempt(run: RunningAttempt, reason: unknown): void {
   if (run.over) return
   end(run, 'abandoned')
   run.controller.abort(reason)
   run.done.reject(abandoned)
 }
 
-function onDrain<Answer>(run: RunningAttempt<Answer>, listener: () => void): void {
+function onDrain(run: RunningAttempt, listener: () => void): void {
   run.options.fold.onDrain(() => {
     if (run.over) return
     startChunks(run.clocks)
@@ -85,13 +85,13 @@ function onDrain<Answer>(run: RunningAttempt<Answer>, listener: () => void): voi
 }
 
 /** What is whole wins against any clock (hugalafutro/model-hotel#60), also when the server forgets to end the body. */
-function timedOut<Answer>(run: RunningAttempt<Answer>, name: ClockName, afterMs: number): void {
+function timedOut(run: RunningAttempt, name: ClockName, afterMs: number): void {
   if (run.finished) void settle(run).then(() => run.controller.abort(abandoned))
   else fail(run, timeoutError(name, afterMs))
 }
 
 /** Once, though the end of the body and a clock may both ask for it. */
-function settle<Answer>(run: RunningAttempt<Answer>): Promise<void> {
+function settle(run: RunningAttempt): Promise<void> {
   run.settling ??= whole(run).then(
     answer => answered(run, answer),
     error => rejected(run, error),
@@ -99,13 +99,13 @@ function settle<Answer>(run: RunningAttempt<Answer>): Promise<void> {
   return run.settling
 }
 
-function answered<Answer>(run: RunningAttempt<Answer>, answer: Answer): void {
+function answered(run: RunningAttempt, answer: Answer): void {
   if (run.over) return
   end(run, 'answered')
   run.done.resolve(answer)
 }
 
-function emit<Answer>(run: RunningAttempt<Answer>, event: ProviderEvent): boolean {
+function emit(run: RunningAttempt, event: ProviderEvent): boolean {
   if (run.over || run.finished) return true
   switch (event.type) {
     case 'connecting':
@@ -128,7 +128,7 @@ function emit<Answer>(run: RunningAttempt<Answer>, event: ProviderEvent): boolea
   }
 }
 
-function transport<Answer>(run: RunningAttempt<Answer>, event: Transport): void {
+function transport(run: RunningAttempt, event: Transport): void {
   const { clocks } = run
   if (event.type === 'queued') queued(run)
   else if (event.type === 'connecting') startTransport(clocks, 'connect')
@@ -140,7 +140,7 @@ function transport<Answer>(run: RunningAttempt<Answer>, event: Transport): void 
   }
 }
 
-function content<Answer>(run: RunningAttempt<Answer>, event: Content): boolean {
+function content(run: RunningAttempt, event: Content): boolean {
   if ('text' in event && event.text === '') return true
   const now = run.options.clock.now()
   if (run.chunks++ === 0 && !firstContent(run, now)) return true
@@ -151,7 +151,7 @@ function content<Answer>(run: RunningAttempt<Answer>, event: Content): boolean {
 }
 
 /** The first content decides the race. A probe has its verdict then, whoever wins. */
-function firstContent<Answer>(run: RunningAttempt<Answer>, now: number): boolean {
+function firstContent(run: RunningAttempt, now: number): boolean {
   run.firstChunkMs = now - run.startedAt
   startChunks(run.clocks)
   run.options.permit.firstChunk(run.firstChunkMs)
@@ -160,19 +160,19 @@ function firstContent<Answer>(run: RunningAttempt<Answer>, now: number): boolean
   return false
 }
 
-function queued<Answer>(run: RunningAttempt<Answer>): void {
+function queued(run: RunningAttempt): void {
   keepAliveCame(run.clocks)
   if (!run.wasQueued && run.chunks === 0) tell(run, { type: 'attempt-queued' })
   run.wasQueued = true
 }
 
-async function whole<Answer>(run: RunningAttempt<Answer>): Promise<Answer> {
+async function whole(run: RunningAttempt): Promise<Answer> {
   if (run.finished || run.over) return run.options.fold.finish()
   const message = 'The stream ended before the answer was complete (no finish was sent).'
   throw new ProviderError(message, { reason: 'truncated', status: run.status, requestId: run.requestId })
 }
 
-function rejected<Answer>(run: RunningAttempt<Answer>, error: unknown): void {
+function rejected(run: RunningAttempt, error: unknown): void {
   if (run.over) return
   // what comes after `finish` is only the end of a body: a connection lost there takes nothing from an answer that is whole
   if (run.finished && run.settling === undefined) return void settle(run)
@@ -181,35 +181,43 @@ function rejected<Answer>(run: RunningAttempt<Answer>, error: unknown): void {
   run.done.reject(error)
 }
 
-function fail<Answer>(run: RunningAttempt<Answer>, error: ProviderError): void {
+function fail(run: RunningAttempt, error: ProviderError): void {
   if (run.over) return
-  sign(error, run.options.target, run.requestId)
+  signError(error, run.options.target, run.requestId)
   end(run, 'failed', error)
   run.controller.abort(error)
   run.done.reject(error)
 }
 
-function end<Answer>(run: RunningAttempt<Answer>, outcome: Ending, error?: ProviderError): void {
+/** Providers need not know who they are in a chain: the attempt fills in their errors. The one place that writes to an error. */
+function signError(error: ProviderError, target: ChainTarget, requestId: string | undefined): void {
+  const unsigned = error as { provider: string; model: string; requestId: string | undefined }
+  if (unsigned.provider === '') unsigned.provider = target.provider.name
+  if (unsigned.model === '') unsigned.model = target.model
+  unsigned.requestId ??= requestId
+}
+
+function end(run: RunningAttempt, outcome: Ending, error?: ProviderError): void {
   run.over = true
   stopClocks(run.clocks)
-  if (outcome !== 'answered') run.options.fold.drop?.()
+  if (outcome !== 'answered') run.options.fold.drop()
   if (error !== undefined && hadFairTime(run, error)) run.options.permit.end({ failure: error, charged: chargedFor(run, error) })
   else run.options.permit.end(outcome === 'answered' ? 'answered' : 'abandoned')
   run.record = recordOf(run, outcome, error)
   tell(run, { type: 'attempt-end', record: run.record })
 }
 
-/** A server without a door for prefixes says that the model is not there; without a prefix it is. */
-function chargedFor<Answer>(run: RunningAttempt<Answer>, error: ProviderError): Charge {
+/** A server without a prefix endpoint answers 404; the model itself is fine, so it is not charged. */
+function chargedFor(run: RunningAttempt, error: ProviderError): Charge {
   const charged = chargeOf(error)
-  return charged === 'model' && run.options.fold.resume?.prefix !== undefined ? 'nobody' : charged
+  return charged === 'model' && run.options.fold.overrides?.prefix !== undefined ? 'nobody' : charged
 }
 
 /**
  * A call that comes with its last second must not have a target counted as silent. Where many wait for one target, each of them would
  * close it again for all the others.
  */
-function hadFairTime<Answer>(run: RunningAttempt<Answer>, { clock }: ProviderError): boolean {
+function hadFairTime(run: RunningAttempt, { clock }: ProviderError): boolean {
   if (run.chunks > 0 || (clock !== 'total' && clock !== 'firstChunk' && clock !== 'queued')) return true
   const usual = run.options.target.health.firstChunk()?.p98 ?? 0
   return (
@@ -217,7 +225,7 @@ function hadFairTime<Answer>(run: RunningAttempt<Answer>, { clock }: ProviderErr
   )
 }
 
-function recordOf<Answer>(run: RunningAttempt<Answer>, outcome: Ending, error: ProviderError | undefined): AttemptRecord {
+function recordOf(run: RunningAttempt, outcome: Ending, error: ProviderError | undefined): AttemptRecord {
   return {
     provider: run.options.target.provider.name,
     model: run.options.target.model,
@@ -233,12 +241,12 @@ function recordOf<Answer>(run: RunningAttempt<Answer>, outcome: Ending, error: P
     durationMs: run.options.clock.now() - run.startedAt,
     firstChunkMs: run.firstChunkMs,
     chunks: run.chunks,
-    continuedFrom: run.options.fold.resume?.prefix?.text.length,
+    continuedFrom: run.options.fold.overrides?.prefix?.text.length,
     usage: run.usage ?? error?.usage,
   }
 }
 
-function tell<Answer>({ options }: RunningAttempt<Answer>, event: AttemptEvent): void {
+function tell({ options }: RunningAttempt, event: AttemptEvent): void {
   if (options.tell === undefined) return
   const { clock, callId, attempt, target } = options
   const { provider, model, targetIndex } = target
@@ -246,7 +254,7 @@ function tell<Answer>({ options }: RunningAttempt<Answer>, event: AttemptEvent):
 }
 
 /** A provider that throws before it returns a promise has failed like one that rejects. */
-function start<Answer>({ target, call }: AttemptOptions<Answer>, context: Attempt): Promise<void> {
+function start({ target, call }: AttemptOptions, context: Attempt): Promise<void> {
   try {
     return Promise.resolve(target.provider.stream(call, context))
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { Clock, ClockName, TimeoutSettings } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
 
 export type ClocksOptions = {
   readonly clock: Clock
@@ -157,4 +158,18 @@ function due(clocks: Clocks): { readonly at: number; readonly name: ClockName; r
   const transportAt = transportSince + clocks.transportLimitMs * patience
   if (transport !== undefined && transportAt <= next.at) next = { at: transportAt, name: transport, since: transportSince }
   return next
+}
+
+/** What is said of an attempt that one of its clocks has ended. */
+export function timeoutError(name: ClockName, afterMs: number): ProviderError {
+  const waited = `${Math.round(afterMs)} ms`
+  const what: Record<ClockName, string> = {
+    connect: `No connection after ${waited} (connectMs).`,
+    headers: `No response headers after ${waited} (headersMs).`,
+    firstChunk: `No content after ${waited} (firstChunkMs).`,
+    queued: `Still queued after ${waited}: only keep-alives came (queuedMs).`,
+    chunk: `Silent for ${waited} in the middle of the answer (chunkMs).`,
+    total: `The call's time was over after ${waited} (totalMs).`,
+  }
+  return new ProviderError(what[name], { reason: 'timeout', clock: name })
 }

@@ -1,5 +1,5 @@
 import type { Call, Price } from '../contract.ts'
-import { ring } from './bell.ts'
+import { notify } from './signal.ts'
 import type { Hedge, HedgeSettings, Lateness, Leg, Walk } from './state.ts'
 
 /** Samples from which on a target's own p98 is trusted. */
@@ -44,12 +44,12 @@ export function createHedge(settings: HedgeSettings): Hedge {
 }
 
 /** Sets the timer after which a second target may be asked beside this leg. */
-export function startLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): void {
+export function startLateTimer(walk: Walk, leg: Leg): void {
   const { hedge, clock } = walk
-  if (hedge === undefined || walk.targets.length < 2) return
+  if (hedge === undefined || walk.candidates.length < 2) return
   const tell = (late: Lateness) => {
     walk.late = late
-    ring(walk.bell)
+    notify(walk.signal)
   }
   const queued = () => {
     const { running } = leg
@@ -58,7 +58,7 @@ export function startLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): vo
     if (isAlone(walk, leg)) tell('queued')
   }
   const silent = () => tell('first-chunk')
-  // set before it rings: whoever is asked then may win at once, and stops it
+  // set before the look: whoever is asked then may win at once, and stops it
   const later = (delayMs: number, look: () => void, next: () => void) => {
     leg.lateTimer = clock.setTimeout(() => {
       next()
@@ -68,18 +68,18 @@ export function startLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): vo
   // whoever had no place just now may have one in a moment; to look for ever would only move the queue to the next target
   const again = () => later(againMs, queued, () => (leg.lateTimer = undefined))
   const { queuedMs } = hedge.settings
-  const lateAfterMs = hedge.lateAfterMs(leg.target.health)
+  const lateAfterMs = hedge.lateAfterMs(leg.candidate.target.health)
   const [first, second] = lateAfterMs < queuedMs ? [silent, queued] : [queued, silent]
   const soonerMs = Math.min(lateAfterMs, queuedMs)
   later(soonerMs, first, () => later(Math.max(lateAfterMs, queuedMs) - soonerMs, second, again))
 }
 
-function isAlone<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): boolean {
+function isAlone(walk: Walk, leg: Leg): boolean {
   for (const other of walk.legs) if (other !== leg && other.kind !== 'probe' && other.end === undefined) return false
   return true
 }
 
-export function stopLateTimer<Answer>(walk: Walk<Answer>, leg: Leg<Answer>): void {
+export function stopLateTimer(walk: Walk, leg: Leg): void {
   if (leg.lateTimer === undefined) return
   walk.clock.clearTimeout(leg.lateTimer)
   leg.lateTimer = undefined

@@ -1,3 +1,4 @@
+import type { Answer, Fold, Sink } from '../answer/answer.ts'
 import type {
   AttemptRecord,
   Call,
@@ -5,20 +6,17 @@ import type {
   Decision,
   EventListener,
   Failure,
-  Fold,
   Price,
   Provider,
   RetrySettings,
-  Sink,
   TimeoutSettings,
   Usage,
 } from '../contract.ts'
 import type { ProviderError } from '../errors.ts'
 import type { Permit, TargetHealth } from '../health/health.ts'
-import type { Bell } from './bell.ts'
 import type { Clocks } from './clocks.ts'
-import type { Wait } from './delay.ts'
-import type { Stop } from './stop.ts'
+import type { CallSignal } from './signal.ts'
+import type { Wait } from './wait.ts'
 
 /** One step of the chain with every default filled in. */
 export type ChainTarget = {
@@ -32,93 +30,95 @@ export type ChainTarget = {
   readonly health: TargetHealth
 }
 
-export type WalkOptions<Answer> = {
+export type WalkOptions = {
   readonly callId: number
   readonly call: Call
   readonly targets: readonly ChainTarget[]
-  readonly sink: Sink<Answer>
+  readonly sink: Sink
   readonly clock: Clock
   readonly random: () => number
   readonly startedAt: number
   /** When the whole call must be over, on the clock. */
   readonly deadline: number
-  readonly stop: Stop
+  readonly signal: CallSignal
   readonly decide: ((failure: Failure) => Decision | undefined) | undefined
   readonly hedge: Hedge | undefined
   /** A target on probation must show its first token within this time. */
   readonly probeMs: number
   /** Probes that go on to their verdict after their call is over. */
-  readonly background: Set<Leg<Answer>>
+  readonly background: Set<Leg>
   /** Undefined: nobody listens, and no event need be made. */
   readonly tell: EventListener | undefined
 }
 
 /** Everything that one call remembers. Nothing of it is shared with another call: there is no "current target" anywhere. */
-export type Walk<Answer> = WalkOptions<Answer> & {
-  legs: readonly Leg<Answer>[]
+export type Walk = WalkOptions & {
+  /** The targets in the order in which they are asked, each with what this call has to do with it. */
+  readonly candidates: readonly Candidate[]
+  legs: readonly Leg[]
   /** Attempts and skips in the order in which they began; one that runs has no record yet. */
   trail: readonly { readonly record: AttemptRecord | undefined }[]
   readonly failures: ProviderError[]
-  /** What this call has to do with each target, by its index. */
-  readonly dealings: (Dealings | undefined)[]
-  winner: Leg<Answer> | undefined
+  winner: Leg | undefined
   /** The one who is asked is late, and why: somebody may be asked beside it. */
   late: Lateness | undefined
   over: boolean
   committed: boolean
-  readonly bell: Bell
 }
 
-/** What one call has to do with one target. */
-export type Dealings = {
+/** A target, and what one call has to do with it. Made once for each call. */
+export type Candidate = {
+  readonly target: ChainTarget
+  /** The call as this target gets it; made when it is needed. */
+  call: Call | undefined
   /** Requests made to it. */
   asked: number
   /** How often it failed this call: only that uses up retries, a lost race does not. */
   failed: number
   /** This call has done with it. */
   spent: boolean
-  /** It was told that the target is not asked. */
+  /** The skip has been reported. */
   skipped: boolean
   /** Why it cannot have this call; `null`: it can. Undefined: nobody has looked yet. */
   refusal: Partial<Failure> | null | undefined
-  /** The call as it gets it. */
-  call: Call | undefined
 }
 
-export type Walked<Answer> = {
+export type Walked = {
   readonly answer: Answer
   readonly target: ChainTarget
   readonly attempts: readonly AttemptRecord[]
 }
 
 /** How a leg came to its end. */
-export type LegEnd<Answer> =
+export type LegEnd =
   | { readonly type: 'answered'; readonly answer: Answer }
-  | { readonly type: 'failed'; readonly decision: Decision }
+  | { readonly type: 'failed'; readonly failure: ProviderError; readonly decision: Decision }
   | { readonly type: 'abandoned' }
   /** Not a failure of the target but a fault in somebody's code. */
   | { readonly type: 'bug'; readonly error: unknown }
 
 /** One target's part in a walk: its attempts one after the other, with the waits between them. */
-export type Leg<Answer> = {
-  readonly target: ChainTarget
+export type Leg = {
+  readonly candidate: Candidate
   readonly kind: AttemptKind
-  end: LegEnd<Answer> | undefined
-  running: RunningAttempt<Answer> | undefined
+  end: LegEnd | undefined
+  running: RunningAttempt | undefined
   waiting: Wait | undefined
   permit: Permit | undefined
+  /** What was waited before the next attempt. */
   waitMs: number
+  /** Retries made by this leg: the backoff grows with them. */
+  retries: number
   decision: Decision
-  failure: ProviderError | undefined
   /** What the last attempt ended with: p-retry hands on what it has made of it. */
   thrown: unknown
-  /** Rings when this leg is late; see hedge.ts. */
+  /** Fires when this leg is late; see hedge.ts. */
   lateTimer: unknown
 }
 
 export type AttemptKind = 'first' | 'retry' | 'hedge' | 'probe'
 
-export type AttemptOptions<Answer> = {
+export type AttemptOptions = {
   readonly clock: Clock
   readonly target: ChainTarget
   readonly call: Call
@@ -131,16 +131,16 @@ export type AttemptOptions<Answer> = {
   /** The longest that may pass without any content. */
   readonly shareMs: number
   readonly permit: Permit
-  readonly fold: Fold<Answer>
+  readonly fold: Fold
   /** The first content is here: does this attempt win the race? A loser is abandoned. */
   claim(): boolean
   readonly tell: EventListener | undefined
 }
 
 /** Everything that changes while an attempt runs. Made anew for each, so that nothing of one reaches another (maximhq/bifrost#4911). */
-export type RunningAttempt<Answer> = {
+export type RunningAttempt = {
   /** Not spread into it: a copy would be made for each attempt, and grown field by field. */
-  readonly options: AttemptOptions<Answer>
+  readonly options: AttemptOptions
   readonly startedAt: number
   readonly controller: AbortController
   /** The answer; or rejects with a `ProviderError`, with `abandoned`, or with whatever bug a provider threw. */

@@ -12,7 +12,7 @@ export type Repairs = {
   /** May the same target be asked once more for this? Takes one of its chances. */
   take(failure: Failure, source: Source): boolean
   /** What the call to this target is changed by; undefined: nothing. */
-  resumeOn(source: Source): { readonly messages: readonly Message[] } | undefined
+  overridesFor(source: Source): { readonly messages: readonly Message[] } | undefined
 }
 
 export function createRepairs({ limit, messages }: RepairsOptions): Repairs {
@@ -27,7 +27,7 @@ export function createRepairs({ limit, messages }: RepairsOptions): Repairs {
       taken[targetIndex] = { count: count + 1, messages: [...messages, ...turnsOf(failure, text)] }
       return true
     },
-    resumeOn({ targetIndex }) {
+    overridesFor({ targetIndex }) {
       const asked = taken[targetIndex]
       return asked === undefined ? undefined : { messages: asked.messages }
     },

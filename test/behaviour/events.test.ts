@@ -10,7 +10,7 @@ import {
 } from 'unbusy'
 import { answer, fakeClock, type FakeReply, fakeTarget, recordEvents, status } from 'unbusy/testing'
 import { expect, onTestFinished } from 'vitest'
-import { policy } from '../../src/chain/decide.ts'
+import { policy } from '../../src/chain/policy.ts'
 import { test } from '../helpers/vitest.ts'
 
 test('every start has exactly one end, whatever happens and whenever the caller leaves (R10, R11, R22)', async () => {

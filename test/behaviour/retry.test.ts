@@ -3,7 +3,7 @@ import { createClient, type RetrySettings } from 'unbusy'
 import { fakeTarget, recordEvents } from 'unbusy/testing'
 import { expect } from 'vitest'
 import { test } from '../helpers/vitest.ts'
-import { backoffMs } from '../../src/chain/delay.ts'
+import { backoffMs } from '../../src/chain/wait.ts'
 
 test('a failure that a retry may help is retried once by default, with a wait that is told before it begins (R93, R132)', async ({
   clock,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import type { Target } from '../../src/contract.ts'
-import { policy } from '../../src/chain/decide.ts'
+import { policy } from '../../src/chain/policy.ts'
 import { loadFirst } from '../../src/health/settings.ts'
 import { defaults } from '../../src/options.ts'
 import { embedded } from '../../src/embedded/index.ts'
@@ -35,7 +35,7 @@ const expected: Readonly<Record<string, readonly Row[]>> = {
   TextGenerationOptions: membersOf('src/providers/text-generation.ts', 'TextGenerationOptions'),
   OpenAICompatibleOptions: membersOf('src/providers/openai-compatible.ts', 'OpenAICompatibleOptions'),
   EmbeddedOptions: membersOf('src/embedded/embedded.ts', 'EmbeddedOptions'),
-  StreamEvent: namesIn('src/answer-stream.ts', 'export type StreamEvent', 'export type AnswerStream'),
+  StreamEvent: namesIn('src/answer/answer-stream.ts', 'export type StreamEvent', 'export type AnswerStream'),
   ClientEvent: namesIn('src/contract.ts', 'export type ClientEvent', 'export type EventListener'),
   AttemptRecord: membersOf('src/contract.ts', 'AttemptRecord'),
   TargetSnapshot: membersOf('src/health/snapshot.ts', 'TargetSnapshot'),

@@ -47,17 +47,17 @@ function late(clock: FakeClock, p98: number, isQueued: boolean) {
   const rung: string[] = []
   const legs: unknown[] = []
   const walk = {
-    ...{ hedge: createHedge(defaults.hedge), clock, legs, targets: [1, 2], late: undefined },
-    bell: {
-      listener() {
+    ...{ hedge: createHedge(defaults.hedge), clock, legs, candidates: [1, 2], late: undefined },
+    signal: {
+      onNews() {
         if (!rung.some(ring => ring.startsWith(String(walk.late)))) rung.push(`${walk.late} ${clock.now()}`)
       },
     },
-  } as unknown as Walk<unknown>
+  } as unknown as Walk
   const leg = {
-    target: { health: { firstChunk: () => ({ p50: 1, p98, p99: p98, samples: 100 }) } },
+    candidate: { target: { health: { firstChunk: () => ({ p50: 1, p98, p99: p98, samples: 100 }) } } },
     running: { wasQueued: isQueued, chunks: 0, options: { permit: { late() {} } } },
-  } as unknown as Leg<unknown>
+  } as unknown as Leg
   legs.push(leg)
   startLateTimer(walk, leg)
   return { rung, stop: () => stopLateTimer(walk, leg) }

@@ -1,4 +1,5 @@
-import type { Failure, FailureReason, Fold, Prefix, Source, Usage } from './contract.ts'
+import type { Failure, FailureReason, Prefix, Source, Usage } from '../contract.ts'
+import type { Fold } from './answer.ts'
 
 /**
  * What happens when an answer breaks off after its first token.
@@ -9,12 +10,12 @@ import type { Failure, FailureReason, Fold, Prefix, Source, Usage } from './cont
  */
 export type AfterFirstToken = 'fail' | 'restart' | 'continue'
 
-export type SeamOptions = {
+export type ContinuationOptions = {
   readonly afterFirstToken: AfterFirstToken
   /** How often a target may be asked to go on after it stopped at its own output limit. */
   readonly continueOnLength: number
   readonly maxOutputTokens: number | undefined
-  /** A typed answer or one with tools has a form that no seam may run through. */
+  /** A typed answer or one with tools has a form that no continuation may run through. */
   readonly isPlainText: boolean
 }
 
@@ -30,8 +31,8 @@ export type Kept = Prefix & {
 export type Broken = { readonly kept: Kept; readonly failure: Failure | undefined }
 
 /** Decides, for one call, whether the next attempt goes on from what there is or begins anew. */
-export type Seam = {
-  readonly options: SeamOptions
+export type Continuation = {
+  readonly options: ContinuationOptions
   lengthsLeft: number
   /** The last answer stopped at its target's own limit, and is gone on with. */
   isLength: boolean
@@ -39,49 +40,52 @@ export type Seam = {
   asked: Map<number, number | null> | undefined
 }
 
-export function createSeam(options: SeamOptions): Seam {
+export function createContinuation(options: ContinuationOptions): Continuation {
   return { options, lengthsLeft: options.continueOnLength, isLength: false, asked: undefined }
 }
 
 /** How this target goes on from there; undefined: it begins anew. */
-export function resumeOn(seam: Seam, kept: Kept | undefined, source: Source): Fold<unknown>['resume'] {
-  const { options, isLength, asked } = seam
+export function overridesFor(continuation: Continuation, kept: Kept | undefined, source: Source): Fold['overrides'] {
+  const { options, isLength, asked } = continuation
   const { maxOutputTokens } = options
   if (typeof asked?.get(source.targetIndex) === 'number') asked.delete(source.targetIndex)
-  if (!(isLength || options.afterFirstToken === 'continue') || !canGoOn(seam, kept, source)) return undefined
-  seam.asked ??= new Map()
-  seam.asked.set(source.targetIndex, kept.text.length)
+  if (!(isLength || options.afterFirstToken === 'continue') || !canGoOn(continuation, kept, source)) return undefined
+  continuation.asked ??= new Map()
+  continuation.asked.set(source.targetIndex, kept.text.length)
   const prefix = { text: kept.text, reasoningText: kept.reasoningText }
   // a resumed answer must not become longer than the whole was allowed to be
   return maxOutputTokens === undefined ? { prefix } : { prefix, maxOutputTokens: maxOutputTokens - kept.tokens }
 }
 
 /** The last attempt broke off. */
-export function seamFailed(seam: Seam): void {
-  seam.isLength = false
+export function continuationFailed(continuation: Continuation): void {
+  continuation.isLength = false
 }
 
 /**
  * This target was asked to go on from there and answered that it cannot: it is asked to begin anew, at once, and to go on never again.
  * A caller must not get the 400 of a prefix that we sent.
  */
-export function beginsAnew({ asked }: Seam, failed: { failure: Failure; source: Source; kept: Kept | undefined }): boolean {
+export function prefixWasRefused(
+  { asked }: Continuation,
+  failed: { failure: Failure; source: Source; kept: Kept | undefined },
+): boolean {
   const { failure, source, kept } = failed
   const from = asked?.get(source.targetIndex) ?? undefined
-  // what has come of the continuation proves the seam: then it broke for another reason
+  // what has come of the continuation proves the continuation: then it broke for another reason
   if (from === undefined || !notResumable.has(failure.reason) || (kept?.text.length ?? 0) > from) return false
   asked?.set(source.targetIndex, null)
   return true
 }
 
 /** The answer stopped at the target's own limit: may it be asked to go on? Takes one of `continueOnLength`. */
-export function takeLength(seam: Seam, kept: Kept, source: Source): boolean {
-  seam.isLength = seam.lengthsLeft > 0 && canGoOn(seam, kept, source)
-  if (seam.isLength) seam.lengthsLeft -= 1
-  return seam.isLength
+export function mayContinue(continuation: Continuation, kept: Kept, source: Source): boolean {
+  continuation.isLength = continuation.lengthsLeft > 0 && canGoOn(continuation, kept, source)
+  if (continuation.isLength) continuation.lengthsLeft -= 1
+  return continuation.isLength
 }
 
-function canGoOn({ options, asked }: Seam, kept: Kept | undefined, { provider, targetIndex }: Source): kept is Kept {
+function canGoOn({ options, asked }: Continuation, kept: Kept | undefined, { provider, targetIndex }: Source): kept is Kept {
   if (kept === undefined || kept.text === '' || kept.hasToolCall || !options.isPlainText) return false
   if (options.maxOutputTokens !== undefined && kept.tokens >= options.maxOutputTokens) return false
   return provider.capabilities?.prefix === true && asked?.get(targetIndex) !== null

@@ -1,12 +1,23 @@
-import type { AttemptRecord, FinishReason, Price, ToolCall, Usage, Warning } from './contract.ts'
+import type {
+  AttemptRecord,
+  Call,
+  Failure,
+  FinishReason,
+  Price,
+  ProviderEvent,
+  Source,
+  ToolCall,
+  Usage,
+  Warning,
+} from '../contract.ts'
 
 /** What one attempt has answered. */
-export type Answer<Output = unknown, Call extends ToolCall = ToolCall> = {
+export type Answer<Output = unknown, CalledTool extends ToolCall = ToolCall> = {
   readonly text: string
   /** What the model thought, where the target shows it. */
   readonly reasoningText: string
   /** Each with its input validated by its schema. */
-  readonly toolCalls: readonly Call[]
+  readonly toolCalls: readonly CalledTool[]
   /** The value of the schema given as `output`; undefined without one, and when the model calls tools instead. */
   readonly output: Output
   readonly finishReason: FinishReason
@@ -22,8 +33,41 @@ export type Answer<Output = unknown, Call extends ToolCall = ToolCall> = {
   }
 }
 
+/**
+ * The commit of a call: all that `generate()` and `stream()` differ in. The walk asks it for a fresh fold for every attempt, so that no
+ * state of one attempt reaches another.
+ */
+export type Sink = {
+  /** @param commit to be called once, when what the attempt emits becomes the caller's before it is whole */
+  begin(source: Source, commit: () => void): Fold
+  /**
+   * An attempt failed. `reword`: ask the same target at once, in another way. `policy`: the table decides. `stop`: the caller holds a
+   * part that cannot be taken back.
+   *
+   * @param source undefined: this target cannot be asked at once
+   */
+  failed(failure: Failure, source: Source | undefined): 'reword' | 'policy' | 'stop'
+  /** This answer is whole, but was cut by the target's own limit: ask the same target to continue. */
+  wantsMore(answer: Answer, source: Source): boolean
+  /** The continuation failed: the answer as far as it came. */
+  settleFor(answer: Answer): Answer
+}
+
+/** What one attempt's events are folded into. */
+export type Fold = {
+  /** What the call is changed by, so that the provider continues what there is already, or knows what was wrong with it. */
+  readonly overrides: Partial<Pick<Call, 'prefix' | 'maxOutputTokens' | 'messages'>> | undefined
+  /** Returns `false` while the reader is behind. */
+  emit(event: ProviderEvent): boolean
+  onDrain(listener: () => void): void
+  /** The provider is done: the whole valid answer, or a `ProviderError` that says what is wrong with it. */
+  finish(): Answer | Promise<Answer>
+  /** The attempt is over without an answer: nothing more comes. */
+  drop(): void
+}
+
 /** What `generate()` resolves to. */
-export type GenerateResult<Output = unknown, Call extends ToolCall = ToolCall> = Answer<Output, Call> & {
+export type GenerateResult<Output = unknown, CalledTool extends ToolCall = ToolCall> = Answer<Output, CalledTool> & {
   /** US dollars for everything this call used, failed attempts included, as far as prices and usage are known. */
   readonly cost: number | undefined
   /** Who answered; `default` when it is the default response. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { chargeOf, decide, policy } from '../../../src/chain/decide.ts'
+import { chargeOf, decide, policy } from '../../../src/chain/policy.ts'
 import type { FailureReason } from '../../../src/contract.ts'
 import { ProviderError } from '../../../src/errors.ts'
 

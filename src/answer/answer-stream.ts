@@ -1,9 +1,9 @@
+import type { FailureReason, ProviderEvent, ToolCall } from '../contract.ts'
+import type { DeepPartial } from '../output/partial-output.ts'
 import type { GenerateResult } from './answer.ts'
-import type { FailureReason, ProviderEvent, ToolCall } from './contract.ts'
 import { dropQueue, type EventQueue, nextEvent, unboundQueue } from './event-queue.ts'
-import type { DeepPartial } from './output/partial-output.ts'
 
-type SeamSource = {
+type ContinuationSource = {
   readonly provider: string
   readonly model: string
   readonly targetIndex: number
@@ -22,9 +22,9 @@ export type StreamEvent<Output = unknown, Call extends ToolCall = ToolCall> =
   | ({ readonly type: 'tool-call' } & Call)
   | ([Output] extends [undefined] ? never : OutputEvent<Output>)
   /** What came so far is void: a new attempt begins the answer anew. With `'restart'` or `'continue'`, and after `resume()`. */
-  | (SeamSource & { readonly type: 'restart'; readonly discardedCharacters: number })
+  | (ContinuationSource & { readonly type: 'restart'; readonly discardedCharacters: number })
   /** What came so far stays: the new attempt goes on from there. With `'continue'` or `continueOnLength`, and after `resume()`. */
-  | (SeamSource & { readonly type: 'continue'; readonly characters: number })
+  | (ContinuationSource & { readonly type: 'continue'; readonly characters: number })
 
 type OutputEvent<Output> =
   /** What there is of the value, not validated yet. Always the same object, which grows: copy what you keep. */

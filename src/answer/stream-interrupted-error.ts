@@ -1,7 +1,7 @@
+import type { AttemptRecord, Usage } from '../contract.ts'
+import { type ChainExhaustedError, ProviderError, UnbusyError } from '../errors.ts'
 import type { AnswerStream } from './answer-stream.ts'
-import type { AttemptRecord, Usage } from './contract.ts'
-import { type ChainExhaustedError, ProviderError, UnbusyError } from './errors.ts'
-import type { Broken } from './seam.ts'
+import type { Broken } from './continuation.ts'
 
 /**
  * A stream broke after its first content. What had come is in it: it was shown already and cannot be taken back. `cause` is the

@@ -1,9 +1,64 @@
-import { addUsage } from './add-usage.ts'
-import type { Answer } from './answer.ts'
-import type { ProviderEvent, Source, ToolCall, Warning } from './contract.ts'
-import { ProviderError } from './errors.ts'
-import { type AnswerForm, inForm } from './output/answer-form.ts'
-import type { Kept } from './seam.ts'
+import { addUsage } from '../add-usage.ts'
+import type { ProviderEvent, Source, ToolCall, Warning } from '../contract.ts'
+import { ProviderError } from '../errors.ts'
+import { type AnswerForm, inForm } from '../output/answer-form.ts'
+import type { Repairs } from '../output/repairs.ts'
+import type { Answer, Sink } from './answer.ts'
+import { type Continuation, continuationFailed, type Kept, mayContinue, overridesFor, prefixWasRefused } from './continuation.ts'
+
+export type CollectAnswerOptions = {
+  readonly continuation: Continuation
+  readonly form?: AnswerForm | undefined
+  readonly repairs?: Repairs | undefined
+}
+
+/**
+ * The commit of `generate()`: nothing is the caller's before the answer is there, complete and valid. What came of a broken attempt is
+ * kept, so that the next may continue it instead of paying for it twice.
+ */
+export function collectAnswer({ continuation, form, repairs }: CollectAnswerOptions): Sink {
+  let kept: Kept | undefined
+  /** The last of each target: a hedge may run beside the one that answers. */
+  let collected: readonly Collected[] = []
+  const keep = (part: Kept) => {
+    if (part.text.length > (kept?.text.length ?? 0)) kept = part
+  }
+  return {
+    begin(source) {
+      const overrides = overridesFor(continuation, kept, source)
+      const answer = startCollecting({ source, form, from: overrides === undefined ? undefined : kept })
+      collected = [...collected.filter(({ options }) => options.source.targetIndex !== source.targetIndex), answer]
+      return {
+        overrides: overrides ?? repairs?.overridesFor(source),
+        emit(event) {
+          collect(answer, event)
+          return true
+        },
+        onDrain() {},
+        finish: () => answerOf(answer),
+        drop: () => keep(keptOf(answer)),
+      }
+    },
+    failed(failure, source) {
+      const isReworded =
+        source !== undefined &&
+        (prefixWasRefused(continuation, { failure, source, kept }) || repairs?.take(failure, source) === true)
+      continuationFailed(continuation)
+      // what does not fit or was withheld is nothing to continue
+      if (failure.reason === 'invalid-output' || failure.reason === 'content-filter') kept = undefined
+      return isReworded ? 'reword' : 'policy'
+    },
+    wantsMore(answer, source) {
+      if (answer.finishReason !== 'length') return false
+      const last = collected.find(({ options }) => options.source.targetIndex === source.targetIndex)
+      const part = last === undefined ? undefined : keptOf(last)
+      if (part === undefined || !mayContinue(continuation, part, source)) return false
+      keep(part)
+      return true
+    },
+    settleFor: answer => answer,
+  }
+}
 
 export type CollectOptions = {
   readonly source: Source

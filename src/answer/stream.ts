@@ -1,16 +1,25 @@
+import type { Clock, Failure, ProviderEvent, Source } from '../contract.ts'
+import type { AnswerForm } from '../output/answer-form.ts'
+import { createPartialOutput } from '../output/partial-output.ts'
+import type { Repairs } from '../output/repairs.ts'
+import type { Fold, GenerateResult, Sink } from './answer.ts'
 import type { StreamEvent } from './answer-stream.ts'
-import type { Answer } from './answer.ts'
-import type { Clock, Failure, Fold, ProviderEvent, Source } from './contract.ts'
-import { type EventQueue, pushEvent, whenDrained } from './event-queue.ts'
-import type { AnswerForm } from './output/answer-form.ts'
-import { createPartialOutput } from './output/partial-output.ts'
-import type { Repairs } from './output/repairs.ts'
-import { answerOf, collect, type Collected, keptOf, startCollecting } from './result.ts'
-import { type AfterFirstToken, type Broken, type Kept, type Seam, resumeOn } from './seam.ts'
+import { answerOf, collect, type Collected, keptOf, startCollecting } from './collect.ts'
+import {
+  type AfterFirstToken,
+  type Broken,
+  type Continuation,
+  continuationFailed,
+  type Kept,
+  mayContinue,
+  overridesFor,
+  prefixWasRefused,
+} from './continuation.ts'
+import { closeQueue, createEventQueue, type EventQueue, pushEvent, whenDrained } from './event-queue.ts'
 
 export type ReaderOptions = {
   readonly clock: Clock
-  readonly seam: Seam
+  readonly continuation: Continuation
   readonly afterFirstToken: AfterFirstToken
   readonly form?: AnswerForm | undefined
   readonly repairs?: Repairs | undefined
@@ -29,7 +38,7 @@ export type Reader = {
   readonly opened: PromiseWithResolvers<void>
   /** The attempt whose events the reader got last. */
   held: Collected | undefined
-  /** Why the attempt broke off that what it holds comes from. */
+  /** Why the attempt that produced `held` failed. */
   failure: Failure | undefined
   isOpen: boolean
 }
@@ -48,26 +57,79 @@ type Outbox = {
   timer: unknown
 }
 
-type Begun = { readonly source: Source; readonly commit: () => void }
+/** Between the walk, which pushes, and the reader, who pulls. */
+export type Outlet = {
+  readonly options: ReaderOptions
+  readonly reader: Reader
+  readonly sink: Sink
+}
+
+/** The commit of `stream()`: from its first content on, what an attempt emits is the reader's. */
+export function open(options: ReaderOptions): Outlet {
+  const { continuation, afterFirstToken, from } = options
+  const reader: Reader = {
+    queue: createEventQueue<StreamEvent>(),
+    opened: Promise.withResolvers<void>(),
+    held: undefined,
+    failure: from?.failure,
+    isOpen: from !== undefined,
+  }
+  const mayBegin = () => !reader.isOpen || afterFirstToken !== 'fail'
+  const sink: Sink = {
+    begin: (source, commit) => streamFold(options, reader, { source, commit }),
+    failed(failure, source) {
+      // what the reader has cannot be asked for again, unless that was said before
+      const isReworded =
+        source !== undefined &&
+        (prefixWasRefused(continuation, { failure, source, kept: heldBy(options, reader) }) ||
+          (mayBegin() && options.repairs?.take(failure, source) === true))
+      continuationFailed(continuation)
+      // attempts that come later and bring nothing do not change why the reader's text broke off
+      if (reader.isOpen) reader.failure ??= failure
+      if (isReworded) return 'reword'
+      return mayBegin() ? 'policy' : 'stop'
+    },
+    wantsMore: (answer, source) => answer.finishReason === 'length' && mayContinue(continuation, heldBy(options, reader), source),
+    settleFor(answer) {
+      const { text, reasoningText } = heldBy(options, reader)
+      return { ...answer, text, reasoningText }
+    },
+  }
+  return { options, reader, sink }
+}
+
+/** The answer is whole: the reader gets `finish`; of an answer that nobody made, the text first. */
+export function finishStream({ reader }: Outlet, { degraded, text, finishReason, usage, response }: GenerateResult): void {
+  const { queue } = reader
+  if (degraded) pushEvent(queue, { type: 'text-delta', text })
+  pushEvent(queue, { type: 'finish', finishReason, usage, providerMetadata: response.providerMetadata })
+  closeQueue(queue)
+}
+
+/** What the reader holds so far, and why it broke off. */
+export function brokenStream({ options, reader }: Outlet): Broken {
+  return { kept: heldBy(options, reader), failure: reader.failure }
+}
+type FoldOptions = { readonly source: Source; readonly commit: () => void }
 
 const nothing: Kept = { text: '', reasoningText: '', tokens: 0, hasToolCall: false, usage: {} }
 
-export function heldBy({ from }: ReaderOptions, { held }: Reader): Kept {
+function heldBy({ from }: ReaderOptions, { held }: Reader): Kept {
   return held === undefined ? (from?.kept ?? nothing) : keptOf(held)
 }
 
 /** Folds one attempt's events and hands them on, from the moment at which they are the reader's. */
-export function streamFold(options: ReaderOptions, reader: Reader, { source, commit }: Begun): Fold<Answer> {
-  const { form, repairs, seam } = options
+function streamFold(options: ReaderOptions, reader: Reader, { source, commit }: FoldOptions): Fold {
+  const { form, repairs, continuation } = options
   const before = heldBy(options, reader)
-  const resume = reader.isOpen ? resumeOn(seam, before, source) : undefined
-  const answer = startCollecting({ source, form, from: resume === undefined ? undefined : before })
-  const opening = reader.isOpen ? seamEvent(reader, { source, before, isContinued: resume !== undefined }) : undefined
+  const overrides = reader.isOpen ? overridesFor(continuation, before, source) : undefined
+  const answer = startCollecting({ source, form, from: overrides === undefined ? undefined : before })
+  const opening = reader.isOpen ? resumeEvent(reader, { source, before, isContinued: overrides !== undefined }) : undefined
   const outbox: Outbox = { options, reader, answer, commit, opening, early: [], dropped: false, timer: undefined }
   const partial = form?.output?.hasPartials === true ? createPartialOutput(form.output, event => push(outbox, event)) : undefined
 
   return {
-    resume: resume ?? repairs?.resumeOn(source),
+    overrides: overrides ?? repairs?.overridesFor(source),
     emit(event) {
       collect(answer, event)
       // a tool call is handed out when its input was validated
@@ -143,7 +205,7 @@ function isContent({ type }: ProviderEvent | StreamEvent): boolean {
 }
 
 /** Says to the reader what becomes of the text it has. */
-function seamEvent({ failure }: Reader, at: { source: Source; before: Kept; isContinued: boolean }): StreamEvent {
+function resumeEvent({ failure }: Reader, at: { source: Source; before: Kept; isContinued: boolean }): StreamEvent {
   const { provider, model, targetIndex, attempt } = at.source
   // without a failure it stopped at its target's own limit
   const of = { provider: provider.name, model, targetIndex, attempt, reason: failure?.reason ?? 'truncated' }
