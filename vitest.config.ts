@@ -17,7 +17,12 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: [...slow, ...real, 'test/bench/**'], testTimeout: 10_000 },
+        test: {
+          name: 'fast',
+          include: ['test/**/*.test.ts'],
+          exclude: [...slow, ...real, 'test/bench/**', 'test/peers/**'],
+          testTimeout: 10_000,
+        },
       },
       {
         extends: true,

@@ -1,11 +1,11 @@
 import type { BenchClient } from './clients/client.ts'
 import type { ClientName } from './jobs.ts'
 
-/** Where each client lives. The peers' packages are found only from within `peers/`. */
+/** Where each client lives. The peers' packages are found only from within their group of test/peers. */
 const files: { readonly [name in ClientName]: string } = {
   undici: './clients/undici.ts',
-  openai: './peers/openai.ts',
-  ai: './peers/ai.ts',
+  openai: '../peers/bench/openai.ts',
+  ai: '../peers/bench/ai.ts',
   unbusy: './clients/unbusy.ts',
 }
 

@@ -14,7 +14,7 @@ import { partialJson } from './measures/partial-json.ts'
 import { promises } from './measures/promises.ts'
 import { streams } from './measures/streams.ts'
 import { parseOptions, usage } from './options.ts'
-import { installPeers } from './peers-door.ts'
+import { installPeers } from '../peers/groups.ts'
 import { floorTable, tables } from './table.ts'
 import type { Bench, Figure, Measure, MeasureName } from './bench.ts'
 import type { Entry } from './entry.ts'
@@ -71,7 +71,7 @@ const main = async (): Promise<number> => {
     return 0
   }
   tell('installing the peers ...')
-  await installPeers()
+  await installPeers('bench')
   const entry = options.clients.includes('unbusy') ? await findEntry() : undefined
   const clients = options.clients.filter(name => name !== 'unbusy' || entry !== undefined)
   const figures = await withBench({ entry: entry?.url ?? '', effort: options.effort, clients }, bench =>

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { startRunner, startServer } from './children.ts'
 import { crowdJob } from './crowd-job.ts'
 import { sourceEntry } from './entry.ts'
-import { installPeers } from './peers-door.ts'
+import { installPeers } from '../peers/groups.ts'
 import { report, tree } from './profile-report.ts'
 import { scenes, workOf } from './scenes.ts'
 import { align } from './table.ts'
@@ -107,7 +107,7 @@ const main = async (): Promise<void> => {
     console.log(usage)
     return
   }
-  if (values.client === 'openai' || values.client === 'ai') await installPeers()
+  if (values.client === 'openai' || values.client === 'ai') await installPeers('bench')
   const server = await startServer()
   // the sources themselves, types stripped in place, so that every line number is that of the file
   const entry = values.entry === undefined ? sourceEntry.href : pathToFileURL(values.entry).href

@@ -1,10 +1,9 @@
 import { fileURLToPath } from 'node:url'
-import { loadBundler, peersFolder } from '../peers-door.ts'
+import { loadBundler, peersFolder as peers } from '../peers-door.ts'
 import { enabled } from './subjects.ts'
 import type { Figure, Measure } from '../bench.ts'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
-const peers = fileURLToPath(peersFolder)
 
 /** What a program gets bigger by: minified and gzipped, as it would be deployed. */
 export const bundle: Measure = async bench => {

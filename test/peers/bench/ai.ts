@@ -1,7 +1,7 @@
 import { createDeepSeek } from '@ai-sdk/deepseek'
 import { generateText, streamText } from 'ai'
-import { model, prompt } from '../clients/client.ts'
-import type { BenchClient } from '../clients/client.ts'
+import { model, prompt } from '../../bench/clients/client.ts'
+import type { BenchClient } from '../../bench/clients/client.ts'
 
 type LanguageModel = ReturnType<ReturnType<typeof createDeepSeek>>
 

@@ -1,6 +1,6 @@
 import OpenAI from 'openai'
-import { model, prompt } from '../clients/client.ts'
-import type { BenchClient } from '../clients/client.ts'
+import { model, prompt } from '../../bench/clients/client.ts'
+import type { BenchClient } from '../../bench/clients/client.ts'
 
 const messages = [{ role: 'user' as const, content: prompt }]
 const clientFor = (baseURL: string): OpenAI => new OpenAI({ baseURL, apiKey: 'x', maxRetries: 0 })
