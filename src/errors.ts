@@ -1,5 +1,8 @@
 import type { AttemptRecord, ClockName, Failure, FailureReason, Issue, ToolCall, Usage } from './contract.ts'
 
+/** What others wrote. In a private field, because `inspect()` with `showHidden` shows what is only not enumerable. */
+type Quoted = Pick<ProviderErrorOptions, 'said' | 'text' | 'issues' | 'toolCalls' | 'toolCallId'>
+
 const brand = Symbol.for('unbusy.error')
 
 /** The base of every error that unbusy makes. Wrong arguments are a `TypeError` instead, and an abort is the caller's own reason. */
@@ -14,8 +17,8 @@ export class UnbusyError extends Error {
 
 export type ProviderErrorOptions = Partial<Omit<Failure, 'reason' | 'message'>> & {
   readonly reason: FailureReason
-  /** The beginning of the server's answer, without secrets. */
-  readonly body?: string | undefined
+  /** What the server said, keys masked. No more than {@link longestSaid} characters are kept. */
+  readonly said?: string | undefined
   /** `invalid-output`: what the model wrote. */
   readonly text?: string | undefined
   /** `invalid-output`: what is wrong with it. */
@@ -29,8 +32,22 @@ export type ProviderErrorOptions = Partial<Omit<Failure, 'reason' | 'message'>> 
   readonly cause?: unknown
 }
 
+/** A longer name may be a piece of the prompt: a message holds no run of 24 characters of what a caller wrote. */
+const longestName = 23
+
+/** A name that others gave, of a field or a tool, as it may stand in a message; `''` where it may not. */
+export function shortName(name: string): string {
+  return name.length <= longestName && /^[\p{L}\d_$][\w.[\]-]*$/u.test(name) ? name : ''
+}
+
+/** How much of a server's words an error keeps, in UTF-16 units. */
+export const longestSaid = 1_000
+
 /**
  * How one attempt failed. Anyone's provider may throw it and so takes part in the policy.
+ *
+ * `message` is ours alone. What others wrote, the server in `said` and the model in `text`, `issues` and the tool call, may quote the
+ * prompt: it is read by name only. No logger, `inspect()` or `JSON.stringify()` shows it.
  *
  * @example
  * throw new ProviderError('The queue is full.', { reason: 'overloaded', status: 503, retryAfterMs: 2_000 })
@@ -47,12 +64,8 @@ export class ProviderError extends UnbusyError implements Failure {
   readonly contextTokens: number | undefined
   readonly requestedTokens: number | undefined
   readonly concurrencyLimit: number | undefined
-  readonly body: string | undefined
-  readonly text: string | undefined
-  readonly issues: readonly Issue[] | undefined
   readonly usage: Usage | undefined
-  readonly toolCalls: readonly ToolCall[] | undefined
-  readonly toolCallId: string | undefined
+  readonly #quoted: Quoted
 
   constructor(message: string, options: ProviderErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
@@ -66,17 +79,46 @@ export class ProviderError extends UnbusyError implements Failure {
     this.contextTokens = options.contextTokens
     this.requestedTokens = options.requestedTokens
     this.concurrencyLimit = options.concurrencyLimit
-    this.body = options.body
-    this.text = options.text
-    this.issues = options.issues
     this.usage = options.usage
-    this.toolCalls = options.toolCalls
-    this.toolCallId = options.toolCallId
+    const { said, text, issues, toolCalls, toolCallId } = options
+    this.#quoted = { said: said?.slice(0, longestSaid), text, issues, toolCalls, toolCallId }
+  }
+
+  /** What the server said, at most 1,000 characters, keys masked. It may quote the prompt: show it to a person, do not log it. */
+  get said(): string | undefined {
+    return this.#quoted.said
+  }
+
+  /** `invalid-output`: what the model wrote. */
+  get text(): string | undefined {
+    return this.#quoted.text
+  }
+
+  /** `invalid-output`: what is wrong with it. */
+  get issues(): readonly Issue[] | undefined {
+    return this.#quoted.issues
+  }
+
+  /** `invalid-output`: what the model called, when one of its calls is not as asked. */
+  get toolCalls(): readonly ToolCall[] | undefined {
+    return this.#quoted.toolCalls
+  }
+
+  /** Which of them. */
+  get toolCallId(): string | undefined {
+    return this.#quoted.toolCallId
   }
 
   static override isInstance(value: unknown): value is ProviderError {
     return UnbusyError.isInstance(value) && value.name === 'ProviderError'
   }
+}
+
+/** The same error with some of it changed. What is read by name only comes along, which a spread would leave behind. */
+export function changedError(error: ProviderError, changes: Partial<ProviderErrorOptions>): ProviderError {
+  const { message, cause, said, text, issues, toolCalls, toolCallId } = error
+  const shown: ProviderErrorOptions = error
+  return new ProviderError(message, { ...shown, cause, said, text, issues, toolCalls, toolCallId, ...changes })
 }
 
 /**

@@ -22,15 +22,21 @@ export type Conversation = {
  */
 export class RunToolsError extends UnbusyError {
   override readonly name = 'RunToolsError'
-  /** The answers so far. In the last one a tool that had not answered yet has an `error` that says so. */
-  readonly steps: readonly ToolStep[]
-  /** The conversation so far, ready to be gone on with. */
-  readonly messages: readonly Message[]
+  readonly #conversation: Conversation
 
   constructor({ steps, messages }: Conversation, cause: UnbusyError) {
     super(`runTools: no answer after ${steps.length} ${steps.length === 1 ? 'step' : 'steps'}. ${cause.message}`, { cause })
-    this.steps = steps
-    this.messages = messages
+    this.#conversation = { steps, messages }
+  }
+
+  /** The answers so far. In the last one a tool that had not answered yet has an `error` that says so. No logger shows them. */
+  get steps(): readonly ToolStep[] {
+    return this.#conversation.steps
+  }
+
+  /** The conversation so far, ready to be gone on with. No logger shows it. */
+  get messages(): readonly Message[] {
+    return this.#conversation.messages
   }
 
   static override isInstance(value: unknown): value is RunToolsError {

@@ -9,8 +9,7 @@ import type { Broken } from './continuation.ts'
  */
 export class StreamInterruptedError extends UnbusyError {
   override readonly name = 'StreamInterruptedError'
-  readonly text: string
-  readonly reasoningText: string
+  readonly #kept: Broken['kept']
   /** As far as it was reported before the break. */
   readonly usage: Usage
   /** Why it broke: how the attempt failed that the text is of. */
@@ -24,12 +23,20 @@ export class StreamInterruptedError extends UnbusyError {
 
   constructor({ kept, failure }: Broken, cause: ChainExhaustedError, resume: () => Promise<AnswerStream>) {
     super(`The stream broke after ${kept.text.length} characters: ${failure?.message ?? cause.message}`, { cause })
-    this.text = kept.text
-    this.reasoningText = kept.reasoningText
+    this.#kept = kept
     this.usage = kept.usage
     this.failure = ProviderError.isInstance(failure) ? failure : undefined
     this.attempts = cause.attempts
     this.resume = resume
+  }
+
+  /** What had come. No logger shows it: an answer may quote the prompt. */
+  get text(): string {
+    return this.#kept.text
+  }
+
+  get reasoningText(): string {
+    return this.#kept.reasoningText
   }
 
   static override isInstance(value: unknown): value is StreamInterruptedError {

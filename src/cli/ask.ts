@@ -160,6 +160,12 @@ function summaryOf({ provider, model, attempts, usage, cost, degraded }: Generat
   return parts.join(', ')
 }
 
+/** What the servers said, for the person at the terminal. Who refuses a key likes to quote part of it: those words are left out. */
+function wordsOf(failures: ChainExhaustedError['failures']): Set<string> {
+  const spoken = failures.filter(({ said, reason }) => said !== undefined && reason !== 'authentication')
+  return new Set(spoken.map(({ provider, model, said = '' }) => `${provider} ${model} said: ${withoutControls(said)}`))
+}
+
 function unanswered(error: unknown, { json }: Values, { stdout, stderr }: World): number {
   if (ChainExhaustedError.isInstance(error)) {
     const { reason, status, retryAfterMs, attempts } = error
@@ -169,6 +175,7 @@ function unanswered(error: unknown, { json }: Values, { stdout, stderr }: World)
       const tried = record.attempt === 0 ? 'not asked' : failureWords(record)
       stderr.line(`  ${record.provider} ${record.model}: ${tried}: ${withoutControls(detailOf(record))}`)
     }
+    for (const line of wordsOf(error.failures)) stderr.line(stderr.paint('quiet', `  ${line}`))
     return exitCode.unanswered
   }
   if (!StreamInterruptedError.isInstance(error)) throw error

@@ -34,7 +34,7 @@ export function failureWords({ reason, status, clock }: Pick<AttemptRecord, 'rea
   return status === undefined ? `${reason}` : `${status} ${reason}`
 }
 
-/** Why, in the server's words. A refusal of a key often quotes part of it, so those words are not repeated. */
+/** Why, in our words. */
 export function detailOf({ reason, status, message }: Pick<AttemptRecord, 'reason' | 'status' | 'message'>): string {
   if (message === undefined) return ''
   return reason === 'authentication' && status !== undefined ? 'the key was refused' : message

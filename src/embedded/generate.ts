@@ -19,11 +19,10 @@ export async function generate(call: Call, attempt: Attempt, engine: Engine): Pr
   }
 }
 
-function failed(cause: unknown): ProviderError {
-  return new ProviderError(`node-llama-cpp failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
-    reason: 'server-error',
-    cause,
-  })
+/** Its words may quote the prompt or a schema, so they are no part of the message. */
+function failed(error: unknown): ProviderError {
+  const said = error instanceof Error ? error.message : String(error)
+  return new ProviderError('node-llama-cpp failed. What it said is in `said`.', { reason: 'server-error', said })
 }
 
 type Writing = { readonly call: Call; readonly attempt: Attempt; readonly loaded: Loaded; readonly sequence: LlamaSequence }

@@ -1,5 +1,5 @@
 import type { Issue, ToolCall } from '../contract.ts'
-import { ProviderError } from '../errors.ts'
+import { ProviderError, shortName } from '../errors.ts'
 
 export type InvalidOutput = {
   /** What the model wrote. It is kept on the error, and is no part of its message: messages end up in logs. */
@@ -18,10 +18,16 @@ export function invalidOutput(what: string, { issues = [], how, ...rest }: Inval
 
 const mostPlaces = 3
 
+/** A key that the model made up may be anything. */
+function placeOf(key: string | number): string {
+  const name = typeof key === 'number' ? String(key) : shortName(key)
+  return name === '' ? '…' : name
+}
+
 /** Where, but not what stood there: an issue's own message may quote the answer. */
 function placesOf(issues: readonly Issue[]): string {
   if (issues.length === 0) return ''
-  const places = issues.slice(0, mostPlaces).map(({ path }) => (path.length === 0 ? 'the whole' : path.join('.')))
+  const places = issues.slice(0, mostPlaces).map(({ path }) => (path.length === 0 ? 'the whole' : path.map(placeOf).join('.')))
   const more = issues.length > mostPlaces ? ` and ${issues.length - mostPlaces} more` : ''
   return ` at ${places.join(', ')}${more} (see issues)`
 }

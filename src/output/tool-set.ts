@@ -1,4 +1,5 @@
 import type { JsonSchema, Tool, ToolCall } from '../contract.ts'
+import { shortName } from '../errors.ts'
 import { invalidOutput } from './invalid-output.ts'
 import { jsonSchemaOf } from './json-schema-of.ts'
 import { nullsLeftOut } from './left-out.ts'
@@ -73,5 +74,7 @@ async function checkCall(call: ToolCall, definitions: ToolSet, answered: Answere
   if (!isStandardSchema(definition.inputSchema)) return call
   const checked = await validate(definition.inputSchema, input)
   if ('value' in checked) return { ...call, input: checked.value }
-  throw invalidOutput(`the input of the tool '${toolName}' does not fit its schema`, { ...what, issues: checked.issues })
+  const name = shortName(toolName)
+  const called = name === '' ? 'a tool call' : `the tool '${name}'`
+  throw invalidOutput(`the input of ${called} does not fit its schema`, { ...what, issues: checked.issues })
 }

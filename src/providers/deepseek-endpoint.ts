@@ -1,5 +1,4 @@
-import type { ProviderErrorOptions } from '../errors.ts'
-import { ProviderError } from '../errors.ts'
+import { changedError, ProviderError } from '../errors.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint } from './endpoint.ts'
 import type { ServiceOptions } from './target.ts'
@@ -26,10 +25,7 @@ export async function requestOnce<Answer>(options: ServiceOptions, request: OneR
   try {
     return await request.ask(endpoint, signal)
   } catch (error) {
-    if (ProviderError.isInstance(error)) {
-      const told: ProviderErrorOptions = error
-      throw new ProviderError(error.message, { ...told, ...of, cause: error.cause })
-    }
+    if (ProviderError.isInstance(error)) throw changedError(error, of)
     if (request.signal !== undefined || !signal.aborted) throw error
     const message = `No answer after ${timeoutMs} ms. Give a signal of your own to wait longer.`
     throw new ProviderError(message, { reason: 'timeout', clock: 'total', ...of, cause: error })

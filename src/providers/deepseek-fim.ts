@@ -86,12 +86,10 @@ function bodyOf(body: string, status: number): unknown {
     throw new ProviderError('DeepSeek answered with an empty body: it is busy.', { reason: 'overloaded', status })
   try {
     return parseJson(body)
-  } catch (cause) {
-    throw new ProviderError('The answer is not JSON, or it was cut.', {
-      reason: isCutJson(body) ? 'truncated' : 'malformed-response',
-      status,
-      cause,
-    })
+  } catch {
+    // no cause: the parser's message quotes the answer
+    const reason = isCutJson(body) ? 'truncated' : 'malformed-response'
+    throw new ProviderError('The answer is not JSON, or it was cut.', { reason, status })
   }
 }
 

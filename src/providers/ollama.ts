@@ -112,7 +112,7 @@ type Cure = { readonly reasoning: Call['reasoning']; readonly message: string }
 function cureFor(error: unknown, { reasoning }: Call, reasoned: boolean): Cure | undefined {
   if (!ProviderError.isInstance(error)) return undefined
   // '"llama3.2" does not support thinking' (CherryHQ/cherry-studio#18744), 'think value "low" is not supported for this model'
-  if (error.status === 400 && reasoning !== undefined && /does not support thinking|think value/i.test(error.message))
+  if (error.status === 400 && reasoning !== undefined && /does not support thinking|think value/i.test(error.said ?? ''))
     return { reasoning: undefined, message: 'The model cannot be told how much to think: asked again without it.' }
   // R39; no text was emitted, so nothing can be doubled
   if (error.reason === 'empty' && reasoned && reasoning !== 'off')

@@ -1,5 +1,5 @@
 import type { Attempt, Call, Capabilities, Provider, ResponseHeaders, Target } from '../contract.ts'
-import { ProviderError } from '../errors.ts'
+import { ProviderError, shortName } from '../errors.ts'
 import type { BodyReader } from '../http/post.ts'
 import { post } from '../http/post.ts'
 import { plainDialect } from './chat-completions/dialect.ts'
@@ -171,9 +171,10 @@ function textOf(body: string, responseField: string, status: number): string {
   const field = isRecord(answer) ? answer[responseField] : undefined
   if (typeof field === 'string') return field
   if (isRecord(answer) && answer['error'] !== undefined) throw inBandFailure(answer['error'], { status, headers: {} })
-  const fields = isRecord(answer) ? Object.keys(answer).slice(0, 8).join(', ') : 'none'
+  const names = isRecord(answer) ? Object.keys(answer).slice(0, 8).map(shortName) : []
+  const fields = names.filter(name => name !== '').join(', ')
   throw new ProviderError(
-    `The answer has no text in the field '${responseField}' (its fields: ${fields}). Set the option responseField.`,
+    `The answer has no text in the field '${responseField}' (its fields: ${fields === '' ? 'none that can be named' : fields}). Set the option responseField.`,
     {
       reason: 'malformed-response',
       status,
@@ -184,8 +185,9 @@ function textOf(body: string, responseField: string, status: number): string {
 function parsed(body: string, status: number): unknown {
   try {
     return parseJson(body)
-  } catch (cause) {
+  } catch {
+    // no cause: the parser's message quotes the answer
     const reason = isCutJson(body) ? 'truncated' : 'malformed-response'
-    throw new ProviderError('The answer is not JSON, or it was cut.', { reason, status, cause })
+    throw new ProviderError('The answer is not JSON, or it was cut.', { reason, status })
   }
 }

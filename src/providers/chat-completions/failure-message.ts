@@ -1,22 +1,33 @@
 import type { FailureReason } from '../../contract.ts'
+import { safeName } from './safe-text.ts'
 
 export type FailureTexts = {
   readonly reason: FailureReason
   readonly status: number
-  /** The server's own words, already safe. */
-  readonly said: string
+  /** Of the server's fields, not safe yet. */
+  readonly code?: string | undefined
+  readonly param?: string | undefined
+  readonly secrets?: readonly string[] | undefined
   readonly contextTokens?: number | undefined
   readonly requestedTokens?: number | undefined
   readonly concurrencyLimit?: number | undefined
 }
 
-/** What happened, what the server said about it, what to do. */
+/**
+ * What happened, and what to do. The sentences are ours alone: a server that refuses a request likes to quote it, and messages end up in
+ * logs. What it said is in `said` of the error. Of its fields only a short name or number is taken.
+ */
 export function failureMessage(texts: FailureTexts): string {
-  const { reason, status, said } = texts
+  const { reason, status, code, param, secrets } = texts
   const [what, cure] = sentences[status >= 300 && status < 400 ? 'redirect' : reason]
   const where = status >= 200 && status < 300 ? 'in a 200 answer' : String(status)
-  const quoted = said.replace(/[.。\s]+$/, '')
-  return `${what}${numbersOf(texts)} (${where}).${quoted === '' ? '' : ` It said: "${quoted}".`} ${cure}`
+  const names = [where, ...named('code', code, secrets), ...named('parameter', param, secrets)]
+  return `${what}${numbersOf(texts)} (${names.join(', ')}). ${cure}`
+}
+
+function named(what: string, value = '', secrets?: readonly string[]): string[] {
+  const name = safeName(value, secrets)
+  return name === '' ? [] : [`${what} ${name}`]
 }
 
 function numbersOf({ contextTokens, requestedTokens, concurrencyLimit }: FailureTexts): string {
@@ -46,7 +57,7 @@ const sentences: Readonly<Record<FailureReason | 'redirect', readonly [what: str
   permission: ['The key may not do this', 'Check what the key, the account and the region are allowed to use.'],
   'not-found': ['The model or the path was not found', 'Check the model id and the base URL.'],
   'context-length': ['The request is too long for this model', nextOr('Shorten the conversation, lower maxOutputTokens')],
-  'invalid-request': ['The server refused the request as invalid', nextOr('Correct the setting it names')],
+  'invalid-request': ['The server refused the request as invalid', nextOr('Correct the setting that it names in `said`')],
   empty: ['The answer is empty', nextOr('Ask again')],
   'invalid-output': ['The answer does not have the form that was asked for', nextOr('Ask again')],
   'content-filter': ['The content filter of the service stepped in', 'No other target is asked. Change the prompt.'],

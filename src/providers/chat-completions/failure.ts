@@ -1,5 +1,5 @@
 import type { FailureReason, ResponseHeaders } from '../../contract.ts'
-import { ProviderError } from '../../errors.ts'
+import { longestSaid, ProviderError, shortName } from '../../errors.ts'
 import { retryAfterMs } from '../../http/retry-after.ts'
 import type { ServerError } from './error-body.ts'
 import { readErrorBody, readErrorValue } from './error-body.ts'
@@ -8,7 +8,7 @@ import { failureMessage } from './failure-message.ts'
 import { failureNumbers } from './failure-numbers.ts'
 import type { FailureRule } from './failure-rules.ts'
 import { reasonOf } from './failure-rules.ts'
-import { safeText } from './safe-text.ts'
+import { masked } from './safe-text.ts'
 
 export type { FailureRule } from './failure-rules.ts'
 
@@ -46,21 +46,18 @@ export function requestIdOf(headers: ResponseHeaders, body?: string): string | u
   )
 }
 
-const longestMessage = 300
-const longestBody = 500
-
 function failureFrom(error: ServerError, answer: AnswerContext, otherwise?: FailureReason): ProviderError {
   const { status, headers, rules, secrets } = answer
   const reason = reasonOf(error, { status: statusOf(error, status), rules, otherwise })
-  const said = safeText(spoken(error), longestMessage, secrets)
   const numbers = numbersOf(reason, error)
-  return new ProviderError(failureMessage({ reason, status, said, ...numbers }), {
+  const { code, param } = error
+  return new ProviderError(failureMessage({ reason, status, code, param, secrets, ...numbers }), {
     reason,
     status,
     ...numbers,
     retryAfterMs: retryAfterMs(headers, Date.now()) ?? hintOf(reason, error),
     requestId: idInHeaders(headers, idHeaders) ?? idInError(error) ?? idInHeaders(headers, edgeHeaders),
-    body: excerptOf(error, secrets),
+    said: saidBy(error, secrets),
   })
 }
 
@@ -95,17 +92,15 @@ function hintOf(reason: FailureReason, error: ServerError): number | undefined {
 /** A server that reads its model does not know when it will be done: whoever has nobody else looks again. */
 const lookAgainMs = 2_000
 
-/**
- * The beginning of the server's answer, rebuilt from the few fields that we know: what else a server echoes (the request, its input,
- * headers) never gets in. See `safeText` for what is done to the words.
- */
-function excerptOf(error: ServerError, secrets: readonly string[] | undefined): string | undefined {
-  const message = safeText(spoken(error), 380, secrets)
+/** What the server said, for a person to read: its words, and the fields that say more. */
+function saidBy(error: ServerError, secrets: readonly string[] | undefined): string | undefined {
   const fields = Object.entries({ type: error.type, code: error.code, param: error.param })
-    .map(([name, value]) => [name, safeText(value, 40, secrets)] as const)
     .filter(([, value]) => value !== '')
-  if (fields.length === 0) return message === '' ? undefined : message
-  return JSON.stringify({ message, ...Object.fromEntries(fields) }).slice(0, longestBody)
+    .map(([name, value]) => `${name}: ${masked(value, 100, secrets)}`)
+  const named = fields.length === 0 ? '' : ` (${fields.join(', ')})`
+  const words = masked(spoken(error), longestSaid - named.length, secrets)
+  const said = `${words}${named}`.trim()
+  return said === '' ? undefined : said
 }
 
 const idHeaders = ['x-ds-trace-id', 'x-request-id', 'x-deepseek-request-id', 'request-id', 'x-generation-id'] as const
@@ -116,13 +111,25 @@ function idInHeaders(headers: ResponseHeaders, names: readonly string[]): string
   for (const name of names) {
     const value = headers[name]
     const id = typeof value === 'string' ? value : value?.[0]
-    if (id !== undefined && id.trim() !== '') return id.trim().slice(0, 200)
+    if (id !== undefined && isId(id.trim())) return id.trim()
   }
   return undefined
 }
 
+/**
+ * Ids are logged, and a server may write anything there. What is long enough to be a piece of the prompt must look like an id: no part
+ * of it after the first is a word, that is letters alone which are no hexadecimal digits.
+ */
+function isId(text: string): boolean {
+  if (shortName(text) !== '') return true
+  if (!/^[\w.:/+=@-]{1,128}$/.test(text)) return false
+  const [prefix = '', ...parts] = text.split(/[^a-z\d]+/i)
+  return !/^[a-z]{13,}$/i.test(prefix) && !parts.some(part => /^[a-z]{4,}$/i.test(part) && !/^[a-f]+$/i.test(part))
+}
+
 /** In a field, or in words: "... (request_id: 0f1e...)", "Request id: 0217...", "include the request ID req_1 in your message". */
 function idInError(error: ServerError): string | undefined {
-  if (error.requestId !== undefined) return error.requestId.slice(0, 200)
-  return /\brequest[ _-]?id:? ?([\w-]{6,128})/i.exec(error.message)?.[1]
+  if (error.requestId !== undefined && isId(error.requestId)) return error.requestId
+  const named = /\brequest[ _-]?id:? ?([\w-]{6,128})/i.exec(error.message)?.[1]
+  return named !== undefined && isId(named) ? named : undefined
 }

@@ -1,7 +1,6 @@
 import { addUsage } from '../../add-usage.ts'
 import type { Attempt, Call, Provider, ProviderEvent, Usage } from '../../contract.ts'
-import type { ProviderErrorOptions } from '../../errors.ts'
-import { ProviderError } from '../../errors.ts'
+import { changedError, ProviderError } from '../../errors.ts'
 import { post } from '../../http/post.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { urlOf } from '../endpoint.ts'
@@ -102,8 +101,7 @@ function sumOf(one: Usage | undefined, other: Usage | undefined): Usage | undefi
 
 function withSpent(error: unknown, spent: Usage | undefined): unknown {
   if (spent === undefined || !ProviderError.isInstance(error)) return error
-  const told: ProviderErrorOptions = error
-  return new ProviderError(error.message, { ...told, cause: error.cause, usage: sumOf(spent, error.usage) })
+  return changedError(error, { usage: sumOf(spent, error.usage) })
 }
 
 function isTransport({ type }: ProviderEvent): boolean {

@@ -209,5 +209,5 @@ function withoutThinking({ call, dialect, reasoned }: Failed): Repair | undefine
 }
 
 function wordsOf(error: ProviderError): string {
-  return `${error.message}\n${error.body ?? ''}`
+  return `${error.message}\n${error.said ?? ''}`
 }

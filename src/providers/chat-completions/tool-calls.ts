@@ -1,4 +1,5 @@
 import type { ProviderEvent } from '../../contract.ts'
+import { shortName } from '../../errors.ts'
 import { asObject, parseJson } from './parse-json.ts'
 
 export type ToolCallsOptions = {
@@ -116,7 +117,8 @@ function inputOf(text: string): { readonly [key: string]: unknown } | undefined 
 
 function faultOf({ name, text }: Pending): string {
   if (name === '') return 'a tool call has no name'
-  return `the input of the tool call '${name}' is no JSON object (${text.length} characters came)`
+  const called = shortName(name)
+  return `the input of ${called === '' ? 'a tool call' : `the tool call '${called}'`} is no JSON object (${text.length} characters came)`
 }
 
 function textOf(value: unknown): string {
