@@ -35,6 +35,8 @@ const simulated = ['src/*.ts', 'src/answer/**', 'src/chain/**', 'src/health/**',
 const clock = 'Take the `Clock` that is passed in: this code also runs in simulated time.'
 const chance = 'Take the `random` that is passed in: this code also runs with a seed.'
 
+const undici = { name: 'undici', message: 'Import it from src/http/undici.ts: Bun has another module of this name.' }
+
 export default defineConfig({
   plugins: ['eslint', 'typescript', 'unicorn', 'oxc', 'import', 'promise', 'node', 'vitest'],
   options: { typeAware: true, reportUnusedDisableDirectives: 'error' },
@@ -94,6 +96,8 @@ export default defineConfig({
         'max-lines-per-function': ['error', 60],
         'max-params': ['error', 3],
         'no-console': 'error',
+        // rooms have more of it, see below
+        'no-restricted-imports': ['error', { paths: [undici] }],
         // `0`, `false` and `''` are values: presence is tested with `=== undefined`
         'typescript/strict-boolean-expressions': [
           'error',
@@ -193,7 +197,7 @@ function wall({ files, way, room, allowed }: Wall): OxlintOverride {
     rules: {
       'no-restricted-imports': [
         'error',
-        { paths: isSimulated ? modules : [], patterns: [{ group: [`${way}**`, ...doors], message }] },
+        { paths: [undici, ...(isSimulated ? modules : [])], patterns: [{ group: [`${way}**`, ...doors], message }] },
       ],
     },
   }

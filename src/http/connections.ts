@@ -1,5 +1,5 @@
-import { Agent, EnvHttpProxyAgent, Pool } from 'undici'
-import type { Dispatcher } from 'undici'
+import { Agent, EnvHttpProxyAgent, Pool } from './undici.ts'
+import type { Dispatcher } from './undici.ts'
 import { singleConnection } from './single-connection.ts'
 import type { SingleConnectionOptions } from './single-connection.ts'
 

@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici'
+import type { Dispatcher } from './undici.ts'
 import type { Attempt, ResponseHeaders } from '../contract.ts'
 import { readEnd, readPiece } from './body.ts'
 import type { Body, BodyReader } from './body.ts'

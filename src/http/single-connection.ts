@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
-import { Client } from 'undici'
-import type { Dispatcher, buildConnector } from 'undici'
+import { Client } from './undici.ts'
+import type { buildConnector, Dispatcher } from './undici.ts'
 
 /** What becomes known of the way a request takes. */
 export type Route = {

@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici'
+import type { Dispatcher } from '../http/undici.ts'
 import type { Provider, Target } from '../contract.ts'
 import type { Checks } from '../check.ts'
 import { amount, callback, checkOptions, count, flag, group, isRecord, milliseconds, record, text } from '../check.ts'
