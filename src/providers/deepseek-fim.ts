@@ -12,6 +12,7 @@ import { accountChecks } from './deepseek-account.ts'
 import { betaOf, requestOnce } from './deepseek-endpoint.ts'
 import type { Endpoint } from './endpoint.ts'
 import { urlOf } from './endpoint.ts'
+import { wireJson } from './wire-json.ts'
 
 export type DeepSeekFimOptions = DeepSeekAccountOptions & {
   /** The text before the gap. */
@@ -66,7 +67,7 @@ async function complete(options: DeepSeekFimOptions, endpoint: Endpoint, signal:
   await post({
     url: urlOf(betaOf(endpoint.baseURL), '/completions'),
     headers: endpoint.headers,
-    body: JSON.stringify({ model, prompt, suffix, max_tokens: maxOutputTokens, temperature, stop: stopSequences }),
+    body: wireJson({ model, prompt, suffix, max_tokens: maxOutputTokens, temperature, stop: stopSequences }),
     attempt: { signal, emit: () => true, onDrain() {} },
     connections: endpoint.connections,
     respond: (status, headers) => {

@@ -24,6 +24,12 @@ export type DialectOptions = {
    * the content begins with a thought and only `</think>` comes. @default true
    */
   readonly thinkTags?: boolean | 'opened' | undefined
+  /**
+   * The ids of tool calls that it takes; a conversation may hold those of other services. `any`: every text. `short`: at most 40
+   * characters, as OpenAI. `plain`: at most 40 letters, digits, `_` and `-`. `nine`: exactly nine letters and digits, as Mistral.
+   * @default by its address: `nine` at mistral.ai, `short` at openai.com, azure.com and github.ai, else `any`
+   */
+  readonly toolCallIds?: Dialect['toolCallIds']
   /** Ask for the usage of a stream with `stream_options`. @default true */
   readonly streamUsage?: boolean | undefined
   /** Fields that make the server go on from the last message. Sets the capability `prefix`. @default none */
@@ -54,6 +60,7 @@ export const dialectChecks = {
   thinkTags: (value: unknown, name: string) => {
     if (typeof value !== 'boolean' && value !== 'opened') throw new TypeError(`${name} must be true, false or 'opened'.`)
   },
+  toolCallIds: oneOf('any', 'short', 'plain', 'nine'),
   streamUsage: flag,
   prefix: group({ message: record, body: record }),
   failureRules: list,
@@ -82,6 +89,7 @@ const fields = [
   'tokenLimit',
   'instructionRole',
   'thinkTags',
+  'toolCallIds',
   'streamUsage',
   'failureRules',
   'jsonInstruction',

@@ -95,6 +95,7 @@ export const hosts = {
   },
   azure: {
     keyVariables: ['AZURE_API_KEY'],
+    toolCallIds: 'short',
     keyHeader: 'api-key',
   },
   nvidia: {
@@ -109,6 +110,7 @@ export const hosts = {
     tokenLimit: 'max_completion_tokens',
     reasoningStyle: 'effort',
   },
+  mistral: { baseURL: 'https://api.mistral.ai/v1', keyVariables: ['MISTRAL_API_KEY'], toolCallIds: 'nine' },
   novita: { ...deepseekHost, baseURL: 'https://api.novita.ai/openai', keyVariables: ['NOVITA_API_KEY'] },
   deepinfra: {
     ...deepseekHost,
@@ -118,7 +120,7 @@ export const hosts = {
   },
   huggingface: { baseURL: 'https://router.huggingface.co/v1', keyVariables: ['HF_TOKEN'] },
   baseten: { baseURL: 'https://inference.baseten.co/v1', keyVariables: ['BASETEN_API_KEY'] },
-  'github-models': { baseURL: 'https://models.github.ai/inference', keyVariables: ['GITHUB_TOKEN'] },
+  'github-models': { baseURL: 'https://models.github.ai/inference', keyVariables: ['GITHUB_TOKEN'], toolCallIds: 'short' },
   vercel: {
     baseURL: 'https://ai-gateway.vercel.sh/v1',
     keyVariables: ['AI_GATEWAY_API_KEY', 'VERCEL_OIDC_TOKEN'],

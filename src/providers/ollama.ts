@@ -12,6 +12,7 @@ import { dialectChecks } from './dialect-options.ts'
 import { readOllama } from './ollama-answer.ts'
 import { chatBody, rawBody } from './ollama-request.ts'
 import { free } from './prices.ts'
+import { wireJson } from './wire-json.ts'
 import type { ServiceOptions } from './target.ts'
 import { checkTarget, createTarget, serviceChecks } from './target.ts'
 
@@ -132,7 +133,7 @@ async function send(call: Call, attempt: Attempt, { endpoint, options }: Service
   await post({
     url: urlOf(rootOf(endpoint.baseURL), raw === undefined ? '/api/chat' : '/api/generate'),
     headers: endpoint.headers,
-    body: JSON.stringify({ ...own, ...common, ...extraBody, ...call.extraBody }),
+    body: wireJson({ ...own, ...common, ...extraBody, ...call.extraBody }),
     attempt,
     connections: endpoint.connections,
     respond: (status, headers) =>
@@ -141,6 +142,7 @@ async function send(call: Call, attempt: Attempt, { endpoint, options }: Service
         emit: event => attempt.emit(event),
         // the text that is continued may have been whole
         allowEmpty: prefix !== undefined,
+        call,
       }),
   })
 }

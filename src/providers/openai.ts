@@ -56,6 +56,7 @@ const dialect: Dialect = {
   tokenLimit: 'max_completion_tokens',
   reasoning: reasoningSwitches.effort,
   reasoningHistory: 'strip',
+  toolCallIds: 'short',
   thinkTags: false,
   enforceable: openaiSchema,
   adapt,

@@ -1,4 +1,5 @@
 import type { Message } from '../contract.ts'
+import { wireJson } from './wire-json.ts'
 
 /**
  * A conversation as one text, for servers that take a prompt and no roles. One user message is sent as it is, and a system message
@@ -17,7 +18,7 @@ const headings = { user: 'User', assistant: 'Assistant', tool: 'Tool result', sy
 function textOf(message: Message): string {
   if (typeof message.content !== 'string') return message.content.map(part => (part.type === 'text' ? part.text : '')).join('\n')
   const calls = message.role === 'assistant' ? (message.toolCalls ?? []) : []
-  return [message.content, ...calls.map(call => `${call.toolName}(${JSON.stringify(call.input)})`)]
+  return [message.content, ...calls.map(call => `${call.toolName}(${wireJson(call.input)})`)]
     .filter(part => part !== '')
     .join('\n')
 }

@@ -15,6 +15,7 @@ import { free } from './prices.ts'
 import { promptOf } from './prompt-of.ts'
 import type { ServiceOptions } from './target.ts'
 import { createTarget, serviceChecks } from './target.ts'
+import { wireJson } from './wire-json.ts'
 
 export type TextGenerationOptions = Omit<ServiceOptions, 'stream'> & {
   readonly baseURL: string
@@ -132,7 +133,7 @@ function requestOf(call: Call, endpoint: Endpoint, form: Form): { readonly url: 
     ...form.extraBody,
     ...call.extraBody,
   }
-  return { url: url.href, body: form.method === 'GET' ? '' : JSON.stringify(fields) }
+  return { url: url.href, body: form.method === 'GET' ? '' : wireJson(fields) }
 }
 
 type Reading = {

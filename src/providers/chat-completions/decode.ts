@@ -1,4 +1,4 @@
-import type { Attempt, FailureReason, ProviderEvent } from '../../contract.ts'
+import type { Attempt, Call, FailureReason, ProviderEvent } from '../../contract.ts'
 import { ProviderError } from '../../errors.ts'
 import type { Choice, Chunk, Part } from './chunk.ts'
 import { choiceOf, isReasoningPart, reasoningOf, textOfPart } from './chunk.ts'
@@ -12,6 +12,7 @@ import { mayReachPrototype, parseJson } from './parse-json.ts'
 import type { TextField } from './same-shape.ts'
 import type { ThinkTags } from './think-tags.ts'
 import { createThinkTags } from './think-tags.ts'
+import { toolCallIdsOf } from './tool-call-ids.ts'
 import type { ToolCalls } from './tool-calls.ts'
 import { createToolCalls } from './tool-calls.ts'
 import { usageOf } from './usage.ts'
@@ -20,6 +21,7 @@ import { verdictOf } from './verdict.ts'
 
 export type DecodeOptions = AnswerContext & {
   readonly emit: Attempt['emit']
+  readonly call?: Call | undefined
   readonly thinkTags?: boolean | 'opened' | undefined
   readonly allowEmpty?: boolean | undefined
 }
@@ -209,9 +211,12 @@ export function finishDecoding(state: Decoding, complete: boolean): void {
 }
 
 function toolCallsOf(state: Decoding): ToolCalls {
+  const { call } = state.options
   state.toolCalls ??= createToolCalls({
     emit: event => emit(state, event),
     createId: position => (state.id === '' ? `call_${position}` : `call_${state.id}_${position}`),
+    tools: Object.keys(call?.tools ?? {}),
+    takenIds: toolCallIdsOf(call?.messages ?? []),
   })
   return state.toolCalls
 }

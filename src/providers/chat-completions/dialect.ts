@@ -1,6 +1,7 @@
 import type { Call, Capabilities, JsonSchema, Reasoning, TimeoutSettings } from '../../contract.ts'
 import type { FailureRule } from './failure.ts'
 import type { Enforceable } from './json-schema.ts'
+import type { ToolCallIds } from './tool-call-ids.ts'
 
 /** Notes that something cannot be done as asked, and what is done instead. */
 export type Warn = (setting: string, message: string) => void
@@ -25,6 +26,8 @@ export type Dialect = {
    */
   readonly reasoningHistory: 'strip' | 'keep' | 'required-with-tools' | 'required'
   readonly reasoningField: 'reasoning_content' | 'reasoning'
+  /** What ids of tool calls it takes: those of other services are written so. @default by its address */
+  readonly toolCallIds?: ToolCallIds | undefined
   /** Asks for the usage of a stream. A few old servers refuse the field. */
   readonly streamUsage: boolean
   readonly prefix?: PrefixForm | undefined

@@ -1,6 +1,8 @@
 import type { Call, Message, Prefix } from '../../contract.ts'
 import type { Dialect } from './dialect.ts'
 import { hasTools } from './dialect.ts'
+import { withToolCallIds } from './tool-call-ids.ts'
+import { wireJson } from '../wire-json.ts'
 
 export type WireMessage = Readonly<Record<string, unknown>>
 
@@ -13,7 +15,7 @@ type AssistantMessage = Extract<Message, { role: 'assistant' }>
 export function translateHistory(call: Call, dialect: Dialect): WireMessage[] {
   const prefix = prefixOf(call)
   const turns = endsInPrefix(call.messages) ? call.messages.slice(0, -1) : call.messages
-  const messages = turns.map(message => translate(message, call, dialect))
+  const messages = withToolCallIds(turns, dialect.toolCallIds ?? 'any').map(message => translate(message, call, dialect))
   return prefix === undefined ? messages : [...messages, prefixMessage(prefix, call, dialect)]
 }
 
@@ -94,5 +96,5 @@ function userContent({ content }: Extract<Message, { role: 'user' }>, dialect: D
 }
 
 function wireToolCall(call: { readonly toolCallId: string; readonly toolName: string; readonly input: unknown }): WireMessage {
-  return { id: call.toolCallId, type: 'function', function: { name: call.toolName, arguments: JSON.stringify(call.input ?? {}) } }
+  return { id: call.toolCallId, type: 'function', function: { name: call.toolName, arguments: wireJson(call.input ?? {}) } }
 }

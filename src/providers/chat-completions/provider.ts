@@ -3,6 +3,7 @@ import type { Attempt, Call, Provider, ProviderEvent, Usage } from '../../contra
 import { changedError, ProviderError } from '../../errors.ts'
 import { post } from '../../http/post.ts'
 import type { Endpoint } from '../endpoint.ts'
+import { wireJson } from '../wire-json.ts'
 import { urlOf } from '../endpoint.ts'
 import type { Dialect } from './dialect.ts'
 import type { Encoded, EncodeSettings } from './encode.ts'
@@ -15,6 +16,7 @@ import type { AnswerReader } from './read-answer.ts'
 import { readAnswer } from './read-answer.ts'
 import { refusal } from './refusal.ts'
 import { repair } from './repair.ts'
+import { toolCallIdsAt } from './tool-call-ids.ts'
 
 export type ChatCompletionsSettings = EncodeSettings & {
   readonly endpoint: Endpoint
@@ -22,8 +24,9 @@ export type ChatCompletionsSettings = EncodeSettings & {
 }
 
 /** A provider for any server that speaks chat completions; the dialect says what is special about this one. */
-export function chatCompletions(dialect: Dialect, settings: ChatCompletionsSettings): Provider {
+export function chatCompletions(given: Dialect, settings: ChatCompletionsSettings): Provider {
   const { endpoint, stream } = settings
+  const dialect = { ...given, toolCallIds: given.toolCallIds ?? toolCallIdsAt(endpoint.baseURL) }
   const capabilities = { ...dialect.capabilities, stream }
   const service = { settings, url: urlOf(endpoint.baseURL, dialect.path) }
   return {
@@ -124,7 +127,7 @@ function send(asking: Asking): Promise<void> {
   return post({
     url: elsewhere === undefined ? service.url : urlOf(elsewhere, dialect.path),
     headers: endpoint.headers,
-    body: JSON.stringify(encoded.body),
+    body: wireJson(encoded.body),
     attempt,
     connections: endpoint.connections,
     requestIdOf,
@@ -137,6 +140,7 @@ function send(asking: Asking): Promise<void> {
         secrets: endpoint.secrets,
         thinkTags,
         allowEmpty,
+        call: encoded.call,
       })
       return asking.reader
     },

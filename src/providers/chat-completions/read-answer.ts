@@ -1,4 +1,4 @@
-import type { Attempt } from '../../contract.ts'
+import type { Attempt, Call } from '../../contract.ts'
 import type { BodyReader } from '../../http/post.ts'
 import type { EventHandlers, EventReader } from '../../http/server-sent-events.ts'
 import { endEvents, eventReader, readEvents } from '../../http/server-sent-events.ts'
@@ -14,6 +14,8 @@ import { learnShape, noShape, textOfSame } from './same-shape.ts'
 
 export type AnswerOptions = AnswerContext & {
   readonly emit: Attempt['emit']
+  /** What was asked: the tools that were offered, the form that was wanted. */
+  readonly call?: Call | undefined
   /**
    * Look for `<think>` at the beginning of the content. `opened`: the chat template opens the tag itself, so the content begins
    * inside it (R1); what never closes was the answer after all, and comes as text at the end.

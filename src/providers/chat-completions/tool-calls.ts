@@ -1,11 +1,19 @@
 import type { ProviderEvent } from '../../contract.ts'
 import { shortName } from '../../errors.ts'
-import { asObject, parseJson } from './parse-json.ts'
+import { asObject } from './parse-json.ts'
+import type { Input } from './tool-input.ts'
+import { inputOf, isEmptyInput, isOther, isPlaceholder, isWhole, startInput, write } from './tool-input.ts'
+import type { Names } from './tool-names.ts'
+import { namesOf } from './tool-names.ts'
 
 export type ToolCallsOptions = {
   emit(event: ProviderEvent): void
-  /** For calls that the server gives no id. */
+  /** For calls that the server gives no id, or one that another call has. */
   createId(position: number): string
+  /** The names of the tools that were offered. Without them every name that comes is taken for a whole one. */
+  readonly tools?: readonly string[] | undefined
+  /** Ids that earlier turns of the conversation use: no call gets one of them again. */
+  readonly takenIds?: ReadonlySet<string> | undefined
 }
 
 export type ToolCalls = {
@@ -16,63 +24,118 @@ export type ToolCalls = {
   close(): string | undefined
 }
 
-type Pending = { readonly index: unknown; id: string; readonly sentId: string; name: string; text: string; announced: boolean }
+type Pending = Input & { readonly id: string; readonly sentId: string; name: string; announced: boolean }
 type Fragment = { readonly index: unknown; readonly id: string; readonly name: string; readonly text: string }
+
+type Gathering = {
+  readonly options: ToolCallsOptions
+  readonly offered: Names
+  readonly calls: Pending[]
+  /** The latest call of each number, and of each id that the server sent. */
+  readonly byIndex: Map<number, Pending>
+  readonly bySentId: Map<string, Pending>
+  readonly ids: Set<string>
+}
 
 /**
  * Puts tool calls together in the order in which they began (R125). Servers tell the pieces of one apart by `index`, by `id`, or,
- * when they send whole calls, not at all.
+ * when they send whole calls, not at all; and one number or one id may stand for two calls (F51, F52).
  */
-export function createToolCalls({ emit, createId }: ToolCallsOptions): ToolCalls {
-  const calls: Pending[] = []
-
-  const add = (fragment: Fragment) => {
-    const call = locate(fragment) ?? begin(fragment)
-    if (fragment.name !== '' && isWhole(call.text)) return // sent again, whole, at the end
-    if (call.name === '') call.name = fragment.name
-    call.text += fragment.text
-    if (call.name === '' || (call.announced && fragment.text === '')) return
-    const inputText = call.announced ? fragment.text : call.text
-    call.announced = true
-    emit({ type: 'tool-call-delta', toolCallId: call.id, toolName: call.name, inputText })
+export function createToolCalls(options: ToolCallsOptions): ToolCalls {
+  const gathering: Gathering = {
+    options,
+    offered: namesOf(options.tools ?? []),
+    calls: [],
+    byIndex: new Map(),
+    bySentId: new Map(),
+    ids: new Set(),
   }
-
-  const locate = (fragment: Fragment): Pending | undefined => {
-    if (typeof fragment.index === 'number') {
-      const call = calls.findLast(({ index }) => index === fragment.index)
-      return call === undefined || isAnother(fragment, call) ? undefined : call
-    }
-    if (fragment.id !== '') return calls.find(call => call.sentId === fragment.id)
-    const last = calls.at(-1)
-    return last === undefined || isAnother(fragment, last) ? undefined : last
-  }
-
-  const begin = ({ index, id, name }: Fragment): Pending => {
-    const call = { index, id: id === '' ? createId(calls.length) : id, sentId: id, name, text: '', announced: false }
-    calls.push(call)
-    return call
-  }
-
   return {
     add(fragments) {
       if (!Array.isArray(fragments)) return
       for (const raw of fragments) {
         const fragment = fragmentOf(raw)
-        if (fragment !== undefined) add(fragment)
+        if (fragment !== undefined) addFragment(gathering, fragment)
       }
     },
-    count: () => calls.length,
-    close() {
-      const whole: ProviderEvent[] = []
-      for (const call of calls) {
-        const input = call.name === '' ? undefined : inputOf(call.text)
-        if (input === undefined) return faultOf(call)
-        whole.push({ type: 'tool-call', toolCallId: call.id, toolName: call.name, input })
-      }
-      for (const event of whole) emit(event)
-      return undefined
-    },
+    count: () => gathering.calls.length,
+    close: () => handOut(gathering),
   }
+}
+
+function addFragment(gathering: Gathering, fragment: Fragment): void {
+  const call = locate(gathering, fragment) ?? begin(gathering, fragment)
+  call.name = gathering.offered.join(call.name, fragment.name)
+  if (isSentAgain(fragment, call)) return
+  write(call, fragment.text)
+  tell(gathering, call)
+}
+
+function tell({ options, offered }: Gathering, call: Pending): void {
+  if (call.name === '' || (call.text === '' && offered.mayGrow(call.name))) return
+  // `{}` may be thrown away yet (F50), so it waits for what follows
+  const inputText = isPlaceholder(call.text) ? '' : call.held
+  if (call.announced && inputText === '') return
+  // the whole text is not cut up for it: it is put together once, at the end
+  if (inputText !== '') call.held = ''
+  call.announced = true
+  options.emit({ type: 'tool-call-delta', toolCallId: call.id, toolName: call.name, inputText })
+}
+
+function locate({ calls, byIndex, bySentId, offered }: Gathering, fragment: Fragment): Pending | undefined {
+  const { index, id } = fragment
+  const byId = () => (id === '' ? calls.at(-1) : bySentId.get(id))
+  const call = typeof index === 'number' ? byIndex.get(index) : byId()
+  return call === undefined || isAnother(fragment, call, offered) ? undefined : call
+}
+
+/** Some servers number every call 0, give every call the same id, or neither. A name that cannot belong to the last call begins the next. */
+function isAnother(fragment: Fragment, call: Pending, offered: Names): boolean {
+  const { id, name, text } = fragment
+  if (name === '') return false
+  if (id !== '' && call.sentId !== '' && id !== call.sentId) return true
+  if (isAnotherName(name, call.name, offered) || isOther(text, call)) return true
+  return !isToldById(fragment, call) && text !== '' && isWhole(call)
+}
+
+function isAnotherName(name: string, known: string, offered: Names): boolean {
+  return known !== '' && name !== known && offered.join(known, name) === known
+}
+
+function isToldById({ id, index }: Fragment, { sentId }: Pending): boolean {
+  return id !== '' && (id === sentId || typeof index !== 'number')
+}
+
+function begin(gathering: Gathering, { index, id: sentId }: Fragment): Pending {
+  const { calls, byIndex, bySentId, ids } = gathering
+  const call: Pending = { ...startInput(), id: uniqueId(gathering, sentId), sentId, name: '', announced: false }
+  calls.push(call)
+  ids.add(call.id)
+  if (typeof index === 'number') byIndex.set(index, call)
+  if (sentId !== '') bySentId.set(sentId, call)
+  return call
+}
+
+function uniqueId({ options, ids, calls }: Gathering, sent: string): string {
+  const isTaken = (id: string) => id === '' || ids.has(id) || options.takenIds?.has(id) === true
+  if (!isTaken(sent)) return sent
+  const made = options.createId(calls.length)
+  let id = made
+  for (let more = 2; isTaken(id); more++) id = `${made}_${more}`
+  return id
+}
+
+function handOut({ calls, options }: Gathering): string | undefined {
+  const whole: ProviderEvent[] = []
+  for (const call of calls) {
+    const input = call.name === '' ? undefined : inputOf(call.text)
+    if (input === undefined) return faultOf(call)
+    const { id: toolCallId, name: toolName, held, announced } = call
+    if (held.trim() !== '' || !announced) whole.push({ type: 'tool-call-delta', toolCallId, toolName, inputText: held })
+    whole.push({ type: 'tool-call', toolCallId, toolName, input })
+  }
+  for (const event of whole) options.emit(event)
+  return undefined
 }
 
 function fragmentOf(raw: unknown): Fragment | undefined {
@@ -89,30 +152,11 @@ function fragmentOf(raw: unknown): Fragment | undefined {
   }
 }
 
-/** Some gateways number every call 0, or not at all; then another id with a name, or a name after a whole call, begins the next. */
-function isAnother({ id, name, text }: Fragment, call: Pending): boolean {
-  if (name === '') return false
-  if (id !== '' && call.sentId !== '') return id !== call.sentId
-  return text !== '' && isWhole(call.text)
-}
-
-function isWhole(text: string): boolean {
-  return text !== '' && inputOf(text) !== undefined
-}
-
-/**
- * The input of a call: an object, or none at all, which servers write as `""` or `null`. Anything else is undefined: half an input
- * never becomes `{}` (R126).
- */
-function inputOf(text: string): { readonly [key: string]: unknown } | undefined {
-  const trimmed = text.trim()
-  if (trimmed === '' || trimmed === 'null') return {}
-  if (!trimmed.startsWith('{') || !trimmed.endsWith('}')) return undefined
-  try {
-    return asObject(parseJson(trimmed))
-  } catch {
-    return undefined
-  }
+/** A call that is whole comes once more at the end of some answers, whole; or an empty input behind it. */
+function isSentAgain({ name, text }: Fragment, call: Pending): boolean {
+  if (!isWhole(call)) return false
+  if (isEmptyInput(text)) return true
+  return name !== '' && !isPlaceholder(call.text)
 }
 
 function faultOf({ name, text }: Pending): string {

@@ -1,15 +1,24 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ProviderEvent } from '../../../../src/contract.ts'
+import type { ToolCallsOptions } from '../../../../src/providers/chat-completions/tool-calls.ts'
 import { createToolCalls } from '../../../../src/providers/chat-completions/tool-calls.ts'
 import { delta, replayText, stream, summaryOf } from './replay.ts'
 
 function collect(...deltas: readonly unknown[]) {
+  return collectFor({}, ...deltas)
+}
+
+function collectFor(options: Partial<ToolCallsOptions>, ...deltas: readonly unknown[]) {
   const events: ProviderEvent[] = []
-  const calls = createToolCalls({ emit: event => events.push(event), createId: position => `made-${position}` })
+  const calls = createToolCalls({ emit: event => events.push(event), createId: position => `made-${position}`, ...options })
   for (const fragments of deltas) calls.add(fragments)
-  const streamed = events.length
   const fault = calls.close()
-  return { deltas: events.slice(0, streamed), calls: events.slice(streamed), fault }
+  return {
+    deltas: events.filter(event => event.type === 'tool-call-delta'),
+    calls: events.filter(event => event.type === 'tool-call'),
+    fault,
+  }
 }
 
 const named = (fields: object, name: string, input: unknown) => ({ ...fields, function: { name, arguments: input } })
@@ -143,4 +152,164 @@ test('while it streams there are only deltas; the calls come whole, before the f
 test('calls that are whole when the limit cuts the answer are handed out, with the reason', () => {
   const body = stream(delta({ tool_calls: [named({ index: 0, id: 'a' }, 'x', '{}')] }, 'length'), '[DONE]')
   expect(summaryOf(replayText(body))).toEqual({ toolCalls: [{ toolCallId: 'a', toolName: 'x', input: {} }], finish: 'length' })
+})
+
+// ---- of the field (F50 to F53)
+
+const textOf = (deltas: readonly ProviderEvent[]) => deltas.map(event => ('inputText' in event ? event.inputText : '')).join('')
+
+test.each(['{}', ' { } ', 'null', '""'])('F50: %j before the real input is thrown away, and nobody is shown it', first => {
+  const oslo = '{"city":"Oslo"}'
+  const ways = [
+    collect([named({ index: 0, id: 'a' }, 'x', first)], [more({ index: 0 }, '{"ci')], [more({ index: 0 }, 'ty":"Oslo"}')]),
+    collect([named({ index: 0, id: 'a' }, 'x', first + oslo)]),
+    collect([named({ index: 0, id: 'a' }, 'x', first)], [named({ index: 0, id: 'a' }, 'x', oslo)]),
+    collect(
+      ...`${first}${oslo}`
+        .split('')
+        .map((piece, at) => [at === 0 ? named({ index: 0, id: 'a' }, 'x', piece) : more({ index: 0 }, piece)]),
+    ),
+  ]
+  for (const { calls, deltas } of ways) {
+    expect(calls).toEqual([call('a', 'x', { city: 'Oslo' })])
+    expect(textOf(deltas)).toBe(oslo)
+  }
+})
+
+test('F50: an empty input behind the real one is none, and an input that is empty is told at the end', () => {
+  const behind = collect([named({ index: 0, id: 'a' }, 'x', '{"n":1}')], [more({ index: 0 }, '{}')])
+  expect(behind.calls).toEqual([call('a', 'x', { n: 1 })])
+  const empty = collect([named({ index: 0, id: 'a' }, 'x', '{')], [more({ index: 0 }, '}')])
+  expect([textOf(empty.deltas), empty.calls]).toEqual(['{}', [call('a', 'x', {})]])
+})
+
+test.each([
+  ['whole', [[named({ index: 0, id: 'a' }, 'x', '{"n":1}')], [named({ index: 0, id: 'a' }, 'y', '{"m":2}')]]],
+  [
+    'in pieces',
+    [
+      [named({ index: 0, id: 'a' }, 'x', '{"n"')],
+      [more({ index: 0 }, ':1}')],
+      [named({ index: 0, id: 'a' }, 'y', '')],
+      [more({ index: 0 }, '{"m":2}')],
+    ],
+  ],
+  ['in one chunk', [[named({ id: 'a' }, 'x', '{"n":1}'), named({ id: 'a' }, 'y', '{"m":2}')]]],
+])('F51: another name under the same index and id is another call, %s', (_, chunks) => {
+  const { calls } = collectFor({ tools: ['x', 'y'] }, ...chunks)
+  expect(calls).toEqual([call('a', 'x', { n: 1 }), call('made-1', 'y', { m: 2 })])
+})
+
+test('F52: two calls that share an id get ids of their own before they are handed out', () => {
+  const { calls, deltas } = collect(
+    [named({ index: 0, id: 'a' }, 'x', '{"n"'), named({ index: 1, id: 'a' }, 'x', '{"n"')],
+    [more({ index: 1, id: 'a' }, ':2}'), more({ index: 0, id: 'a' }, ':1}')],
+  )
+  expect(calls).toEqual([call('a', 'x', { n: 1 }), call('made-1', 'x', { n: 2 })])
+  expect(new Set(deltas.map(event => 'toolCallId' in event && event.toolCallId))).toEqual(new Set(['a', 'made-1']))
+})
+
+test('F52: whole calls that share an id and have no index are two, where their inputs differ', () => {
+  const { calls } = collect(
+    [named({ id: 'a' }, 'x', '{"n":1}')],
+    [named({ id: 'a' }, 'x', { n: 2 })],
+    [named({ id: 'a' }, 'x', '{ "n": 2 }')],
+  )
+  expect(calls).toEqual([call('a', 'x', { n: 1 }), call('made-1', 'x', { n: 2 })])
+})
+
+test('F52: an id of an earlier turn is not handed out again, nor is one that was made', () => {
+  const { calls } = collectFor({ takenIds: new Set(['call_0', 'made-0', 'made-0_2']) }, [
+    named({ index: 0, id: 'call_0' }, 'x', '{}'),
+    named({ index: 1, id: 'b' }, 'x', '{}'),
+  ])
+  expect(calls).toEqual([call('made-0_3', 'x', {}), call('b', 'x', {})])
+})
+
+const pieces = (...names: readonly string[]) => [
+  ...names.map((name, at) => [named(at === 0 ? { index: 0, id: 'a' } : { index: 0 }, name, '')]),
+  [more({ index: 0 }, '{"n":1}')],
+]
+
+test.each([
+  ['in two pieces', ['get_weather'], pieces('get_', 'weather')],
+  ['in many', ['get_weather'], pieces('g', 'et', '_', 'weath', 'er')],
+  ['where a piece is a tool too', ['get', 'get_weather'], pieces('get', '_weather')],
+  ['that grows', ['get_weather'], pieces('get_', 'get_weather')],
+  ['that is repeated', ['get_weather'], pieces('get_weather', 'get_weather')],
+])('F53: a name %s is one name', (_, tools, chunks) => {
+  const { calls, deltas } = collectFor({ tools }, ...chunks)
+  expect(calls).toEqual([call('a', 'get_weather', { n: 1 })])
+  expect(deltas.every(event => 'toolName' in event && event.toolName === 'get_weather')).toBe(true)
+})
+
+test('F53: names that lead to no offered tool are not joined', () => {
+  const { calls } = collectFor({ tools: ['get', 'weather'] }, ...pieces('get', 'weather'))
+  expect(calls).toEqual([call('a', 'get', {}), call('made-1', 'weather', { n: 1 })])
+})
+
+test('F71: the cost of many pieces that each name their call grows with their number alone', () => {
+  const timeOf = (count: number) => {
+    const startedAt = performance.now()
+    const { calls } = collect(
+      [named({ index: 0, id: 'a' }, 'x', '{"t":"')],
+      ...Array.from({ length: count }, () => [named({ index: 0, id: 'a' }, 'x', 'y'.repeat(20))]),
+      [more({ index: 0 }, '"}')],
+    )
+    expect(calls).toHaveLength(1)
+    return performance.now() - startedAt
+  }
+  timeOf(2_000)
+  expect(timeOf(20_000)).toBeLessThan(1_000)
+})
+
+const inputs = fc.record({
+  text: fc.string(),
+  list: fc.array(fc.oneof(fc.string(), fc.integer(), fc.constant({})), { maxLength: 4 }),
+})
+
+/** The text in pieces of these lengths. */
+function split(text: string, lengths: readonly number[]): string[] {
+  const parts: string[] = []
+  let at = 0
+  for (const length of lengths) {
+    parts.push(text.slice(at, at + length))
+    at += length
+  }
+  return [...parts, text.slice(at)].filter(part => part !== '')
+}
+
+test('however the pieces of several calls are cut and mixed, each input comes whole and once', () => {
+  const lengths = fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 12 })
+  const anyCall = fc.record({ input: inputs, lengths, placeholder: fc.constantFrom('', '{}', 'null') })
+  fc.assert(
+    fc.property(
+      fc.array(anyCall, { minLength: 1, maxLength: 4 }),
+      fc.boolean(),
+      fc.infiniteStream(fc.nat(3)),
+      (all, sameId, order) => {
+        const queues = all.map(({ input, lengths: cuts, placeholder }, index) =>
+          split(placeholder + JSON.stringify(input), cuts).map((text, at) => {
+            const fields = { index, ...(at === 0 ? { id: sameId ? 'same' : `id-${index}` } : undefined) }
+            return at === 0 ? named(fields, 'tool', text) : more(fields, text)
+          }),
+        )
+        const chunks: unknown[][] = []
+        // calls begin in their order; then whichever comes
+        for (const queue of queues) chunks.push([queue.shift()])
+        while (queues.some(queue => queue.length > 0)) {
+          const open = queues.filter(queue => queue.length > 0)
+          chunks.push([open[(order.next().value ?? 0) % open.length]?.shift()])
+        }
+        const { calls, deltas } = collectFor({ tools: ['tool'] }, ...chunks)
+        expect(calls.map(event => 'input' in event && event.input)).toEqual(all.map(({ input }) => input))
+        const ids = calls.map(event => ('toolCallId' in event ? event.toolCallId : ''))
+        expect(new Set(ids).size).toBe(all.length)
+        for (const [at, id] of ids.entries()) {
+          const own = deltas.filter(event => 'toolCallId' in event && event.toolCallId === id)
+          expect(textOf(own)).toBe(JSON.stringify(all[at]?.input))
+        }
+      },
+    ),
+  )
 })
