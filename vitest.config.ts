@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 /** These start other programs (a package manager, a compiler) or live through days of virtual time. */
@@ -41,6 +42,10 @@ export default defineConfig({
       },
       {
         extends: true,
+        // installed beside the project (test/peers); `src/embedded` imports it by its name
+        resolve: {
+          alias: { 'node-llama-cpp': join(import.meta.dirname, 'test/peers/embedded/node_modules/node-llama-cpp') },
+        },
         // one file after the other: they ask one model server, which has two slots. A hook may have to wait for the download of one
         test: {
           ...{ name: 'real', include: real, testTimeout: 60_000, hookTimeout: 300_000 },

@@ -1,14 +1,13 @@
 /** One process of a fleet: a client with a shared memory, asked by its parent. Started by `fleet.ts`. */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { createClient as createNodeRedis } from 'redis'
-import { Redis as IoRedis } from 'ioredis'
 import { type Client, createClient, openaiCompatible } from 'unbusy'
-import { redisHealth, type RedisClient } from 'unbusy/redis'
+import { redisHealth } from 'unbusy/redis'
 import type { FleetCall, FleetReport, FleetSettings, FleetTask } from './fleet.ts'
+import { loadRedis, type RedisConnection } from './redis-clients.ts'
 
 let client: Client | undefined
-let disconnect = (): void => {}
+let connection: RedisConnection | undefined
 let isRunning = false
 
 process.on('message', (task: FleetTask) => void work(task))
@@ -17,7 +16,7 @@ send({ done: 'ready' })
 
 async function work(task: FleetTask): Promise<void> {
   if (typeof task === 'object') {
-    start(task)
+    await start(task)
     send({ done: 'started' })
   }
   if (task === 'ask') send({ calls: [await ask()] })
@@ -26,37 +25,24 @@ async function work(task: FleetTask): Promise<void> {
   if (task === 'close') {
     isRunning = false
     await client?.close()
-    disconnect()
+    connection?.disconnect()
     send({ done: 'closed' })
   }
 }
 
-function start(settings: FleetSettings): void {
-  const { openMs, commandTimeoutMs } = settings
+async function start({ openMs, commandTimeoutMs, ...settings }: FleetSettings): Promise<void> {
   const target = (name: string, baseURL: string) => openaiCompatible('model', { name, baseURL, apiKey: 'the-key', retry: 0 })
+  connection = (await loadRedis(settings.library))(settings.port)
   client = createClient({
     chain: [target('first', settings.firstURL), target('second', settings.secondURL)],
     hedge: false,
     breaker: { openMs, maxOpenMs: openMs },
-    health: redisHealth(connect(settings), { commandTimeoutMs }),
+    health: redisHealth(connection.client, { commandTimeoutMs }),
     onEvent(event) {
       if (event.type === 'health-store' || event.type === 'health-change') report(event.state)
       if (event.type === 'attempt-start' && event.provider === 'first') report(event.kind)
     },
   })
-}
-
-function connect({ port, library }: FleetSettings): RedisClient {
-  if (library === 'ioredis') {
-    const redis = new IoRedis(port, '127.0.0.1').on('error', () => {})
-    disconnect = () => redis.disconnect()
-    return redis
-  }
-  const redis = createNodeRedis({ url: `redis://127.0.0.1:${port}` })
-  redis.on('error', () => {})
-  redis.connect().catch(() => {})
-  disconnect = () => redis.destroy()
-  return redis
 }
 
 async function run(): Promise<readonly FleetCall[]> {

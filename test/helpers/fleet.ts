@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { RedisLibrary } from './redis-clients.ts'
 
 export type FleetSettings = {
-  readonly library: 'redis' | 'ioredis'
+  readonly library: RedisLibrary
   readonly port: number
   readonly firstURL: string
   readonly secondURL: string

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
+import { needed } from './needed.ts'
 
 /**
  * What starts and stops a real llama.cpp server with a small model: `PROGRAM start PORT [llama-server arguments...]`, which ends once
@@ -9,8 +10,8 @@ import { freePort } from './free-port.ts'
  */
 const program = process.env['UNBUSY_LLAMA_SERVER'] ?? ''
 
-export const hasLlamaServer = program !== ''
-export const llamaServerSuffix = hasLlamaServer ? '' : ' (skipped: set UNBUSY_LLAMA_SERVER to what starts a llama.cpp server)'
+const how = 'set UNBUSY_LLAMA_SERVER to what starts a llama.cpp server'
+export const llamaServer = needed('llama', program === '' ? how : undefined)
 
 export type LlamaServer = {
   readonly baseURL: string

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createConnection } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from './free-port.ts'
+import { needed } from './needed.ts'
 
 /** A real Redis without persistence: every start begins empty. */
 export type RedisServer = {
@@ -16,7 +17,8 @@ export type RedisServer = {
   thaw(): void
 }
 
-export const hasRedisServer = spawnSync('redis-server', ['--version']).status === 0
+const isThere = spawnSync('redis-server', ['--version']).status === 0
+export const redisServer = needed('redis', isThere ? undefined : 'redis-server is not on the PATH; apt-get install redis-server')
 
 export async function createRedisServer(): Promise<RedisServer> {
   const port = await freePort()

@@ -1,15 +1,17 @@
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Call, ProviderEvent, Target } from '../../src/contract.ts'
 import { embedded } from '../../src/embedded/index.ts'
+import { needed } from '../helpers/needed.ts'
+import { peers } from '../helpers/peers.ts'
 
 /** A tiny GGUF file. */
 const modelPath = process.env['UNBUSY_GGUF'] ?? ''
 
-const missing = whatIsMissing()
-const skip = { skip: missing !== undefined }
-const suffix = missing === undefined ? '' : ` (skipped: ${missing})`
+const model = needed('embedded', whatIsMissing())
+const peer = peers('embedded')
+const skip = { skip: model.isMissing || peer.isMissing }
+const suffix = model.suffix || peer.suffix
 
 test(`a model in this process streams an answer${suffix}`, skip, async () => {
   const events = await ask(target())
@@ -57,13 +59,7 @@ test(`a file that is no model is a failure${suffix}`, skip, async () => {
 
 function whatIsMissing(): string | undefined {
   if (modelPath === '') return 'set UNBUSY_GGUF to a small GGUF file'
-  if (!existsSync(modelPath)) return `there is no file at UNBUSY_GGUF`
-  try {
-    createRequire(import.meta.url).resolve('node-llama-cpp')
-    return undefined
-  } catch {
-    return 'node-llama-cpp is not installed'
-  }
+  return existsSync(modelPath) ? undefined : 'there is no file at UNBUSY_GGUF'
 }
 
 function target(options: { readonly parallel?: number; readonly contextTokens?: number } = {}): Target {

@@ -1,7 +1,7 @@
 import { createClient, llama, type ClientOptions, type Target } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { hasLlamaServer, llamaServerSuffix, startLlama, type LlamaServer } from '../helpers/llama-server.ts'
+import { llamaServer, startLlama, type LlamaServer } from '../helpers/llama-server.ts'
 
 const short = { prompt: 'Tell me a story.', temperature: 0, maxOutputTokens: 8 }
 /** Never ends by itself: the server forgets the beginning as it goes on. */
@@ -10,7 +10,7 @@ const eventually = async (check: () => unknown) => vi.waitFor(check, { timeout: 
 
 let server: LlamaServer
 
-describe.skipIf(!hasLlamaServer)(`llama.cpp, both slots of which are taken${llamaServerSuffix}`, () => {
+describe.skipIf(llamaServer.isMissing)(`llama.cpp, both slots of which are taken${llamaServer.suffix}`, () => {
   beforeAll(async () => {
     server = await startLlama(['--parallel', '2', '--context-shift'])
   })

@@ -7,12 +7,12 @@ import { promisify } from 'node:util'
 import { type ChainExhaustedError, type ClientEvent, createClient, llama } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { hasLlamaServer, llamaServerSuffix, startLlama } from '../helpers/llama-server.ts'
+import { llamaServer, startLlama } from '../helpers/llama-server.ts'
 
 const input = { prompt: 'Tell me a story.', maxOutputTokens: 8, temperature: 0 }
 const loading = { outcome: 'failed', reason: 'loading', status: 503, attempt: 1, targetIndex: 0 }
 
-describe.skipIf(!hasLlamaServer)(`llama.cpp while it loads its model${llamaServerSuffix}`, () => {
+describe.skipIf(llamaServer.isMissing)(`llama.cpp while it loads its model${llamaServer.suffix}`, () => {
   test('every call goes on to the next target at once, the breaker stays closed, and it answers as soon as it is up', async () => {
     const server = await startLoading()
     const events: ClientEvent[] = []

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { createClient, llama, type Client, type GenerateInput, type LlamaOptions, type Message } from 'unbusy'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { hasLlamaServer, llamaServerSuffix, startLlama, type LlamaServer } from '../helpers/llama-server.ts'
+import { llamaServer, startLlama, type LlamaServer } from '../helpers/llama-server.ts'
 
 const template = join(import.meta.dirname, 'templates', 'think.jinja')
 
@@ -28,8 +28,8 @@ const ways: Record<string, { readonly values: readonly string[]; readonly option
   },
 }
 
-describe.skipIf(!hasLlamaServer).each(Object.entries(ways))(
-  `llama.cpp with a template that thinks, which hands the thought on %s${llamaServerSuffix}`,
+describe.skipIf(llamaServer.isMissing).each(Object.entries(ways))(
+  `llama.cpp with a template that thinks, which hands the thought on %s${llamaServer.suffix}`,
   (_, { values, options }) => {
     let server: LlamaServer
     beforeAll(async () => {

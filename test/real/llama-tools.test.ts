@@ -11,7 +11,7 @@ import {
 } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { hasLlamaServer, llamaServerSuffix, startLlama, type LlamaServer } from '../helpers/llama-server.ts'
+import { llamaServer, startLlama, type LlamaServer } from '../helpers/llama-server.ts'
 
 const template = join(import.meta.dirname, 'templates', 'tools.jinja')
 const inputSchema = {
@@ -31,7 +31,7 @@ const asked: GenerateInput = { ...question, tools, toolChoice: { toolName: 'weat
 let server: LlamaServer
 let brace: number
 
-describe.skipIf(!hasLlamaServer)(`llama.cpp with a template that calls tools${llamaServerSuffix}`, () => {
+describe.skipIf(llamaServer.isMissing)(`llama.cpp with a template that calls tools${llamaServer.suffix}`, () => {
   beforeAll(async () => {
     server = await startLlama(['--chat-template-file', template])
     brace = await server.tokenOf('{')

@@ -2,17 +2,13 @@ import { expect, onTestFinished, test } from 'vitest'
 import type { Call, ProviderEvent, Target } from '../../src/contract.ts'
 import { llama } from '../../src/providers/llama.ts'
 import type { LlamaOptions } from '../../src/providers/llama.ts'
+import { apiKey, baseURL, keyURL, llamaRunning, llamaWithKey } from '../helpers/llama-running.ts'
 
-/** A llama.cpp server with a small model, two slots, `--metrics`. */
-const baseURL = process.env['UNBUSY_LLAMA_URL'] ?? ''
-const skip = { skip: baseURL === '' }
-const suffix = baseURL === '' ? ' (skipped: set UNBUSY_LLAMA_URL to the base URL of a llama.cpp server)' : ''
+const skip = { skip: llamaRunning.isMissing }
+const { suffix } = llamaRunning
 
-/** The same with `--api-key`. */
-const keyURL = process.env['UNBUSY_LLAMA_KEY_URL'] ?? ''
-const apiKey = process.env['UNBUSY_LLAMA_KEY'] ?? ''
-const skipKey = { skip: keyURL === '' || apiKey === '' }
-const keySuffix = keyURL === '' || apiKey === '' ? ' (skipped: set UNBUSY_LLAMA_KEY_URL and UNBUSY_LLAMA_KEY)' : ''
+const { suffix: keySuffix } = llamaWithKey
+const skipKey = { skip: llamaWithKey.isMissing }
 
 test(`llama.cpp streams an answer, token by token, with its own figures${suffix}`, skip, async () => {
   const events = await ask(target())

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { array, choice, createClient, llama, ProviderError } from 'unbusy'
 import type { StandardSchema } from 'unbusy'
+import { baseURL, llamaRunning } from '../helpers/llama-running.ts'
 
 /** A llama.cpp server with a small model. What it writes is nonsense, but held to the schema by its grammar. */
-const baseURL = process.env['UNBUSY_LLAMA_URL'] ?? ''
-const skip = { skip: baseURL === '', timeout: 120_000 }
-const suffix = baseURL === '' ? ' (skipped: set UNBUSY_LLAMA_URL to the base URL of a llama.cpp server)' : ''
+const skip = { skip: llamaRunning.isMissing, timeout: 120_000 }
+const { suffix } = llamaRunning
 
 const word = z.string().max(12)
 const colour = z.enum(['red', 'green', 'blue'])

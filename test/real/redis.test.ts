@@ -1,143 +1,156 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createClient as createNodeRedis } from 'redis'
 import { Redis as IoRedis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { answer, startServer } from 'unbusy/testing'
-import { redisHealth, type RedisClient } from 'unbusy/redis'
+import { redisHealth } from 'unbusy/redis'
 import type { HealthFact, StoreMessage } from '../../src/health/store.ts'
 import { type FleetProcess, type FleetSettings, startFleetProcess } from '../helpers/fleet.ts'
-import { createRedisServer, hasRedisServer } from '../helpers/redis-server.ts'
+import { peers } from '../helpers/peers.ts'
+import { loadRedis, redisLibraries, type RedisLibrary } from '../helpers/redis-clients.ts'
+import { createRedisServer, redisServer } from '../helpers/redis-server.ts'
 
-const suffix = hasRedisServer ? '' : ' (skipped: redis-server is not on the PATH; apt-get install redis-server)'
-const libraries = ['redis', 'ioredis'] as const
-type Library = (typeof libraries)[number]
+const fives = peers('redis-5')
+const libraries = redisLibraries.filter(name => !name.endsWith('-5') || !fives.isMissing)
 
 const eventually = async (check: () => unknown) => vi.waitFor(check, { timeout: 20_000, interval: 10 })
 
 const processes: FleetProcess[] = []
 beforeAll(async () => {
-  if (hasRedisServer) processes.push(...(await Promise.all(Array.from({ length: 4 }, startFleetProcess))))
+  if (!redisServer.isMissing) processes.push(...(await Promise.all(Array.from({ length: 4 }, startFleetProcess))))
 })
 afterAll(async () => void (await Promise.all(processes.map(async each => each.end()))))
 
-describe.skipIf(!hasRedisServer).each(libraries)(`a fleet of four processes, with the package %s${suffix}`, library => {
-  test('the first 503s met by one keep the others away', async ({ annotate }) => {
-    const { first } = await startFleet({ library, openMs: 60_000 })
-    const [one, ...others] = processes
-    while (!one!.has('open')) await one!.ask()
-    await eventually(() => expect(others.every(each => each.has('open'))).toBe(true))
-    const openedAt = one!.events.find(({ type }) => type === 'open')!.at
-    const delays = others.map(({ events }) => events.find(({ type }) => type === 'open')!.at - openedAt)
-    await annotate(`the others knew after ${delays.join(', ')} ms`)
-    const met = first.served()
-    const calls = await Promise.all(others.map(async each => each.ask()))
-    expect(calls.map(({ provider }) => provider)).toEqual(['second', 'second', 'second'])
-    expect(first.served()).toBe(met)
-    // the promise is 200 ms for each; a busy machine may be late with one of three processes, but not with all
-    expect(Math.min(...delays)).toBeLessThan(200)
-  })
+test.skipIf(fives.isMissing)(`version 5 of the packages is tried too${fives.suffix}`, () => {
+  expect(libraries).toContain('ioredis-5')
+})
 
-  test('one probe at a time in the whole fleet, and all return when the target is well (R107)', async ({ annotate }) => {
-    const { first } = await startFleet({ library, openMs: 300 })
-    const runs = processes.map(each => each.run())
-    await eventually(() => expect(processes.every(each => each.has('open'))).toBe(true))
-    // calls that were under way when it opened are no probes
-    await eventually(() => expect(first.watchWhenIdle()).toBe(true))
-    const probes = () => processes.flatMap(({ events }) => events.filter(({ type }) => type === 'probe')).length
-    await eventually(() => expect(probes()).toBeGreaterThan(6))
-    expect(first.mostAtOnce()).toBe(1)
-    await annotate(`${probes()} probes by ${processes.filter(each => each.has('probe')).length} of 4 processes`)
-    first.heal()
-    await eventually(() => expect(processes.every(each => each.events.at(-1)?.type === 'first')).toBe(true))
-    const calls = (await Promise.all(runs.map(async run => run.stop()))).flat()
-    expect(calls.filter(({ provider }) => provider.startsWith('none'))).toEqual([])
-    for (const each of processes) expect(await each.ask()).toMatchObject({ provider: 'first' })
-  })
+describe.skipIf(redisServer.isMissing).each(libraries)(
+  `a fleet of four processes, with the package %s${redisServer.suffix}`,
+  library => {
+    test('the first 503s met by one keep the others away', async ({ annotate }) => {
+      const { first } = await startFleet({ library, openMs: 60_000 })
+      const [one, ...others] = processes
+      while (!one!.has('open')) await one!.ask()
+      await eventually(() => expect(others.every(each => each.has('open'))).toBe(true))
+      const openedAt = one!.events.find(({ type }) => type === 'open')!.at
+      const delays = others.map(({ events }) => events.find(({ type }) => type === 'open')!.at - openedAt)
+      await annotate(`the others knew after ${delays.join(', ')} ms`)
+      const met = first.served()
+      const calls = await Promise.all(others.map(async each => each.ask()))
+      expect(calls.map(({ provider }) => provider)).toEqual(['second', 'second', 'second'])
+      expect(first.served()).toBe(met)
+      // the promise is 200 ms for each; a busy machine may be late with one of three processes, but not with all
+      expect(Math.min(...delays)).toBeLessThan(200)
+    })
 
-  test.each(['killed', 'frozen'] as const)(
-    'Redis %s mid-run: no call fails and none is slowed; one warning, and recovery by itself (R112, R117)',
-    async how => {
-      const { redis, settings } = await startFleet({ library, openMs: 60_000, isWell: true })
+    test('one probe at a time in the whole fleet, and all return when the target is well (R107)', async ({ annotate }) => {
+      const { first } = await startFleet({ library, openMs: 300 })
       const runs = processes.map(each => each.run())
-      await delay(300)
-      if (how === 'killed') await redis.kill()
-      else redis.freeze()
-      // a frozen Redis is noticed by the next heartbeat
-      await eventually(() => expect(processes.every(each => each.has('lost'))).toBe(true))
-      await delay(300)
-      if (how === 'killed') await redis.up()
-      else redis.thaw()
-      await eventually(() => expect(processes.every(each => each.has('back'))).toBe(true))
+      await eventually(() => expect(processes.every(each => each.has('open'))).toBe(true))
+      // calls that were under way when it opened are no probes
+      await eventually(() => expect(first.watchWhenIdle()).toBe(true))
+      const probes = () => processes.flatMap(({ events }) => events.filter(({ type }) => type === 'probe')).length
+      await eventually(() => expect(probes()).toBeGreaterThan(6))
+      expect(first.mostAtOnce()).toBe(1)
+      await annotate(`${probes()} probes by ${processes.filter(each => each.has('probe')).length} of 4 processes`)
+      first.heal()
+      await eventually(() => expect(processes.every(each => each.events.at(-1)?.type === 'first')).toBe(true))
       const calls = (await Promise.all(runs.map(async run => run.stop()))).flat()
-      expect(calls.length).toBeGreaterThan(100)
-      expect(new Set(calls.map(({ provider }) => provider))).toEqual(new Set(['first']))
-      // a call that had waited for a command would have waited for its time limit
-      expect(Math.max(...calls.map(({ durationMs }) => durationMs))).toBeLessThan(settings.commandTimeoutMs)
-      for (const { events } of processes) {
-        expect(events.filter(({ type }) => type === 'lost' || type === 'back').map(({ type }) => type)).toEqual(['lost', 'back'])
-      }
-    },
-  )
-})
+      expect(calls.filter(({ provider }) => provider.startsWith('none'))).toEqual([])
+      for (const each of processes) expect(await each.ask()).toMatchObject({ provider: 'first' })
+    })
 
-describe.skipIf(!hasRedisServer).each(libraries)(`one store on a real Redis, with the package %s${suffix}`, library => {
-  const key = JSON.stringify(['https://api.example', 'digest', 'model'])
-  const gate: HealthFact = { key, kind: 'gate', reason: 'rate-limit', forMs: 60_000 }
-  const limit: HealthFact = { key, kind: 'limit', reason: 'rate-limit', forMs: 0, limit: 9 }
+    test.each(['killed', 'frozen'] as const)(
+      'Redis %s mid-run: no call fails and none is slowed; one warning, and recovery by itself (R112, R117)',
+      async how => {
+        const { redis, settings } = await startFleet({ library, openMs: 60_000, isWell: true })
+        const runs = processes.map(each => each.run())
+        await delay(300)
+        if (how === 'killed') await redis.kill()
+        else redis.freeze()
+        // a frozen Redis is noticed by the next heartbeat
+        await eventually(() => expect(processes.every(each => each.has('lost'))).toBe(true))
+        await delay(300)
+        if (how === 'killed') await redis.up()
+        else redis.thaw()
+        await eventually(() => expect(processes.every(each => each.has('back'))).toBe(true))
+        const calls = (await Promise.all(runs.map(async run => run.stop()))).flat()
+        expect(calls.length).toBeGreaterThan(100)
+        expect(new Set(calls.map(({ provider }) => provider))).toEqual(new Set(['first']))
+        // a call that had waited for a command would have waited for its time limit
+        expect(Math.max(...calls.map(({ durationMs }) => durationMs))).toBeLessThan(settings.commandTimeoutMs)
+        for (const { events } of processes) {
+          expect(events.filter(({ type }) => type === 'lost' || type === 'back').map(({ type }) => type)).toEqual([
+            'lost',
+            'back',
+          ])
+        }
+      },
+    )
+  },
+)
 
-  test('facts, leases and shares work, and a late process reads all of it', async () => {
-    const redis = await runRedis()
-    const [a, b] = [joinStore(library, redis.port), joinStore(library, redis.port)]
-    await eventually(async () => expect(await a.members()).toBe(2))
-    a.store.publish(gate)
-    a.store.publish(limit)
-    // a little less is left when it was told before Redis was there
-    await eventually(() => expect(b.heard).toContainEqual({ ...gate, forMs: expect.closeTo(60_000, -4) }))
-    await eventually(() => expect(b.heard).toContainEqual({ ...limit, limit: 4 }))
-    expect(await a.store.lease(key, 5_000)).toBe(true)
-    expect(await b.store.lease(key, 5_000)).toBe(false)
-    expect(await a.store.lease(key, 5_000)).toBe(true)
-    const late = joinStore(library, redis.port)
-    await eventually(() => expect(late.heard).toContainEqual({ ...limit, limit: 3 }))
-    const read = late.heard.find(message => 'forMs' in message && message.kind === 'gate') as HealthFact | undefined
-    expect(read?.forMs).toBeGreaterThan(40_000)
-    expect(read?.forMs).toBeLessThanOrEqual(61_000)
-    await eventually(() => expect(a.heard).toContainEqual({ ...limit, limit: 3 }))
-    expect(await late.keys()).toSatisfy((keys: readonly string[]) => keys.every(name => name.startsWith('unbusy:')))
-  })
+describe.skipIf(redisServer.isMissing).each(libraries)(
+  `one store on a real Redis, with the package %s${redisServer.suffix}`,
+  library => {
+    const key = JSON.stringify(['https://api.example', 'digest', 'model'])
+    const gate: HealthFact = { key, kind: 'gate', reason: 'rate-limit', forMs: 60_000 }
+    const limit: HealthFact = { key, kind: 'limit', reason: 'rate-limit', forMs: 0, limit: 9 }
 
-  test('a Redis of foreign data under our names is local health and one warning', async () => {
-    const redis = await runRedis()
-    const a = joinStore(library, redis.port)
-    await eventually(async () => expect(await a.members()).toBe(1))
-    await a.raw('FLUSHALL')
-    await a.raw('SET', 'unbusy:facts', 'foreign')
-    await a.raw('SET', 'unbusy:processes', 'foreign')
-    await a.raw('SADD', `unbusy:lease:${key}`, 'foreign')
-    await a.raw('PUBLISH', 'unbusy:news', 'foreign')
-    expect(await a.store.lease(key, 5_000)).toBe(true)
-    a.store.publish(gate)
-    await eventually(() => expect(a.heard).toEqual([{ kind: 'lost', message: expect.stringContaining('WRONGTYPE') }]))
-    expect(await a.store.lease(key, 5_000)).toBe(true)
-    await a.raw('FLUSHALL')
-    await eventually(() => expect(a.heard.map(({ kind }) => kind)).toEqual(['lost', 'back']))
-    const late = joinStore(library, redis.port)
-    await eventually(() => expect(late.heard.map(({ kind }) => kind)).toEqual(['gate']))
-  })
+    test('facts, leases and shares work, and a late process reads all of it', async () => {
+      const redis = await runRedis()
+      const [a, b] = [await joinStore(library, redis.port), await joinStore(library, redis.port)]
+      await eventually(async () => expect(await a.members()).toBe(2))
+      a.store.publish(gate)
+      a.store.publish(limit)
+      // a little less is left when it was told before Redis was there
+      await eventually(() => expect(b.heard).toContainEqual({ ...gate, forMs: expect.closeTo(60_000, -4) }))
+      await eventually(() => expect(b.heard).toContainEqual({ ...limit, limit: 4 }))
+      expect(await a.store.lease(key, 5_000)).toBe(true)
+      expect(await b.store.lease(key, 5_000)).toBe(false)
+      expect(await a.store.lease(key, 5_000)).toBe(true)
+      const late = await joinStore(library, redis.port)
+      await eventually(() => expect(late.heard).toContainEqual({ ...limit, limit: 3 }))
+      const read = late.heard.find(message => 'forMs' in message && message.kind === 'gate') as HealthFact | undefined
+      expect(read?.forMs).toBeGreaterThan(40_000)
+      expect(read?.forMs).toBeLessThanOrEqual(61_000)
+      await eventually(() => expect(a.heard).toContainEqual({ ...limit, limit: 3 }))
+      expect(await late.keys()).toSatisfy((keys: readonly string[]) => keys.every(name => name.startsWith('unbusy:')))
+    })
 
-  test('the listening connection is closed with the client, and the own connection is not', async () => {
-    const redis = await runRedis()
-    const a = joinStore(library, redis.port)
-    await eventually(async () => expect(await a.members()).toBe(1))
-    expect(await a.connections()).toBe(2)
-    a.leave()
-    await eventually(async () => expect(await a.connections()).toBe(1))
-  })
-})
+    test('a Redis of foreign data under our names is local health and one warning', async () => {
+      const redis = await runRedis()
+      const a = await joinStore(library, redis.port)
+      await eventually(async () => expect(await a.members()).toBe(1))
+      await a.raw('FLUSHALL')
+      await a.raw('SET', 'unbusy:facts', 'foreign')
+      await a.raw('SET', 'unbusy:processes', 'foreign')
+      await a.raw('SADD', `unbusy:lease:${key}`, 'foreign')
+      await a.raw('PUBLISH', 'unbusy:news', 'foreign')
+      expect(await a.store.lease(key, 5_000)).toBe(true)
+      a.store.publish(gate)
+      await eventually(() => expect(a.heard).toEqual([{ kind: 'lost', message: expect.stringContaining('WRONGTYPE') }]))
+      expect(await a.store.lease(key, 5_000)).toBe(true)
+      await a.raw('FLUSHALL')
+      await eventually(() => expect(a.heard.map(({ kind }) => kind)).toEqual(['lost', 'back']))
+      const late = await joinStore(library, redis.port)
+      await eventually(() => expect(late.heard.map(({ kind }) => kind)).toEqual(['gate']))
+    })
 
-type Setup = { readonly library: Library; readonly openMs: number; readonly isWell?: boolean }
+    test('the listening connection is closed with the client, and the own connection is not', async () => {
+      const redis = await runRedis()
+      const a = await joinStore(library, redis.port)
+      await eventually(async () => expect(await a.members()).toBe(1))
+      expect(await a.connections()).toBe(2)
+      a.leave()
+      await eventually(async () => expect(await a.connections()).toBe(1))
+    })
+  },
+)
+
+type Setup = { readonly library: RedisLibrary; readonly openMs: number; readonly isWell?: boolean }
 
 async function startFleet({ library, openMs, isWell = false }: Setup) {
   const redis = await runRedis()
@@ -202,21 +215,14 @@ async function runRedis() {
   return redis
 }
 
-function joinStore(library: Library, port: number) {
-  const ioRedis = new IoRedis(port, '127.0.0.1', { lazyConnect: library === 'redis' }).on('error', () => {})
-  const nodeRedis = createNodeRedis({ url: `redis://127.0.0.1:${port}` })
-  nodeRedis.on('error', () => {})
-  if (library === 'redis') nodeRedis.connect().catch(() => {})
-  const client: RedisClient = library === 'redis' ? nodeRedis : ioRedis
-  const raw = async (name: string, ...values: string[]): Promise<unknown> =>
-    library === 'redis' ? nodeRedis.sendCommand([name, ...values]) : ioRedis.call(name, ...values)
+async function joinStore(library: RedisLibrary, port: number) {
+  const { client, command: raw, disconnect } = (await loadRedis(library))(port)
   const store = redisHealth(client)
   const heard: StoreMessage[] = []
   const leave = store.subscribe(message => heard.push(message))
   onTestFinished(() => {
     leave()
-    ioRedis.disconnect()
-    if (nodeRedis.isOpen) nodeRedis.destroy()
+    disconnect()
   })
   return {
     ...{ store, heard, leave, raw },

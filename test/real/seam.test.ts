@@ -1,11 +1,10 @@
 import { createServer, request } from 'node:http'
 import { createClient, llama } from 'unbusy'
 import { expect, onTestFinished, test } from 'vitest'
+import { baseURL, llamaRunning } from '../helpers/llama-running.ts'
 
-/** A llama.cpp server with a small model. */
-const baseURL = process.env['UNBUSY_LLAMA_URL'] ?? ''
-const skip = { skip: baseURL === '' }
-const suffix = baseURL === '' ? ' (skipped: set UNBUSY_LLAMA_URL to the base URL of a llama.cpp server)' : ''
+const skip = { skip: llamaRunning.isMissing }
+const { suffix } = llamaRunning
 
 const tokens = 24
 const input = { prompt: 'Tell me a story.', temperature: 0, seed: 1, maxOutputTokens: tokens, extraBody: { cache_prompt: false } }

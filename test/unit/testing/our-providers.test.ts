@@ -35,8 +35,8 @@ const suites: Record<string, readonly ContractCase[]> = {
 }
 
 describe.for(Object.entries(suites))('%s', ([, cases]) => {
-  for (const { name, run, skip } of cases) {
-    test.skipIf(skip !== undefined)(`it ${name}`, async () => {
+  for (const { name, run } of cases.filter(({ skip }) => skip === undefined)) {
+    test(`it ${name}`, async () => {
       await expect(run()).resolves.toBeUndefined()
     })
   }

@@ -175,8 +175,8 @@ async function outcomeOf(promise: PromiseName, flaw?: Flaw): Promise<string> {
 
 describe('a provider without a flaw keeps the promise:', () => {
   const cases = providerContract(server => referenceProvider(server), { format: 'openai', skip: notForReference })
-  for (const { name, run, skip } of cases) {
-    test.skipIf(skip !== undefined)(`it ${name}`, async () => {
+  for (const { name, run } of cases.filter(({ skip }) => skip === undefined)) {
+    test(`it ${name}`, async () => {
       await expect(run()).resolves.toBeUndefined()
     })
   }
