@@ -8,10 +8,10 @@ import { peers } from '../helpers/peers.ts'
 /** A tiny GGUF file. */
 const modelPath = process.env['UNBUSY_GGUF'] ?? ''
 
-const model = needed('embedded', whatIsMissing())
+const file = needed('embedded', whatIsMissing())
 const peer = peers('embedded')
-const skip = { skip: model.isMissing || peer.isMissing }
-const suffix = model.suffix || peer.suffix
+const skip = { skip: file.isMissing || peer.isMissing }
+const suffix = file.suffix || peer.suffix
 
 test(`a model in this process streams an answer${suffix}`, skip, async () => {
   const events = await ask(target())

@@ -28,7 +28,7 @@ const long = 'x'.repeat(2048)
 
 /**
  * The cases of web-platform-tests/wpt eventsource/format-*.any.js as data: bytes in, data of the events out. Where the standard drops
- * a last event that no blank line follows, it is read here (R42).
+ * a last event that no blank line follows, it is read here.
  */
 const cases: readonly [name: string, input: string, expected: readonly string[], events?: readonly (string | undefined)[]][] = [
   ['newlines', 'data:test\r\ndata\ndata:test\r\n\r', ['test\n\ntest']],
@@ -41,7 +41,7 @@ const cases: readonly [name: string, input: string, expected: readonly string[],
   ['a byte order mark', `${BOM}data:1\n\n${BOM}data:2\n\ndata:3\n\n`, ['1', '3']],
   ['two byte order marks', `${BOM}${BOM}data:1\n\ndata:2\n\ndata:3\n\n`, ['2', '3']],
   ['data', 'data:\n\ndata\ndata\n\ndata:test\n\n', ['', '\n', 'test']],
-  ['an end without a blank line', 'data:test1\n\nid:test\ndata:test2', ['test1', 'test2']],
+  ['an end without a blank line (R42)', 'data:test1\n\nid:test\ndata:test2', ['test1', 'test2']],
   ['an end in a line end', 'data:test1\r\n\r\ndata:test2\r', ['test1', 'test2']],
   ['leading space', 'data:\ttest\rdata: \ndata:test\n\n', ['\ttest\n\ntest']],
   ['unknown fields', 'data:test\n data\ndata\nfoobar:xxx\njustsometext\n:c\ndata:test\n\n', ['test\n\ntest']],
