@@ -44,7 +44,7 @@ export default defineConfig({
         extends: true,
         // installed beside the project (test/peers); `src/embedded` imports it by its name
         resolve: {
-          alias: { 'node-llama-cpp': join(import.meta.dirname, 'test/peers/embedded/node_modules/node-llama-cpp') },
+          alias: { 'node-llama-cpp': join(import.meta.dirname, 'test/peers/node-llama-cpp/node_modules/node-llama-cpp') },
         },
         // one file after the other: they ask one model server, which has two slots. A hook may have to wait for the download of one
         test: {

@@ -1,8 +1,8 @@
 import { type PeerGroup, peerGroups } from '../peers/groups.ts'
 
 /** What not every machine has. A group of peers needs no line here. */
-export const needs = ['redis', 'llama', ...peerGroups] as const
-export type Need = 'redis' | 'llama' | PeerGroup
+export const needs = ['redis', 'llama', 'embedded', ...peerGroups] as const
+export type Need = 'redis' | 'llama' | 'embedded' | PeerGroup
 
 export type Needed = {
   /** For `skipIf`. */

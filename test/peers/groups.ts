@@ -8,7 +8,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-export const peerGroups = ['bench', 'bundlers', 'embedded', 'redis-5', 'runtimes', 'workflow'] as const
+export const peerGroups = ['bench', 'bundlers', 'node-llama-cpp', 'redis-5', 'runtimes', 'workflow'] as const
 export type PeerGroup = (typeof peerGroups)[number]
 
 type Manifest = {
@@ -33,10 +33,15 @@ const stampOf = (group: PeerGroup): string => join(folderOf(group), 'node_module
 const installed = (group: PeerGroup): string | undefined =>
   existsSync(stampOf(group)) ? readFileSync(stampOf(group), 'utf8') : undefined
 
+/** Whether a group is for a machine like this. */
+export function isForHere(group: PeerGroup): boolean {
+  const { os, cpu } = manifestOf(group)
+  return os?.includes(process.platform) !== false && cpu?.includes(process.arch) !== false
+}
+
 /** Why a group cannot be used, or `undefined` where it can. */
 export function whyMissing(group: PeerGroup): string | undefined {
-  const { os, cpu } = manifestOf(group)
-  if (os?.includes(process.platform) === false || cpu?.includes(process.arch) === false) return 'is not for this machine'
+  if (!isForHere(group)) return 'is not for this machine'
   const found = installed(group)
   if (found === undefined) return 'is not installed: npm run peers'
   return found === newest || found === lockOf(group) ? undefined : 'is installed from an older lock file: npm run peers'
@@ -44,7 +49,7 @@ export function whyMissing(group: PeerGroup): string | undefined {
 
 /** Installs what the lock file names, unless that is there. Does nothing on a machine that the group is not for. */
 export async function installPeers(group: PeerGroup): Promise<'installed' | 'there' | 'not for this machine'> {
-  if (whyMissing(group) === 'is not for this machine') return 'not for this machine'
+  if (!isForHere(group)) return 'not for this machine'
   if (installed(group) === lockOf(group)) return 'there'
   await npm(['ci'], group)
   writeFileSync(stampOf(group), lockOf(group))
@@ -53,7 +58,7 @@ export async function installPeers(group: PeerGroup): Promise<'installed' | 'the
 
 /** Installs the newest of each package, and leaves package.json and lock file alone. An alias stays in the range that it names. */
 export async function installNewestPeers(group: PeerGroup): Promise<'installed' | 'not for this machine'> {
-  if (whyMissing(group) === 'is not for this machine') return 'not for this machine'
+  if (!isForHere(group)) return 'not for this machine'
   const { dependencies } = manifestOf(group)
   const packages = Object.entries(dependencies).map(([name, range]) => `${name}@${range.startsWith('npm:') ? range : 'latest'}`)
   await npm(['install', '--no-save', '--no-package-lock', ...packages], group)

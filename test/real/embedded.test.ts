@@ -9,7 +9,7 @@ import { peers } from '../helpers/peers.ts'
 const modelPath = process.env['UNBUSY_GGUF'] ?? ''
 
 const file = needed('embedded', whatIsMissing())
-const peer = peers('embedded')
+const peer = peers('node-llama-cpp')
 const skip = { skip: file.isMissing || peer.isMissing }
 const suffix = file.suffix || peer.suffix
 
