@@ -27,6 +27,13 @@ export type FailureReason =
 /** What a failure leads to: ask the same target again, ask the next one, or give up. */
 export type Decision = 'retry' | 'next' | 'stop'
 
+/**
+ * Whom a failure is charged to. `target`: its breaker counts it. `gate`: the target is left alone for a while, and is not down. `key`,
+ * `model`: everything that uses the key, or the model at this key, is left alone for long. `request`: it is about this request alone,
+ * so a time that comes with it keeps no other request away. `nobody`: nothing is remembered, but a named time is obeyed.
+ */
+export type Charged = 'target' | 'gate' | 'key' | 'model' | 'request' | 'nobody'
+
 /** The clock that ended an attempt: the option of the same name without its `Ms`. */
 export type ClockName = 'connect' | 'headers' | 'firstChunk' | 'queued' | 'chunk' | 'total'
 
@@ -48,6 +55,13 @@ export type Failure = {
   readonly requestedTokens: number | undefined
   /** `rate-limit`: how many requests may be in flight at once, where the server said it. */
   readonly concurrencyLimit: number | undefined
+  /** Whom it is charged to, where that is known better than by its reason. @default what the policy's table says of the reason */
+  readonly charged?: Charged | undefined
+  /**
+   * The longest that it can last, in milliseconds, where no time was named and the kind of limit tells: a limit per minute is over
+   * after a minute. @default not known
+   */
+  readonly atMostMs?: number | undefined
 }
 
 // ---- what a caller asks

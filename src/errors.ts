@@ -1,4 +1,4 @@
-import type { AttemptRecord, ClockName, Failure, FailureReason, Issue, ToolCall, Usage } from './contract.ts'
+import type { AttemptRecord, Charged, ClockName, Failure, FailureReason, Issue, ToolCall, Usage } from './contract.ts'
 
 /** What others wrote. In a private field, because `inspect()` with `showHidden` shows what is only not enumerable. */
 type Quoted = Pick<ProviderErrorOptions, 'said' | 'text' | 'issues' | 'toolCalls' | 'toolCallId'>
@@ -64,6 +64,8 @@ export class ProviderError extends UnbusyError implements Failure {
   readonly contextTokens: number | undefined
   readonly requestedTokens: number | undefined
   readonly concurrencyLimit: number | undefined
+  readonly charged: Charged | undefined
+  readonly atMostMs: number | undefined
   readonly usage: Usage | undefined
   readonly #quoted: Quoted
 
@@ -79,6 +81,8 @@ export class ProviderError extends UnbusyError implements Failure {
     this.contextTokens = options.contextTokens
     this.requestedTokens = options.requestedTokens
     this.concurrencyLimit = options.concurrencyLimit
+    this.charged = options.charged
+    this.atMostMs = options.atMostMs
     this.usage = options.usage
     const { said, text, issues, toolCalls, toolCallId } = options
     this.#quoted = { said: said?.slice(0, longestSaid), text, issues, toolCalls, toolCallId }

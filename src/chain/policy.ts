@@ -1,7 +1,7 @@
-import type { Decision, Failure, FailureReason } from '../contract.ts'
+import type { Charged, Decision, Failure, FailureReason } from '../contract.ts'
 
 /** Who pays for a failure: the target's breaker, its gate, everything that uses its key, its model, or nobody. */
-export type Charge = 'target' | 'gate' | 'key' | 'model' | 'nobody'
+export type Charge = Charged
 
 type Rule = { readonly decision: Decision; readonly charged: Charge }
 
@@ -39,12 +39,17 @@ export function decide(failure: Failure, options: DecideOptions): Decision {
   const chosen = options.decide?.(failure)
   if (chosen !== undefined) return chosen
   const { decision } = policy[failure.reason]
+  // asked at once, the same request would be refused in the same way
+  if (decision === 'retry' && refusedAgain.has(failure.charged)) return 'next'
   if (decision === 'stop' || failure.retryAfterMs === undefined) return decision
   // The server named a time. A short one is waited out here, during a long one the next target answers.
   if (decision === 'retry' || failure.reason === 'rate-limit') return failure.retryAfterMs <= options.waitForMs ? 'retry' : 'next'
   return decision
 }
 
+const refusedAgain: ReadonlySet<Charge | undefined> = new Set(['request', 'model', 'key'])
+
+/** What the provider knows better than its reason goes before the table. */
 export function chargeOf(failure: Failure): Charge {
-  return policy[failure.reason].charged
+  return failure.charged ?? policy[failure.reason].charged
 }

@@ -1,4 +1,4 @@
-import type { Clock, Failure } from '../contract.ts'
+import type { Charged, Clock, Failure } from '../contract.ts'
 import type { BreakerPermit } from './breaker.ts'
 import { charge } from './charge.ts'
 import { isDuration } from './gate.ts'
@@ -6,7 +6,7 @@ import type { Trial } from './guard.ts'
 import type { Herald } from './herald.ts'
 import type { KeyMember } from './key-memory.ts'
 import type { Pace } from './pace.ts'
-import type { Charged, Outcome, Permit } from './permit.ts'
+import type { Outcome, Permit } from './permit.ts'
 import type { Rooms } from './rooms.ts'
 
 /** What the attempts at one target have in common. */

@@ -1,9 +1,8 @@
-import type { Failure } from '../contract.ts'
+import type { Charged, Failure } from '../contract.ts'
 import type { BreakerPermit } from './breaker.ts'
 import { isDuration } from './gate.ts'
 import type { Refusal } from './gate.ts'
 import type { KeyMember } from './key-memory.ts'
-import type { Charged } from './permit.ts'
 import type { Rooms } from './rooms.ts'
 
 export type ChargeOptions = {

@@ -1,7 +1,4 @@
-import type { Failure } from '../contract.ts'
-
-/** Whom a failure is charged to; the chain's table says so. */
-export type Charged = 'target' | 'gate' | 'key' | 'model' | 'nobody'
+import type { Charged, Failure } from '../contract.ts'
 
 /** How an attempt ended. `abandoned`: it lost a race or the caller left; it is neither a success nor a failure (R48). */
 export type Outcome = 'answered' | 'abandoned' | { readonly failure: Failure; readonly charged: Charged }

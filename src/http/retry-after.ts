@@ -1,64 +1,89 @@
 import type { ResponseHeaders } from '../contract.ts'
+import { decimalMs, durationMs, isEpoch, untilMs } from './duration.ts'
+
+export type RetryAfterOptions = {
+  /** The request was refused by a limit (429): then a reset time without a word on what remains is that limit's. @default false */
+  readonly isRefused?: boolean | undefined
+  /** The time that the body names for this request, in milliseconds. @default none */
+  readonly said?: number | undefined
+}
 
 /**
  * How long the server asks us to stay away, in milliseconds from the receipt of its answer; undefined when it does not say.
  *
- * Read are `retry-after-ms`, `retry-after` (seconds, also with a fraction, or an HTTP date) and, only where neither says
- * anything, `x-ratelimit-reset-*` of every limit of which nothing remains. Where several times are named the latest counts: nothing
- * is ever asked early, and no time is too long to be told (R92). What is negative, past or unreadable is as good as absent.
+ * The first of these that says anything, because it is nearest to this request (F21):
+ * 1. `retry-after-ms` and `retry-after` (seconds, also with a fraction, or an HTTP date); the latest of several, so that nothing is
+ *    asked early. Where one is the other rounded up, the exact one counts;
+ * 2. what the body says in words or fields;
+ * 3. the reset time of every limit of which nothing remains: seconds, durations, epoch seconds or milliseconds, ISO 8601 (F22).
+ *
+ * No time is too long to be told. What is negative, past or unreadable is as good as absent.
  */
-export function retryAfterMs(headers: ResponseHeaders, receivedAtEpochMs: number): number | undefined {
+export function retryAfterMs(
+  headers: ResponseHeaders,
+  receivedAtEpochMs: number,
+  { isRefused = false, said }: RetryAfterOptions = {},
+): number | undefined {
   // both dates come from one clock, so that it does not matter how wrong it goes, or ours
   const now = parseHttpDate(valuesOf(headers['date'])[0] ?? '') ?? receivedAtEpochMs
-  const named = latest([
-    ...valuesOf(headers['retry-after-ms']).map(value => parseDecimal(value, 1)),
-    ...valuesOf(headers['retry-after'])
+  const exact = latest(msNames.flatMap(name => valuesOf(headers[name])).map(value => decimalMs(value, 1)))
+  const rounded = latest(
+    valuesOf(headers['retry-after'])
       .flatMap(splitList)
       .map(value => parseRetryAfter(value, now)),
-  ])
-  return named ?? latest(exhaustedLimits(headers).map(parseDuration))
+  )
+  const named = unrounded(exact, rounded)
+  if (named !== undefined) return unrounded(said, named, false)
+  return said ?? latest(resetsOf(headers, isRefused).map(value => durationUntil(value, now)))
+}
+
+const msNames = ['retry-after-ms', 'x-ms-retry-after-ms']
+
+/** The later of the two; the exact one where the other is nothing but it, rounded up to whole seconds. */
+function unrounded(exact: number | undefined, rounded: number | undefined, laterCounts = true): number | undefined {
+  if (exact === undefined || rounded === undefined) return exact ?? rounded
+  if (rounded % 1000 === 0 && rounded >= exact && rounded - exact < 1000 && rounded > 0) return exact
+  return laterCounts ? Math.max(exact, rounded) : rounded
 }
 
 /** Seconds, or an HTTP date that is not in the past: RFC 9110, section 10.2.3; a fraction is what some servers send. */
 function parseRetryAfter(value: string, now: number): number | undefined {
-  const seconds = parseDecimal(value, 1000)
+  // a point in time, taken for seconds, would be decades
+  if (isEpoch(value)) return untilMs(value, now)
+  const seconds = decimalMs(value, 1000)
   if (seconds !== undefined) return seconds
   const date = parseHttpDate(value)
   return date === undefined || date < now ? undefined : date - now
 }
 
+/** No duration has ten digits: that is a point in time, if anything. */
+function durationUntil(value: string, now: number): number | undefined {
+  if (/^\d{10}/.test(value)) return untilMs(value, now)
+  return durationMs(value) ?? untilMs(value, now)
+}
+
+/** `x-ratelimit-reset-tokens`, `anthropic-ratelimit-requests-reset`, `ratelimit-reset`, `ratelimitbysize-reset`. */
+const isReset = /rate-?limit.*reset/
+
 /** The reset times of the limits of which nothing remains. While something remains, a reset is no reason to stay away. */
-function exhaustedLimits(headers: ResponseHeaders): string[] {
-  return Object.keys(headers)
-    .filter(name => name.startsWith('x-ratelimit-reset'))
-    .filter(name => valuesOf(headers[name.replace('reset', 'remaining')]).some(value => /^0+$/.test(value)))
-    .flatMap(name => valuesOf(headers[name]))
+function resetsOf(headers: ResponseHeaders, isRefused: boolean): string[] {
+  const names = Object.keys(headers)
+  const spent = names.filter(name => isReset.test(name) && isSpent(headers, name, isRefused))
+  return [...spent.flatMap(name => valuesOf(headers[name])), ...valuesOf(headers['ratelimit']).flatMap(structuredResets)]
 }
 
-const unitMs: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1, us: 0.001, ns: 0.000_001 }
-
-/** `6m0s`, `1s`, `20ms`, `7.66s` as Go writes durations, or bare seconds. */
-function parseDuration(value: string): number | undefined {
-  if (!/^(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|ns))+$/.test(value)) return parseDelta(value)
-  let sum = 0
-  for (const [, count = '', unit = ''] of value.matchAll(/([\d.]+)(h|ms|m|s|us|ns)/g)) sum += Number(count) * (unitMs[unit] ?? 0)
-  return wholeMs(sum)
+function isSpent(headers: ResponseHeaders, name: string, isRefused: boolean): boolean {
+  const remaining = valuesOf(headers[name.replace(/reset(?:-after)?/, 'remaining')])
+  if (remaining.length > 0) return remaining.some(value => /^0+(?:\.0+)?$/.test(value))
+  // one that names no limit is the only one there is
+  return isRefused && /rate-?limit-reset(?:-after)?$/.test(name)
 }
 
-/** A number this large is a point in time (some services send one), and of that the unit is anyone's guess: better not read. */
-const earliestEpoch = 1_000_000_000
-
-function parseDelta(value: string): number | undefined {
-  return Number(value) < earliestEpoch ? parseDecimal(value, 1000) : undefined
-}
-
-function parseDecimal(value: string, factor: number): number | undefined {
-  return /^\d+(?:\.\d+)?$/.test(value) ? wholeMs(Number(value) * factor) : undefined
-}
-
-/** Rounded up, but not for what only floating point adds: 1.1 s are 1100 ms, not 1101. */
-function wholeMs(value: number): number | undefined {
-  return Number.isFinite(value) ? Math.ceil(Number(value.toFixed(3))) : undefined
+/** The one field of the newer drafts: `limit=100, remaining=0, reset=30`, or `"minute";r=0;t=30`. */
+function structuredResets(value: string): string[] {
+  const spent = /\b(?:remaining|r)=0+(?!\d)/
+  const parts = /\bremaining=/.test(value) ? [value] : value.split(',')
+  return parts.flatMap(part => (spent.test(part) ? (/\b(?:reset|t)=(\d+)/.exec(part)?.slice(1) ?? []) : []))
 }
 
 /** Strictly the one form that RFC 9110 lets servers send: `Sun, 06 Nov 1994 08:49:37 GMT`; `toUTCString()` writes the same. */

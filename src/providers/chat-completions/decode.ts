@@ -2,7 +2,7 @@ import type { Attempt, Call, FailureReason, ProviderEvent } from '../../contract
 import { ProviderError } from '../../errors.ts'
 import type { Choice, Chunk, Part } from './chunk.ts'
 import { choiceOf, isReasoningPart, reasoningOf, textOfPart } from './chunk.ts'
-import { isErrorValue, isFlatError } from './error-body.ts'
+import { isBadBaseResponse, isErrorValue, isFlatError } from './error-body.ts'
 import type { Extras } from './extras.ts'
 import { addExtras, extrasResult, setExtra } from './extras.ts'
 import type { AnswerContext } from './failure.ts'
@@ -101,7 +101,7 @@ export function isWhole({ finishReason, usage }: Decoding): boolean {
  * The road of every token: a few property reads and one event. No closure, no spread, no pattern.
  */
 export function decodeChunk(state: Decoding, chunk: Chunk, raw: string): void {
-  if (chunk.error !== undefined && isErrorValue(chunk.error)) throw inBandFailure(chunk, state.options)
+  if (isFailed(chunk)) throw inBandFailure(chunk, contextOf(state))
   if (!state.told) tell(state, chunk)
   if (chunk.usage !== undefined && chunk.usage !== null) state.usage = chunk.usage
   const choice = choiceOf(chunk)
@@ -110,6 +110,15 @@ export function decodeChunk(state: Decoding, chunk: Chunk, raw: string): void {
   const known = readPart(state, choice.delta ?? choice.message ?? choice)
   if (!known || isRich(choice)) addExtras(state.extras, cleaned(chunk, raw))
   if (typeof choice.finish_reason === 'string') readFinish(state, choice, choice.finish_reason)
+}
+
+function isFailed({ error, base_resp: response }: Chunk): boolean {
+  return (error !== undefined && isErrorValue(error)) || (response !== undefined && isBadBaseResponse(response))
+}
+
+/** What the failure of an answer is judged by: an error after content is no fault of the request (F25). */
+export function contextOf({ options, hasText, hasReasoning, toolCalls }: Decoding): AnswerContext {
+  return { ...options, begun: hasText || hasReasoning || countOf(toolCalls) > 0 }
 }
 
 /** More stands in it than a piece of an answer. */
@@ -163,7 +172,7 @@ function emitReasoning(state: Decoding, text: string): void {
 /** A chunk without a choice of ours: usage, a filter's report, another of `n` choices, or an error that is not called one. */
 function readRest(state: Decoding, chunk: Chunk, raw: string): void {
   const hasChoices = chunk.choices !== undefined
-  if (!hasChoices && isFlatError(chunk)) throw inBandFailure(chunk, state.options)
+  if (!hasChoices && isFlatError(chunk)) throw inBandFailure(chunk, contextOf(state))
   if (state.seen !== 'choice') state.seen = hasChoices || state.seen === 'choices' ? 'choices' : 'other'
   if (hasChoices) addExtras(state.extras, cleaned(chunk, raw))
 }
@@ -175,7 +184,9 @@ function readFinish(state: Decoding, choice: Choice, reason: string): void {
   // Moonshot puts it here
   state.usage ??= choice.usage
   if (end.failure !== undefined) {
-    throw isErrorValue(choice.error) ? inBandFailure(choice.error, state.options) : decodeFailure(state, end.failure, end.message)
+    throw isErrorValue(choice.error)
+      ? inBandFailure(choice.error, contextOf(state))
+      : decodeFailure(state, end.failure, end.message)
   }
   state.finishReason ??= end.finishReason
 }

@@ -1,3 +1,5 @@
+import type { ResponseHeaders } from '../../contract.ts'
+import { detailsOf, headersIn, namedTime } from './error-details.ts'
 import { asObject, parseJson } from './parse-json.ts'
 import { textOfHtml } from './safe-text.ts'
 
@@ -16,18 +18,27 @@ export type ServerError = {
   readonly requestedTokens: number | undefined
   /** The text was an HTML page: a proxy's or a CDN's, not the service's. */
   readonly html: boolean
+  /** Names of what was used up or refused, which stand beside the message: Google's quota ids and reasons. */
+  readonly details: string
+  /** A time that a field names, in milliseconds. */
+  readonly retryAfterMs: number | undefined
+  /** Headers of an aggregator's upstream, or of the answer that this one would have been. */
+  readonly headers: ResponseHeaders
+  /** What the model wrote, where the service could not read it (Groq). */
+  readonly written: string
 }
 
 /**
  * Reads an error body by its content; the content type lies (a DeepSeek 400 came as application/octet-stream, see
  * SaladDay/cc-switch-cli#170). Seen in the wild: an object in `error`, a string in `error` (vLLM's 401), flat (SGLang, SiliconFlow),
- * a bare JSON string (SiliconFlow's 401 and 404), `detail` of FastAPI, one server-sent event, HTML, plain text, nothing.
+ * a bare JSON string (SiliconFlow's 401 and 404), `detail` of FastAPI, `base_resp` (MiniMax), `ResponseMetadata` (Volcengine), one
+ * server-sent event, HTML, XML, plain text, nothing.
  */
 export function readErrorBody(body: string): ServerError {
   const text = body.slice(0, 65_536).trim()
   if (text === '') return noWords
-  if (text.startsWith('<')) return { ...noWords, message: textOfHtml(text), html: true }
-  const json = text.startsWith('data:') || text.startsWith('event:') ? dataOf(text) : text
+  if (text.startsWith('<')) return { ...noWords, message: textOfHtml(text), html: !isXml.test(text) }
+  const json = beginsEvent.test(text) ? dataOf(text) : text
   try {
     return readErrorValue(parseJson(json))
   } catch {
@@ -43,7 +54,14 @@ export function readErrorValue(value: unknown): ServerError {
 /** An object that stands for an error although nothing in it is called `error`: SGLang's and SiliconFlow's flat form. */
 export function isFlatError(value: { readonly [key: string]: unknown }): boolean {
   if (value['object'] === 'error' || value['type'] === 'error') return true
+  if (typeof value['error_msg'] === 'string' && Number(value['error_code']) !== 0) return true
   return typeof value['message'] === 'string' && value['message'] !== '' && hasText(value['code'] ?? value['type'])
+}
+
+/** MiniMax's way to say that something went wrong, in a 200 (F17). */
+export function isBadBaseResponse(value: unknown): boolean {
+  const response = asObject(value)
+  return response !== undefined && isFailedResponse(response)
 }
 
 /** Whether an `error` field says that there is an error: `null`, `""`, `{}` and `false` stand in good answers too. */
@@ -51,6 +69,11 @@ export function isErrorValue(value: unknown): boolean {
   if (typeof value === 'string') return value !== ''
   return typeof value === 'object' && value !== null && Object.keys(value).length > 0
 }
+
+/** Amazon's and its like answer in XML: a service speaks there, not a proxy. */
+const isXml = /^<(?:\?xml|error|errorresponse)\b/i
+/** DashScope: `id:1`, `event:error`, `:HTTP_STATUS/429`, then `data:` (F63). */
+const beginsEvent = /^(?::[^\n]*\n|data:|event:|id:|retry:)/
 
 const longestMessage = 4_000
 /** Errors inside errors: a gateway's, around its upstream's. */
@@ -66,6 +89,10 @@ const noWords: ServerError = {
   contextTokens: undefined,
   requestedTokens: undefined,
   html: false,
+  details: '',
+  retryAfterMs: undefined,
+  headers: {},
+  written: '',
 }
 
 function dataOf(events: string): string {
@@ -82,20 +109,62 @@ function read(value: unknown, depth: number): ServerError {
 }
 
 /** What stands inside `error` goes before what stands beside it. */
-function readObject(object: { readonly [key: string]: unknown }, depth: number): ServerError {
-  const inner = isErrorValue(object['error']) ? read(object['error'], depth + 1) : noWords
+function readObject(object: Fields, depth: number): ServerError {
+  const inner = innerOf(object, depth)
+  const outer = outerOf(object, depth)
+  return {
+    message: firstText(inner.message, outer.message),
+    type: firstText(inner.type, outer.type),
+    code: firstText(inner.code, outer.code),
+    param: firstText(inner.param, outer.param),
+    upstream: firstText(inner.upstream, outer.upstream),
+    requestId: inner.requestId ?? outer.requestId,
+    contextTokens: inner.contextTokens ?? outer.contextTokens,
+    requestedTokens: inner.requestedTokens ?? outer.requestedTokens,
+    html: false,
+    details: firstText(inner.details, outer.details),
+    retryAfterMs: inner.retryAfterMs ?? outer.retryAfterMs,
+    headers: { ...outer.headers, ...inner.headers },
+    written: firstText(inner.written, outer.written),
+  }
+}
+
+/** What the object says itself, without the errors in it. */
+function outerOf(object: Fields, depth: number): ServerError {
   const metadata = asObject(object['metadata']) ?? {}
   return {
-    message: firstText(inner.message, messageOf(object, depth)),
-    type: firstText(inner.type, object['type'], object['error_type'], object['status']),
-    code: firstText(inner.code, object['code'], object['error_code'], object['status_code']),
-    param: firstText(inner.param, object['param']),
-    upstream: firstText(inner.upstream, upstreamOf(metadata['raw'])),
-    requestId: inner.requestId ?? requestIdIn(object) ?? requestIdIn(metadata),
-    contextTokens: inner.contextTokens ?? count(object['n_ctx']),
-    requestedTokens: inner.requestedTokens ?? count(object['n_prompt_tokens']),
-    html: false,
+    ...noWords,
+    message: messageOf(object, depth),
+    type: firstText(object['type'], object['error_type'], object['__type'], object['status']),
+    code: firstText(object['code'], object['error_code'], object['status_code'], object['Code'], object['reason']),
+    param: firstText(object['param']),
+    upstream: upstreamOf(metadata['raw']),
+    requestId: requestIdIn(object) ?? requestIdIn(metadata),
+    contextTokens: count(object['n_ctx']),
+    requestedTokens: count(object['n_prompt_tokens']),
+    details: detailsOf(object['details']),
+    retryAfterMs: namedTime(object) ?? namedTime(metadata),
+    headers: headersIn(metadata['headers']),
+    written: firstText(object['failed_generation']),
   }
+}
+
+type Fields = { readonly [key: string]: unknown }
+
+function innerOf(object: Fields, depth: number): ServerError {
+  const response = asObject(object['base_resp'])
+  if (response !== undefined && isFailedResponse(response)) {
+    return { ...noWords, message: firstText(response['status_msg']), type: 'base_resp', code: firstText(response['status_code']) }
+  }
+  const wrapped = asObject(object['ResponseMetadata'])?.['Error'] ?? object['Error']
+  const error = isErrorValue(object['error']) ? object['error'] : wrapped
+  return isErrorValue(error) ? read(error, depth + 1) : noWords
+}
+
+/** MiniMax says 0 where all is well. */
+function isFailedResponse(response: Fields): boolean {
+  const code = response['status_code']
+  return (typeof code === 'number' || typeof code === 'string') && Number(code) !== 0
 }
 
 /** A list of validation errors (`loc`, `msg`), else the first of several errors. */
@@ -108,8 +177,13 @@ function readList(list: readonly unknown[], depth: number): ServerError {
   return lines.length === 0 ? read(list[0], depth + 1) : { ...noWords, message: lines.join('; ').slice(0, longestMessage) }
 }
 
+const messageFields = [
+  ...['message', 'msg', 'error_message', 'error_msg', 'errorMessage', 'error_description', 'Message', 'detail', 'errors'],
+  ...['faultstring', 'title'],
+] as const
+
 function messageOf(object: { readonly [key: string]: unknown }, depth: number): string {
-  for (const name of ['message', 'msg', 'error_message', 'error_msg', 'errorMessage', 'detail', 'errors']) {
+  for (const name of messageFields) {
     const value = object[name]
     const text = typeof value === 'object' && value !== null ? read(value, depth + 1).message : firstText(value)
     if (text !== '') return name === 'message' ? fromPython(text) : text
@@ -136,7 +210,7 @@ function upstreamOf(raw: unknown): string {
 }
 
 function requestIdIn(object: { readonly [key: string]: unknown }): string | undefined {
-  const id = firstText(object['request_id'], object['requestId'], object['trace_id'])
+  const id = firstText(object['request_id'], object['requestId'], object['RequestId'], object['trace_id'])
   return id === '' ? undefined : id
 }
 

@@ -1,3 +1,5 @@
+import { untilMs } from '../../http/duration.ts'
+
 /** What servers say in words and not in fields: a concurrency limit, when to come back. Numbers of tokens: `failure-numbers.ts`. */
 
 /** "... exceeds your concurrency limit of 25 based on your remaining balance": DeepSeek tells the limit of an account nowhere else. */
@@ -5,12 +7,24 @@ export function concurrencyLimitIn(text: string): number | undefined {
   return firstNumber(text, [/concurren\w{1,3}(?: request)? limit (?:of|is|:) ?(\d+)/i, /limit of (\d+) concurrent/i])
 }
 
-/** "Please try again in 41.724s", "in 6m0s", "retry after 30 seconds": in milliseconds. */
-export function retryHintMs(text: string): number | undefined {
-  const hint = /\b(?:again|retry|wait)\b[^\d\n]{0,24}?((?:\d+(?:\.\d+)?\s?[a-z]+\s?){1,4})/i.exec(text)?.[1]
-  if (hint === undefined) return undefined
+/**
+ * "Please try again in 41.724s", "in 6m0s", "retry after 30 seconds", "resets in 1 hour and 5 minutes", "30 秒后重试", or a point in time
+ * with its zone: "resets at 2026-11-30 20:00:00 UTC". In milliseconds.
+ */
+export function retryHintMs(text: string, now: number = Date.now()): number | undefined {
+  const hint = /\b(?:again|retry|wait|resets?)\b[^\d\n]{0,24}?((?:\d+(?:\.\d+)?\s?[a-zµ]+(?:,? and |, | )?){1,4})/i.exec(
+    text,
+  )?.[1]
+  return (
+    sumOf(hint) ??
+    sumOf(/((?:\d+(?:\.\d+)?\s?(?:毫秒|秒钟?|分钟?|小时|天)){1,4})[之以]?[后後]/.exec(text)?.[1]) ??
+    momentIn(text, now)
+  )
+}
+
+function sumOf(hint: string | undefined): number | undefined {
   let totalMs: number | undefined
-  for (const [, amount, unit = ''] of hint.matchAll(/(\d+(?:\.\d+)?)\s?([a-z]+)/gi)) {
+  for (const [, amount, unit = ''] of (hint ?? '').matchAll(/(\d+(?:\.\d+)?)\s?([a-zµ]+|[^\s\d]+)/gi)) {
     const unitMs = units.find(([name]) => name.test(unit))?.[1]
     if (unitMs === undefined) break
     totalMs = (totalMs ?? 0) + Number(amount) * unitMs
@@ -18,12 +32,21 @@ export function retryHintMs(text: string): number | undefined {
   return totalMs === undefined ? undefined : Math.ceil(totalMs)
 }
 
+/** Only with a zone: without one nobody knows which moment is meant. */
+function momentIn(text: string, now: number): number | undefined {
+  const [, moment = '', zone = ''] =
+    /\b(?:again|retry|until|resets?)\b[^\d\n]{0,32}?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?) ?(Z|UTC|GMT|[+-]\d\d:?\d\d)/i.exec(
+      text,
+    ) ?? []
+  return moment === '' ? undefined : untilMs(`${moment}${/^(?:utc|gmt)$/i.test(zone) ? 'Z' : zone}`, now)
+}
+
 const units: readonly (readonly [RegExp, number])[] = [
-  [/^(?:ms|milliseconds?)$/i, 1],
-  [/^(?:s|secs?|seconds?)$/i, 1_000],
-  [/^(?:m|mins?|minutes?)$/i, 60_000],
-  [/^(?:h|hrs?|hours?)$/i, 3_600_000],
-  [/^(?:d|days?)$/i, 86_400_000],
+  [/^(?:ms|milliseconds?|毫秒)$/i, 1],
+  [/^(?:s|secs?|seconds?|秒钟?)$/i, 1_000],
+  [/^(?:m|mins?|minutes?|分钟?)$/i, 60_000],
+  [/^(?:h|hrs?|hours?|小时)$/i, 3_600_000],
+  [/^(?:d|days?|天)$/i, 86_400_000],
 ]
 
 function firstNumber(text: string, patterns: readonly RegExp[]): number | undefined {

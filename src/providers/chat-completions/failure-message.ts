@@ -8,6 +8,8 @@ export type FailureTexts = {
   readonly code?: string | undefined
   readonly param?: string | undefined
   readonly secrets?: readonly string[] | undefined
+  /** What to do, where the reason alone would advise the wrong thing. */
+  readonly cure?: string | undefined
   readonly contextTokens?: number | undefined
   readonly requestedTokens?: number | undefined
   readonly concurrencyLimit?: number | undefined
@@ -19,10 +21,10 @@ export type FailureTexts = {
  */
 export function failureMessage(texts: FailureTexts): string {
   const { reason, status, code, param, secrets } = texts
-  const [what, cure] = sentences[status >= 300 && status < 400 ? 'redirect' : reason]
+  const [what, usual] = sentences[status >= 300 && status < 400 ? 'redirect' : reason]
   const where = status >= 200 && status < 300 ? 'in a 200 answer' : String(status)
   const names = [where, ...named('code', code, secrets), ...named('parameter', param, secrets)]
-  return `${what}${numbersOf(texts)} (${names.join(', ')}). ${cure}`
+  return `${what}${numbersOf(texts)} (${names.join(', ')}). ${texts.cure ?? usual}`
 }
 
 function named(what: string, value = '', secrets?: readonly string[]): string[] {

@@ -6,11 +6,11 @@ import { readErrorBody, readErrorValue } from './error-body.ts'
 import { concurrencyLimitIn, retryHintMs } from './error-hints.ts'
 import { failureMessage } from './failure-message.ts'
 import { failureNumbers } from './failure-numbers.ts'
-import type { FailureRule } from './failure-rules.ts'
-import { reasonOf } from './failure-rules.ts'
+import type { FailureRule, Meaning } from './failure-row.ts'
+import { meaningOf } from './failure-rules.ts'
 import { masked } from './safe-text.ts'
 
-export type { FailureRule } from './failure-rules.ts'
+export type { FailureRule } from './failure-row.ts'
 
 /** Where an error came from, and what must not stand in it. */
 export type AnswerContext = {
@@ -20,6 +20,8 @@ export type AnswerContext = {
   readonly rules?: readonly FailureRule[] | undefined
   /** Texts that must never stand in an error, exactly as they are: the key above all. */
   readonly secrets?: readonly string[] | undefined
+  /** Something of an answer came before: what began to answer was not wrong in its request, its key or its model (F25). */
+  readonly begun?: boolean | undefined
 }
 
 /** The failure that an answer outside 2xx is. Never throws. */
@@ -47,18 +49,46 @@ export function requestIdOf(headers: ResponseHeaders, body?: string): string | u
 }
 
 function failureFrom(error: ServerError, answer: AnswerContext, otherwise?: FailureReason): ProviderError {
-  const { status, headers, rules, secrets } = answer
-  const reason = reasonOf(error, { status: statusOf(error, status), rules, otherwise })
+  const { status, rules, secrets } = answer
+  const headers = { ...error.headers, ...answer.headers }
+  const told = statusOf(error, status)
+  const { reason, charged, atMostMs, cure } = begun(answer, meaningOf(error, { status: told, headers, rules, otherwise }))
   const numbers = numbersOf(reason, error)
   const { code, param } = error
-  return new ProviderError(failureMessage({ reason, status, code, param, secrets, ...numbers }), {
+  return new ProviderError(failureMessage({ reason, status, code, param, secrets, cure, ...numbers }), {
     reason,
     status,
+    // a time that comes with it is not for others
+    charged: charged ?? (reason === 'context-length' ? 'request' : undefined),
+    atMostMs,
     ...numbers,
-    retryAfterMs: retryAfterMs(headers, Date.now()) ?? hintOf(reason, error),
+    retryAfterMs:
+      retryAfterMs(headers, Date.now(), {
+        isRefused: told === 429,
+        said: timesHelp.has(reason) ? (error.retryAfterMs ?? retryHintMs(spoken(error), Date.now())) : undefined,
+      }) ?? (reason === 'loading' ? lookAgainMs : undefined),
     requestId: idInHeaders(headers, idHeaders) ?? idInError(error) ?? idInHeaders(headers, edgeHeaders),
     said: saidBy(error, secrets),
+    text: reason === 'invalid-output' && error.written !== '' ? error.written : undefined,
   })
+}
+
+/** Words are believed about time only where waiting helps. */
+const timesHelp: ReadonlySet<FailureReason> = new Set(['loading', 'rate-limit', 'overloaded', 'quota'])
+
+const wrongFromTheStart: ReadonlySet<FailureReason> = new Set([
+  'invalid-request',
+  'not-found',
+  'authentication',
+  'permission',
+  'malformed-response',
+])
+
+function begun(
+  { begun: hasBegun }: AnswerContext,
+  meaning: ReturnType<typeof meaningOf>,
+): Meaning & { readonly cure?: string | undefined } {
+  return hasBegun === true && wrongFromTheStart.has(meaning.reason) ? { reason: 'server-error' } : meaning
 }
 
 /** Inside a 200 an error may name a status of its own: SGLang's full queue and OpenRouter's dead upstream do, as `code`. */
@@ -81,12 +111,6 @@ function numbersOf(reason: FailureReason, error: ServerError) {
     contextTokens: error.contextTokens ?? told.contextTokens,
     requestedTokens: error.requestedTokens ?? told.requestedTokens,
   }
-}
-
-/** Words are believed about time only where waiting helps. */
-function hintOf(reason: FailureReason, error: ServerError): number | undefined {
-  if (reason === 'loading') return retryHintMs(spoken(error)) ?? lookAgainMs
-  return reason === 'rate-limit' || reason === 'overloaded' ? retryHintMs(spoken(error)) : undefined
 }
 
 /** A server that reads its model does not know when it will be done: whoever has nobody else looks again. */

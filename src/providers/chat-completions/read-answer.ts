@@ -5,7 +5,7 @@ import { endEvents, eventReader, readEvents } from '../../http/server-sent-event
 import type { Chunk } from './chunk.ts'
 import { choiceOf, plainTextOf } from './chunk.ts'
 import type { Decoding } from './decode.ts'
-import { decodeChunk, decodeFailure, decodeText, finishDecoding, isWhole, startDecoding, tellAlive } from './decode.ts'
+import { contextOf, decodeChunk, decodeFailure, decodeText, finishDecoding, isWhole, startDecoding, tellAlive } from './decode.ts'
 import type { AnswerContext } from './failure.ts'
 import { failureOf, inBandFailure, strangeAnswer } from './failure.ts'
 import { asObject, isCutJson, parseJson } from './parse-json.ts'
@@ -159,18 +159,18 @@ function readEvent(reading: Reading, data: string, event: string | undefined): v
   if (plain !== undefined) learnShape(shape, data, { ...plain, find: textIn })
 }
 
-function parseEvent({ options, decoding, ending }: Reading, data: string, isError: boolean): Chunk {
+function parseEvent({ decoding, ending }: Reading, data: string, isError: boolean): Chunk {
   let value: unknown
   try {
     value = JSON.parse(data)
   } catch {
     // no cause: the parser's message quotes what it read
-    if (isError) throw inBandFailure(data, options)
+    if (isError) throw inBandFailure(data, contextOf(decoding))
     throw ending
       ? decodeFailure(decoding, 'truncated', 'The answer was cut in the middle of an event.')
       : decodeFailure(decoding, 'malformed-response', `The stream holds an event that is no JSON (${data.length} characters).`)
   }
-  if (isError) throw inBandFailure(value, options)
+  if (isError) throw inBandFailure(value, contextOf(decoding))
   const chunk = asObject(value)
   if (chunk === undefined)
     throw decodeFailure(decoding, 'malformed-response', 'The stream holds an event that is no JSON object.')

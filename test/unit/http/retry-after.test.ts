@@ -32,9 +32,63 @@ test.each([
   [{ 'retry-after': `2, ${date(now + 60_000)}` }, 60_000],
   [{ 'retry-after': ['soon', '9'] }, 9_000],
   [{ 'retry-after-ms': '1500', 'retry-after': '1' }, 1_500],
-  [{ 'retry-after-ms': '1500', 'retry-after': '2' }, 2_000],
+  [{ 'retry-after-ms': '1500', 'retry-after': '60' }, 60_000],
 ])('of several times the latest counts: %o', (headers, expected) => {
   expect(retryAfterMs(headers, now)).toBe(expected)
+})
+
+test.each([
+  [{ 'retry-after-ms': '1500', 'retry-after': '2' }, 1_500],
+  [{ 'retry-after-ms': '20', 'retry-after': '1' }, 20],
+  [{ 'retry-after': '1', 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '6m0s' }, 1_000],
+])('F21: the exact time counts before the rounded one: %o', (headers, expected) => {
+  expect(retryAfterMs(headers, now)).toBe(expected)
+})
+
+test.each([
+  ['words go before resets', { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '6m0s' }, 20, 20],
+  ['Retry-After goes before words', { 'retry-after': '7' }, 60_000, 7_000],
+  ['the words were rounded up to Retry-After', { 'retry-after': '42' }, 41_724, 41_724],
+  ['nothing is in the headers', {}, 300, 300],
+])('F21: of what is said about this request: %s', (_, headers, said, expected) => {
+  expect(retryAfterMs(headers, now, { said, isRefused: true })).toBe(expected)
+})
+
+const inAMinute = now + 60_000
+test.each([
+  [{ 'x-ratelimit-reset': `${inAMinute}` }],
+  [{ 'x-ratelimit-reset': `${inAMinute / 1000}` }],
+  [{ 'x-ratelimit-reset': `${inAMinute / 1000}.0` }],
+  [{ 'x-ratelimit-reset': new Date(inAMinute).toISOString() }],
+  [{ 'x-ratelimit-reset': '60' }],
+  [{ 'x-ratelimit-reset': '1m0s' }],
+  [{ 'x-rate-limit-reset': '60' }],
+  [{ 'x-ratelimit-reset-after': '60' }],
+  [{ 'ratelimit-reset': '60' }],
+  [{ ratelimit: 'limit=100, remaining=0, reset=60' }],
+  [{ ratelimit: '"minute";r=0;t=60, "day";r=7;t=3600' }],
+  [{ 'ratelimitbysize-remaining': '0', 'ratelimitbysize-reset': '60' }],
+  [{ 'x-ratelimit-remaining-requests-day': '0', 'x-ratelimit-reset-requests-day': '60.0' }],
+  [{ 'anthropic-ratelimit-requests-remaining': '0', 'anthropic-ratelimit-requests-reset': new Date(inAMinute).toISOString() }],
+  [{ 'retry-after': `${inAMinute / 1000}` }],
+  [{ 'x-ms-retry-after-ms': '60000' }],
+])('F22: a reset time in any form is read: %o', headers => {
+  expect(retryAfterMs(headers, now, { isRefused: true })).toBe(60_000)
+})
+
+test.each([
+  [{ 'x-ratelimit-reset': `${now - 1}` }],
+  [{ 'x-ratelimit-reset': '1795435200000000' }],
+  [{ 'x-ratelimit-reset': '2026-11-23T13:00:00' }],
+  [{ 'x-ratelimit-reset': `${inAMinute}`, 'x-ratelimit-remaining': '3' }],
+  [{ ratelimit: 'limit=100, remaining=10, reset=60' }],
+  [{ 'anthropic-ratelimit-requests-remaining': '4', 'anthropic-ratelimit-requests-reset': new Date(inAMinute).toISOString() }],
+])('F22: a reset that is past, unreadable, or of a limit that has something left is none: %o', headers => {
+  expect(retryAfterMs(headers, now, { isRefused: true })).toBeUndefined()
+})
+
+test('F22: where no limit refused the request, a reset alone says nothing', () => {
+  expect(retryAfterMs({ 'x-ratelimit-reset': `${inAMinute}` }, now)).toBeUndefined()
 })
 
 test.each([
@@ -84,7 +138,7 @@ test.each([
   ['what remains is not said', { 'x-ratelimit-reset-requests': '6m0s' }, undefined],
   ['another limit is used up', { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-requests': '6m0s' }, undefined],
   ['it is unreadable', { 'x-ratelimit-remaining-requests': '0', 'x-ratelimit-reset-requests': '6 minutes' }, undefined],
-  ['it is a point in time of unknown unit', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1795435200000' }, undefined],
+  ['it is a point in time that is past', { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '1795435199999' }, undefined],
   [
     'retry-after says something',
     { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '6m0s', 'retry-after': '1' },

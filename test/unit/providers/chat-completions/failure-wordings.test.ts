@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { chargeOf } from '../../../../src/chain/decide.ts'
+import { ProviderError } from '../../../../src/errors.ts'
+import { failureLines } from './failure-lines.ts'
+import { replayText } from './replay.ts'
+
+const named = failureLines.map(([from, status, said, reason, charged, more = {}]) => {
+  const body = typeof said === 'string' ? said : JSON.stringify(said)
+  return { from, status, body, shown: body.slice(0, 80), reason, charged, more }
+})
+
+test.each(named)('$from: $status $shown -> $reason, $charged', ({ status, body, reason, charged, more }) => {
+  const { headers = {}, message = /./ } = more
+  const failure = replayText(body, { status, headers }).error
+  if (!ProviderError.isInstance(failure)) throw new Error('The reader took an error for an answer.')
+  expect({ reason: failure.reason, charged: chargeOf(failure) }).toEqual({ reason, charged })
+  if ('retryAfterMs' in more) expect(failure.retryAfterMs).toBe(more.retryAfterMs)
+  expect(failure.atMostMs).toBe(more.atMostMs)
+  expect(failure.text).toBe(more.text)
+  expect(failure.message).toMatch(message)
+})
