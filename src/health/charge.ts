@@ -32,6 +32,8 @@ export function charge(rooms: Rooms, options: ChargeOptions): Shut | undefined {
   if (failure.status !== undefined) rooms.watch.reach()
   countForBreaker(rooms, options)
   countForLimiter(rooms, options)
+  // about this request alone: its time keeps no other request away
+  if (options.charged === 'request') return undefined
   if (options.charged === 'key') return refuseKey(rooms, options)
   if (options.charged === 'model') return refuseModel(rooms, options)
   // Whoever it is charged to: what the server says about time is obeyed (R92).

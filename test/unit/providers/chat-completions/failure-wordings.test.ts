@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { chargeOf } from '../../../../src/chain/decide.ts'
+import { chargeOf } from '../../../../src/chain/policy.ts'
 import { ProviderError } from '../../../../src/errors.ts'
 import { failureLines } from './failure-lines.ts'
 import { replayText } from './replay.ts'
