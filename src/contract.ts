@@ -202,6 +202,12 @@ export type Attempt = {
   emit(event: ProviderEvent): boolean
   /** Calls back once, when the reader has caught up. Never after the signal has fired. */
   onDrain(listener: () => void): void
+  /**
+   * The server has said that its answer is over, but has not ended it: usage may still come. Calls back once after so many
+   * milliseconds, unless content was emitted before: then emit `finish`, or throw a `ProviderError`. A second call replaces the
+   * first, `undefined` calls it off. Where nobody keeps time there is no `linger`: wait for the end of the body.
+   */
+  readonly linger?: ((listener: (() => void) | undefined, forMs: number) => void) | undefined
 }
 
 /** What a provider can do. Every capability is optional: undefined means not known, and then it is tried. */

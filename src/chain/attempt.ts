@@ -6,12 +6,14 @@ import {
   finishCame,
   headersCame,
   keepAliveCame,
+  lingerFor,
   pauseClocks,
   startChunks,
   startClocks,
   startTransport,
   stopClocks,
   timeoutError,
+  waitForFirstChunk,
 } from './clocks.ts'
 import { type Charge, chargeOf } from './policy.ts'
 import type { AttemptKind, AttemptOptions, ChainTarget, RunningAttempt } from './state.ts'
@@ -52,6 +54,7 @@ export function startAttempt(options: AttemptOptions): RunningAttempt {
     requestId: undefined,
     usage: undefined,
     record: undefined,
+    conclude: undefined,
     settling: undefined,
   }
   tell(run, { type: 'attempt-start', kind: options.kind })
@@ -60,6 +63,7 @@ export function startAttempt(options: AttemptOptions): RunningAttempt {
     signal: run.controller.signal,
     emit: event => emit(run, event),
     onDrain: listener => onDrain(run, listener),
+    linger: (listener, forMs) => linger(run, listener, forMs),
   }
   start(options, context).then(
     () => settle(run),
@@ -79,13 +83,35 @@ export function abandonAttempt(run: RunningAttempt, reason: unknown): void {
 function onDrain(run: RunningAttempt, listener: () => void): void {
   run.options.fold.onDrain(() => {
     if (run.over) return
-    startChunks(run.clocks)
+    if (!run.finished && run.conclude === undefined) startChunks(run.clocks)
     listener()
   })
 }
 
+/** The server has said that it is done: whatever clock rings next, what there is by then is the answer. */
+function linger(run: RunningAttempt, listener: (() => void) | undefined, forMs: number): void {
+  if (run.over || run.finished) return
+  if (listener !== undefined) lingerFor(run.clocks, forMs)
+  else if (run.conclude !== undefined) goOn(run)
+  run.conclude = listener
+}
+
+/** It was not the end. */
+function goOn(run: RunningAttempt): void {
+  run.conclude = undefined
+  if (run.chunks > 0) startChunks(run.clocks)
+  else waitForFirstChunk(run.clocks)
+}
+
 /** What is whole wins against any clock (hugalafutro/model-hotel#60), also when the server forgets to end the body. */
 function timedOut(run: RunningAttempt, name: ClockName, afterMs: number): void {
+  const { conclude } = run
+  run.conclude = undefined
+  try {
+    conclude?.()
+  } catch (error) {
+    rejected(run, error)
+  }
   if (run.finished) void settle(run).then(() => run.controller.abort(abandoned))
   else fail(run, timeoutError(name, afterMs))
 }
@@ -143,6 +169,7 @@ function transport(run: RunningAttempt, event: Transport): void {
 function content(run: RunningAttempt, event: Content): boolean {
   if ('text' in event && event.text === '') return true
   const now = run.options.clock.now()
+  if (run.conclude !== undefined) goOn(run)
   if (run.chunks++ === 0 && !firstContent(run, now)) return true
   chunkCame(run.clocks, now, event.type === 'tool-call-delta')
   if (run.options.fold.emit(event)) return true

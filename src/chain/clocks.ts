@@ -33,7 +33,7 @@ export type Clocks = {
 /** Tool arguments may be held back by the server until they are whole (lidge-jun/opencodex#2156). */
 const toolCallPatience = 2
 
-/** How long a server may keep the connection open after its answer is whole. */
+/** How long a provider may go on after it has emitted `finish`. */
 const lingerMs = 1_000
 
 /** The longest delay that a Node timer can hold; anything longer would fire at once. */
@@ -91,6 +91,15 @@ export function keepAliveCame(clocks: Clocks): void {
   arm(clocks, due(clocks).at)
 }
 
+/** What had begun to wait for the end has nothing to wait for: another request follows in the same attempt. */
+export function waitForFirstChunk(clocks: Clocks): void {
+  const { timeout, shareMs } = clocks.options
+  clocks.content = 'firstChunk'
+  clocks.contentSince = clocks.startedAt
+  clocks.contentLimitMs = Math.min(timeout.firstChunkMs, shareMs)
+  arm(clocks, due(clocks).at)
+}
+
 /** The first chunk is here, or the reader has caught up: the next one may take its time from now. */
 export function startChunks(clocks: Clocks): void {
   waitForChunk(clocks, clocks.options.timeout.chunkMs)
@@ -102,10 +111,15 @@ export function chunkCame(clocks: Clocks, at: number, isToolCall: boolean): void
   clocks.contentSince = at
 }
 
-/** The answer is whole; the server has a moment to end the body. */
+/** The answer is whole; the provider has a moment to end. */
 export function finishCame(clocks: Clocks): void {
+  lingerFor(clocks, lingerMs)
+}
+
+/** The answer seems to be over: what may still come has so long, whatever signs of life come meanwhile. */
+export function lingerFor(clocks: Clocks, forMs: number): void {
   clocks.patience = 1
-  waitForChunk(clocks, lingerMs)
+  waitForChunk(clocks, forMs)
 }
 
 /** The reader is behind and we read no further: that silence is ours. */

@@ -157,6 +157,8 @@ export type RunningAttempt = {
   usage: Usage | undefined
   /** Undefined while it runs. */
   record: AttemptRecord | undefined
+  /** The server has said that it is done: makes an answer of what there is. */
+  conclude: (() => void) | undefined
   settling: Promise<void> | undefined
 }
 

@@ -63,6 +63,9 @@ export type Exchange = {
   controller: Dispatcher.DispatchController | undefined
   body: Body | undefined
   unzip: Unzip | undefined
+  /** The reader has all it waits for: when the connection, which may still bring the end of the body, is given up. */
+  isRead: boolean
+  timer: NodeJS.Timeout | undefined
 }
 
 /** Sends one request and hands its answer on by plain function calls: no promise, no stream and no generator for a chunk. */
@@ -81,6 +84,8 @@ export function startExchange({ dispatcher, request, asker, onEnd }: ExchangeOpt
     controller: undefined,
     body: undefined,
     unzip: undefined,
+    isRead: false,
+    timer: undefined,
   }
   const routed: RoutedRequest = { ...request, signal: asker.attempt.signal, route: exchange.route }
   guarded(exchange, () => dispatcher.dispatch(routed, handlerOf(exchange)))
@@ -115,17 +120,20 @@ function handlerOf(exchange: Exchange): Dispatcher.DispatchHandler {
     onResponseData(controller, chunk) {
       if (exchange.over) return
       try {
-        if (!take(exchange, chunk)) controller.pause()
+        const isFlowing = take(exchange, chunk)
+        if (!isFlowing && !exchange.isRead) controller.pause()
       } catch (error) {
         fail(exchange, error)
       }
     },
     onResponseEnd() {
+      clearTimeout(exchange.timer)
       guarded(exchange, () => ended(exchange))
     },
     onResponseError(_, error) {
+      clearTimeout(exchange.timer)
       if (!end(exchange)) return
-      if (exchange.phase === 'reading') exchange.onEnd({ type: 'failed', error: brokenOff(exchange, error) })
+      if (exchange.phase === 'reading') exchange.onEnd(brokenOff(exchange, error))
       else exchange.onEnd({ type: 'lost', loss: lossOf(exchange, exchange.phase, error) })
     },
   }
@@ -147,10 +155,10 @@ function openBody(exchange: Exchange, status: number, headers: ResponseHeaders):
 function unzipInto(exchange: Exchange, body: Body, encoding: Exclude<Encoding, 'identity'>): Unzip {
   const unzipping = unzip({
     encoding,
-    onData: bytes => flows(exchange, readPiece(body, bytes), () => unzipping.resume()),
+    onData: bytes => flows(exchange, read(exchange, body, bytes), () => unzipping.resume()),
     onEnd: () => finish(exchange, body),
     onRoom: () => resume(exchange),
-    onError: error => fail(exchange, error),
+    onError: error => unreadable(exchange, error),
   })
   return unzipping
 }
@@ -159,7 +167,37 @@ function unzipInto(exchange: Exchange, body: Body, encoding: Exclude<Encoding, '
 function take(exchange: Exchange, chunk: Buffer): boolean {
   const { body, unzip: unzipping } = exchange
   if (body === undefined) return true
-  return unzipping === undefined ? flows(exchange, readPiece(body, chunk), resume) : unzipping.write(chunk)
+  return unzipping === undefined ? flows(exchange, read(exchange, body, chunk), resume) : unzipping.write(chunk)
+}
+
+function read(exchange: Exchange, body: Body, bytes: Buffer): boolean {
+  const isReady = readPiece(body, bytes)
+  if (!exchange.isRead && body.reader.isOver?.() === true) awaitEnd(exchange)
+  return isReady
+}
+
+/** The end of a body mostly comes with what came before it, or right behind. So long it is waited for, to use the connection again. */
+const endWithinMs = 20
+
+/** How long the end of a body may take before the connection is closed. Nobody waits for it. */
+const drainMs = 1_000
+
+/** The answer is whole. A server that keeps the body open does not hold it up (F3). */
+function awaitEnd(exchange: Exchange): void {
+  exchange.isRead = true
+  queueMicrotask(() => {
+    // and a turn more, for what a busy process has not read yet
+    if (!exchange.over) exchange.timer = setTimeout(() => setImmediate(leave, exchange), endWithinMs)
+  })
+}
+
+function leave(exchange: Exchange): void {
+  if (!end(exchange)) return
+  exchange.timer = setTimeout(() => exchange.controller?.abort(abandoned), drainMs)
+  // who has its answer may end its process
+  exchange.timer.unref()
+  exchange.controller?.resume()
+  exchange.onEnd({ type: 'done' })
 }
 
 /** Who is behind calls back, once; until then nothing flows, also when it says that it is not behind any more. */
@@ -182,8 +220,10 @@ function resume(exchange: Exchange): void {
 
 function ended(exchange: Exchange): void {
   const { route, body, unzip: unzipping } = exchange
-  if (route.lost !== undefined) fail(exchange, brokenOff(exchange, route.lost))
-  else if (unzipping !== undefined) unzipping.end()
+  if (route.lost !== undefined) {
+    const ending = brokenOff(exchange, route.lost)
+    if (closeExchange(exchange)) exchange.onEnd(ending)
+  } else if (unzipping !== undefined) unzipping.end()
   else if (body !== undefined) finish(exchange, body)
 }
 
@@ -193,13 +233,26 @@ function finish(exchange: Exchange, body: Body): void {
 }
 
 /** A refusal is a refusal, even when only a part of its text came: its status and its headers say what to do. */
-function brokenOff({ status, phase, body, origin }: Exchange, error: TransportError): unknown {
+function brokenOff(exchange: Exchange, error: TransportError): ExchangeEnd {
+  const { status, phase, body, origin } = exchange
   try {
     if (status >= 300) body?.reader.end()
+    else if (body?.reader.lost?.() === true) return { type: 'done' }
   } catch (refusal) {
-    return refusal
+    return { type: 'failed', error: refusal }
   }
-  return transportFailure(error, { phase, origin, status })
+  return { type: 'failed', error: transportFailure(error, { phase, origin, status }) }
+}
+
+/** What is compressed breaks off, or is damaged, behind what was read of it. */
+function unreadable(exchange: Exchange, error: unknown): void {
+  if (exchange.over) return
+  try {
+    if (exchange.body?.reader.lost?.() !== true) return fail(exchange, error)
+  } catch (refusal) {
+    return fail(exchange, refusal)
+  }
+  if (closeExchange(exchange)) exchange.onEnd({ type: 'done' })
 }
 
 function lossOf({ route, answered, sentAt }: Exchange, phase: Loss['phase'], error: TransportError): Loss {
@@ -225,6 +278,7 @@ function fail(exchange: Exchange, error: unknown): void {
 function end(exchange: Exchange): boolean {
   if (exchange.over) return false
   exchange.over = true
+  clearTimeout(exchange.timer)
   exchange.unzip?.close()
   return true
 }

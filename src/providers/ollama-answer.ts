@@ -5,7 +5,9 @@ import type { BodyReader } from '../http/post.ts'
 import { createLineReader } from '../http/json-lines.ts'
 import type { Chunk } from './chat-completions/chunk.ts'
 import type { Decoding } from './chat-completions/decode.ts'
-import { decodeChunk, finishDecoding, startDecoding, tellAlive } from './chat-completions/decode.ts'
+import { decodeChunk, finishDecoding, hasAnswer, startDecoding, tellAlive } from './chat-completions/decode.ts'
+import { takeLinger } from './chat-completions/ending.ts'
+import { saidFinish } from './chat-completions/finish-reason.ts'
 import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import type { AnswerOptions } from './chat-completions/read-answer.ts'
 import { closesUnopened, readAnswer } from './chat-completions/read-answer.ts'
@@ -32,14 +34,15 @@ function readLines(options: AnswerOptions): BodyReader {
   }
   const lines = createLineReader({
     onLine(text) {
-      if (decoding?.finished === true) return
+      if (decoding?.ending.state === 'over') return
       const line = parsedLine(text, options.status)
       const chunk = chunkOf(line)
       // a text that is whole shows a tag that the template has opened
       const opened = decoding === undefined && line['done'] === true && options.thinkTags === true && closesUnopened(chunk)
       decoding ??= startDecoding({ ...options, thinkTags: opened ? 'opened' : options.thinkTags, emit })
       decodeChunk(decoding, chunk, '')
-      if (line['done'] === true) finishDecoding(decoding, true)
+      // a gateway may say so on its first, empty line too (F4)
+      if (line['done'] === true && hasAnswer(decoding)) finishDecoding(decoding, true)
     },
     onBlank() {
       if (decoding === undefined) emit({ type: 'queued' })
@@ -47,17 +50,31 @@ function readLines(options: AnswerOptions): BodyReader {
     },
   })
 
+  const isOver = () => decoding?.ending.state === 'over'
+  /** The server has said that it is done, and nothing is missing but the end of the body. */
+  const conclude = () => {
+    if (decoding?.ending.state === 'finished') finishDecoding(decoding, true)
+    return isOver()
+  }
+
   return {
     write(text) {
       flowing = true
       lines.write(text)
+      const forMs = decoding === undefined ? undefined : takeLinger(decoding.ending)
+      if (forMs !== undefined) options.linger?.(conclude, forMs)
       return flowing
     },
     end() {
       lines.end()
       // a 200 without a word is how an overloaded gateway in front of it says busy (R43)
       if (decoding === undefined) throw failed('overloaded', 'The server answered 200 with an empty body.', options.status)
-      if (!decoding.finished) throw failed('truncated', 'The answer ended before it was done.', options.status)
+      if (!conclude()) throw failed('truncated', 'The answer ended before it was done.', options.status)
+    },
+    isOver,
+    lost() {
+      lines.end()
+      return conclude()
     },
   }
 }
@@ -85,11 +102,10 @@ function chunkOf(line: Line): Chunk {
   }
   if (line['done'] !== true) return { model: line['model'], error: line['error'], choices: [{ message: said }] }
   const reason = line['done_reason']
-  const finish = typeof reason === 'string' && reason !== '' ? reason : 'stop'
   return {
     model: line['model'],
     error: line['error'],
-    choices: [{ message: said, finish_reason: finish }],
+    choices: [{ message: said, finish_reason: saidFinish(reason) === undefined ? 'stop' : reason }],
     usage: usageOf(line),
     ...timesOf(line),
   }

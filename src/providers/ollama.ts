@@ -122,6 +122,8 @@ function cureFor(error: unknown, { reasoning }: Call, reasoned: boolean): Cure |
 }
 
 async function send(call: Call, attempt: Attempt, { endpoint, options }: Service): Promise<void> {
+  // an answer before this one may have seemed to be over
+  attempt.linger?.(undefined, 0)
   const { toRawPrompt, stream = true, keepAlive, extraBody, thinkTags = true } = options
   const prefix = prefixOf(call)
   const common = { stream, ...(keepAlive === undefined ? undefined : { keep_alive: keepAlive }) }
@@ -140,6 +142,7 @@ async function send(call: Call, attempt: Attempt, { endpoint, options }: Service
       readOllama({
         ...{ status, headers, secrets: endpoint.secrets, thinkTags: tagsAfter(prefix, thinkTags) },
         emit: event => attempt.emit(event),
+        linger: attempt.linger,
         // the text that is continued may have been whole
         allowEmpty: prefix !== undefined,
         call,

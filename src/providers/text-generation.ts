@@ -4,6 +4,7 @@ import type { BodyReader } from '../http/post.ts'
 import { post } from '../http/post.ts'
 import { plainDialect } from './chat-completions/dialect.ts'
 import { failureOf, inBandFailure } from './chat-completions/failure.ts'
+import { endOfJson, startOfJson } from './chat-completions/json-end.ts'
 import { withJsonInstruction } from './chat-completions/output-format.ts'
 import { isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import { refusal } from './chat-completions/refusal.ts'
@@ -147,23 +148,46 @@ type Reading = {
 function readText({ status, headers, secrets, attempt, responseField }: Reading): BodyReader {
   let body = ''
   let blank = true
+  let isWhole = false
+  let isOver = false
+  const json = startOfJson()
+
+  const end = () => {
+    if (isOver) return
+    isOver = true
+    if (status < 200 || status > 299) throw failureOf({ status, headers, body, secrets })
+    const answer = textOf(body, responseField, status)
+    if (answer.trim() === '') throw new ProviderError('The server answered with an empty text.', { reason: 'empty', status })
+    attempt.emit({ type: 'text-delta', text: answer })
+    attempt.emit({ type: 'finish', finishReason: 'stop' })
+  }
+  /** The body may stay open, or be lost, behind all that is needed of it. */
+  const close = () => {
+    isWhole = true
+    attempt.linger?.(end, endWithinMs)
+  }
+  if (status < 200 || status > 299) close()
+
   return {
     write(part) {
       body += part
+      if (!isWhole && '{['.includes(body.trimStart()[0] ?? ' ') && endOfJson(json, part) !== undefined) close()
       // a server that keeps the line alive with blanks is queueing, not answering
       blank &&= part.trim() === ''
       if (blank) attempt.emit({ type: 'queued' })
       return true
     },
-    end() {
-      if (status < 200 || status > 299) throw failureOf({ status, headers, body, secrets })
-      const answer = textOf(body, responseField, status)
-      if (answer.trim() === '') throw new ProviderError('The server answered with an empty text.', { reason: 'empty', status })
-      attempt.emit({ type: 'text-delta', text: answer })
-      attempt.emit({ type: 'finish', finishReason: 'stop' })
+    end,
+    isOver: () => isOver,
+    lost() {
+      if (isWhole) end()
+      return isOver
     },
   }
 }
+
+/** The end of a body comes right behind its last bracket, or never. */
+const endWithinMs = 1_000
 
 function textOf(body: string, responseField: string, status: number): string {
   if (body.trim() === '') throw new ProviderError('The server answered with an empty body.', { reason: 'overloaded', status })

@@ -19,6 +19,8 @@ export type Choice = Part & {
   readonly delta?: Part | null
   readonly message?: Part | null
   readonly finish_reason?: unknown
+  /** Of OpenRouter and gateways like it: what the service behind it had said. */
+  readonly native_finish_reason?: unknown
   readonly logprobs?: unknown
   readonly error?: unknown
   readonly usage?: unknown

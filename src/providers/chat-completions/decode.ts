@@ -1,13 +1,15 @@
-import type { Attempt, Call, FailureReason, ProviderEvent } from '../../contract.ts'
+import type { Attempt, Call, FailureReason, FinishReason, ProviderEvent, Usage } from '../../contract.ts'
 import { ProviderError } from '../../errors.ts'
 import type { Choice, Chunk, Part } from './chunk.ts'
 import { choiceOf, isReasoningPart, reasoningOf, textOfPart } from './chunk.ts'
+import type { Ending } from './ending.ts'
+import { contentCame, createEnding, endSaid, finishSaid, usageCame, usageClosed } from './ending.ts'
 import { isBadBaseResponse, isErrorValue, isFlatError } from './error-body.ts'
 import type { Extras } from './extras.ts'
 import { addExtras, extrasResult, setExtra } from './extras.ts'
 import type { AnswerContext } from './failure.ts'
 import { inBandFailure, requestIdOf } from './failure.ts'
-import { finishOf } from './finish-reason.ts'
+import { choiceFinish } from './finish-reason.ts'
 import { mayReachPrototype, parseJson } from './parse-json.ts'
 import type { TextField } from './same-shape.ts'
 import type { ThinkTags } from './think-tags.ts'
@@ -15,7 +17,7 @@ import { createThinkTags } from './think-tags.ts'
 import { toolCallIdsOf } from './tool-call-ids.ts'
 import type { ToolCalls } from './tool-calls.ts'
 import { createToolCalls } from './tool-calls.ts'
-import { usageOf } from './usage.ts'
+import { isNothing, reportedUsage, usageOf } from './usage.ts'
 import type { AnswerState } from './verdict.ts'
 import { verdictOf } from './verdict.ts'
 
@@ -35,17 +37,14 @@ export type Decoding = {
   toolCalls: ToolCalls | undefined
   id: string
   told: boolean
-  finishReason: AnswerState['finishReason']
-  usage: unknown
+  readonly ending: Ending
   refusal: string
-  /** What came before the first text. */
+  /** What came before the first text, or behind a finish. */
   blanks: string
   hasText: boolean
   hasReasoning: boolean
   /** `nothing`: no chunk has come. */
   seen: AnswerState['seen']
-  /** `finish` was emitted. */
-  finished: boolean
   /** What was answered to the last event: a reader that has caught up in the meantime will not call back again. */
   flowing: boolean
 }
@@ -60,14 +59,12 @@ export function startDecoding(options: DecodeOptions): Decoding {
     toolCalls: undefined,
     id: '',
     told: false,
-    finishReason: undefined,
-    usage: undefined,
+    ending: createEnding(),
     refusal: '',
     blanks: '',
     hasText: false,
     hasReasoning: false,
     seen: 'nothing',
-    finished: false,
     flowing: true,
   }
   if (thinkTags !== false) {
@@ -90,11 +87,6 @@ export function tellAlive(decoding: Decoding): void {
   if (!hasText && !hasReasoning && countOf(toolCalls) === 0) emit(decoding, { type: 'queued' })
 }
 
-/** Reason and usage are here: nothing more is needed, and a server that forgets `[DONE]` and the end need not be waited for. */
-export function isWhole({ finishReason, usage }: Decoding): boolean {
-  return finishReason !== undefined && isPresent(usage)
-}
-
 /**
  * One chunk of a stream, or a whole answer. `raw` is the JSON it was parsed from.
  *
@@ -103,13 +95,38 @@ export function isWhole({ finishReason, usage }: Decoding): boolean {
 export function decodeChunk(state: Decoding, chunk: Chunk, raw: string): void {
   if (isFailed(chunk)) throw inBandFailure(chunk, contextOf(state))
   if (!state.told) tell(state, chunk)
-  if (chunk.usage !== undefined && chunk.usage !== null) state.usage = chunk.usage
   const choice = choiceOf(chunk)
-  if (choice === undefined) return readRest(state, chunk, raw)
+  // Moonshot puts it into the choice
+  const usage = usageOf(chunk.usage) ?? usageOf(choice?.usage)
+  usageCame(state.ending, usage)
+  if (choice === undefined) readRest(state, chunk, raw)
+  else readChoice(state, { choice, chunk, raw })
+  if (usage !== undefined && !isNothing(usage) && hasAnswer(state)) usageClosed(state.ending, choice === undefined)
+}
+
+type ChoiceOfChunk = { readonly choice: Choice; readonly chunk: Chunk; readonly raw: string }
+
+function readChoice(state: Decoding, { choice, chunk, raw }: ChoiceOfChunk): void {
   state.seen = 'choice'
-  const known = readPart(state, choice.delta ?? choice.message ?? choice)
+  const part = choice.delta ?? choice.message ?? choice
+  const known = readPart(state, part)
   if (!known || isRich(choice)) addExtras(state.extras, cleaned(chunk, raw))
-  if (typeof choice.finish_reason === 'string') readFinish(state, choice, choice.finish_reason)
+  const end = choiceFinish(choice)
+  if (end === undefined) return
+  if (end.failure !== undefined) {
+    throw isErrorValue(choice.error)
+      ? inBandFailure(choice.error, contextOf(state))
+      : decodeFailure(state, end.failure, end.message)
+  }
+  const opening = isPresent(part['role']) && !hasAnswer(state) && !state.hasReasoning
+  finishSaid(state.ending, end.finishReason, { content: known, opening })
+  // what is behind a finish is no content, and must not wait for a slow reader
+  if (!known) state.flowing = true
+}
+
+/** There is more than a frame and thoughts. */
+export function hasAnswer({ hasText, toolCalls, refusal }: Decoding): boolean {
+  return hasText || refusal !== '' || countOf(toolCalls) > 0
 }
 
 function isFailed({ error, base_resp: response }: Chunk): boolean {
@@ -155,13 +172,23 @@ function readParts(state: Decoding, parts: readonly unknown[]): void {
   }
 }
 
-/** Blanks alone are no content: they wait for the text that they belong to, so that no caller commits to an empty answer (R44, R47). */
+/**
+ * Blanks alone are no content: they wait for the text that they belong to, so that no caller commits to an empty answer (R44, R47), and
+ * behind a finish they do not reopen the answer.
+ */
 function emitText(state: Decoding, text: string): void {
-  if (state.hasText) return emit(state, { type: 'text-delta', text })
+  const { hasText, blanks, ending } = state
+  if (hasText && blanks === '' && ending.state !== 'finished') return emit(state, { type: 'text-delta', text })
   state.blanks += text
   if (text.trim() === '') return
   state.hasText = true
-  emit(state, { type: 'text-delta', text: state.blanks })
+  emitBlanks(state)
+}
+
+function emitBlanks(state: Decoding): void {
+  const { blanks: text } = state
+  state.blanks = ''
+  emit(state, { type: 'text-delta', text })
 }
 
 function emitReasoning(state: Decoding, text: string): void {
@@ -177,20 +204,6 @@ function readRest(state: Decoding, chunk: Chunk, raw: string): void {
   if (hasChoices) addExtras(state.extras, cleaned(chunk, raw))
 }
 
-function readFinish(state: Decoding, choice: Choice, reason: string): void {
-  // StepFun sends it on chunks that are not the last
-  if (reason === '') return
-  const end = finishOf(reason)
-  // Moonshot puts it here
-  state.usage ??= choice.usage
-  if (end.failure !== undefined) {
-    throw isErrorValue(choice.error)
-      ? inBandFailure(choice.error, contextOf(state))
-      : decodeFailure(state, end.failure, end.message)
-  }
-  state.finishReason ??= end.finishReason
-}
-
 function tell(state: Decoding, { id, model }: Chunk): void {
   if (typeof id === 'string') state.id = id
   const named = typeof model === 'string' && model !== '' ? model : undefined
@@ -202,21 +215,34 @@ function tell(state: Decoding, { id, model }: Chunk): void {
 
 /** The answer is over. `complete`: it was one JSON document, so nothing of it can be missing. Emits `finish`, once. */
 export function finishDecoding(state: Decoding, complete: boolean): void {
-  if (state.finished) return
-  const { options, extras, toolCalls, finishReason, refusal } = state
+  if (!endSaid(state.ending)) return
+  const { options, toolCalls } = state
+  const { finishReason } = state.ending
   state.tags?.end(finishReason !== 'length')
-  const verdict = verdictOf({ ...state, toolCalls: countOf(toolCalls), complete, allowEmpty: options.allowEmpty === true })
+  if (state.hasText && state.blanks !== '') emitBlanks(state)
+  const verdict = verdictOf({
+    ...state,
+    finishReason,
+    toolCalls: countOf(toolCalls),
+    complete,
+    allowEmpty: options.allowEmpty === true,
+  })
   if ('failure' in verdict) throw decodeFailure(state, verdict.failure, verdict.message)
   const fault = toolCalls?.close()
   if (fault !== undefined) throw decodeFailure(state, 'invalid-output', brokenToolCall(fault, finishReason))
-  state.finished = true
+  emitFinish(state, verdict.finishReason)
+}
+
+function emitFinish(state: Decoding, finishReason: FinishReason): void {
+  const { options, extras, refusal } = state
+  const { usage } = state.ending
   if (refusal !== '') setExtra(extras, 'refusal', refusal)
   const requestId = state.told ? undefined : requestIdOf(options.headers)
   if (requestId !== undefined) emit(state, { type: 'response-metadata', requestId })
   emit(state, {
     type: 'finish',
-    finishReason: verdict.finishReason,
-    usage: usageOf(state.usage),
+    finishReason,
+    usage: hasAnswer(state) || state.hasReasoning ? reportedUsage(usage) : usage,
     providerMetadata: extrasResult(extras),
   })
 }
@@ -237,19 +263,28 @@ function countOf(toolCalls: ToolCalls | undefined): number {
 }
 
 function emit(state: Decoding, event: ProviderEvent): void {
+  if (state.ending.state === 'finished' && isContent(event)) contentCame(state.ending)
   state.flowing = state.options.emit(event)
 }
 
+function isContent({ type }: ProviderEvent): boolean {
+  return type === 'text-delta' || type === 'reasoning-delta' || type === 'tool-call-delta'
+}
+
 /** The input of a call is the model's work, so neither the target nor its health is to blame. */
-function brokenToolCall(fault: string, finishReason: Decoding['finishReason']): string {
+function brokenToolCall(fault: string, finishReason: AnswerState['finishReason']): string {
   const cut = finishReason === 'length' ? ' The token limit cut it: raise maxOutputTokens.' : ''
   return `No tool call is handed out: ${fault}.${cut}`
 }
 
 /** With what it cost: an answer that is none was made, and billed, all the same. */
-export function decodeFailure({ options, usage }: Decoding, reason: FailureReason, message: string): ProviderError {
+export function decodeFailure({ options, ending }: Decoding, reason: FailureReason, message: string): ProviderError {
   const { status, headers } = options
-  return new ProviderError(message, { reason, status, requestId: requestIdOf(headers), usage: usageOf(usage) })
+  return new ProviderError(message, { reason, status, requestId: requestIdOf(headers), usage: costOf(ending.usage) })
+}
+
+function costOf(usage: Usage | undefined): Usage | undefined {
+  return usage === undefined || isNothing(usage) ? undefined : usage
 }
 
 /** The same chunk, without keys that would reach a prototype in the hands of a caller who merges it. */

@@ -1,4 +1,5 @@
 import type { FailureReason, FinishReason } from '../../contract.ts'
+import type { Choice } from './chunk.ts'
 
 /** Either the answer is over, or what the server calls a finish is a failure. */
 export type Finish =
@@ -13,8 +14,36 @@ export type Finish =
  * answer either.
  */
 export function finishOf(raw: string): Finish {
-  return finishes.get(raw.toLowerCase()) ?? { finishReason: 'other' }
+  return finishes.get(raw.trim().toLowerCase()) ?? { finishReason: 'other' }
 }
+
+/**
+ * What a server says where it says nothing: `""` (StepFun) or a text that means null (F5), on chunks that are not the last. Undefined
+ * then, as for anything that is no text.
+ */
+export function saidFinish(raw: unknown): Finish | undefined {
+  return typeof raw === 'string' && !nothings.has(raw.trim().toLowerCase()) ? finishOf(raw) : undefined
+}
+
+/**
+ * What a choice says of its end. A gateway turns what it does not know into `stop`; beside it stands what the model's own service had
+ * said, and where that is a failure it is one (F6).
+ */
+export function choiceFinish({ finish_reason: said, native_finish_reason: native }: Choice): Finish | undefined {
+  if (native === undefined || native === null) return saidFinish(said)
+  const own = saidFinish(native)
+  return own?.failure === undefined ? saidFinish(said) : own
+}
+
+const nothings: ReadonlySet<string> = new Set([
+  '',
+  'null',
+  'none',
+  'nil',
+  'undefined',
+  'unspecified',
+  'finish_reason_unspecified',
+])
 
 const stop: Finish = { finishReason: 'stop' }
 const length: Finish = { finishReason: 'length' }
@@ -22,20 +51,36 @@ const toolCalls: Finish = { finishReason: 'tool-calls' }
 const filtered: Finish = { finishReason: 'content-filter' }
 const aborted: Finish = { failure: 'truncated', message: 'The server broke off the answer.' }
 
+const failed: Finish = { failure: 'server-error', message: 'The server failed in the middle of the answer.' }
+
 const finishes: ReadonlyMap<string, Finish> = new Map<string, Finish>([
   ['stop', stop],
   ['eos', stop],
   ['eos_token', stop],
   ['end_turn', stop],
+  ['end', stop],
+  ['complete', stop],
+  ['completed', stop],
   ['stop_sequence', stop],
   ['length', length],
   ['max_tokens', length],
+  ['max_output_tokens', length],
+  ['max_new_tokens', length],
   ['model_length', length],
+  ['model_context_window_exceeded', length],
   ['tool_calls', toolCalls],
+  ['tool_call', toolCalls],
   ['function_call', toolCalls],
   ['tool_use', toolCalls],
   ['content_filter', filtered],
   ['sensitive', filtered],
+  // Gemini's words
+  ['safety', filtered],
+  ['recitation', filtered],
+  ['blocklist', filtered],
+  ['prohibited_content', filtered],
+  ['spii', filtered],
+  ['refusal', filtered],
   [
     'insufficient_system_resource',
     { failure: 'overloaded', message: 'The server ran out of capacity in the middle of the answer.' },
@@ -43,7 +88,12 @@ const finishes: ReadonlyMap<string, Finish> = new Map<string, Finish>([
   ['aborted', aborted],
   ['abort', aborted],
   ['cancelled', aborted],
-  ['error', { failure: 'server-error', message: 'The server failed in the middle of the answer.' }],
-  ['network_error', { failure: 'server-error', message: 'The server failed in the middle of the answer.' }],
+  ['canceled', aborted],
+  ['error', failed],
+  ['network_error', failed],
+  ['server_error', failed],
+  ['internal_error', failed],
+  ['upstream_error', failed],
+  ['failed', failed],
   ['repetition', { failure: 'invalid-output', message: 'The model repeated itself until the server stopped it.' }],
 ])

@@ -115,6 +115,8 @@ function send(asking: Asking): Promise<void> {
   const { call, dialect, service, spent } = asking
   const { endpoint, stream } = service.settings
   const attempt = asking.reasoned ? withoutTransport(asking.attempt) : asking.attempt
+  // an answer before this one may have seemed to be over
+  attempt.linger?.(undefined, 0)
   const encoded = encode(call, dialect, service.settings)
   for (const warning of encoded.warnings) attempt.emit({ type: 'warning', ...warning })
   const elsewhere = dialect.reroute?.(endpoint.baseURL, encoded.call)
@@ -136,6 +138,7 @@ function send(asking: Asking): Promise<void> {
         status,
         headers,
         emit,
+        linger: attempt.linger,
         rules: dialect.failureRules,
         secrets: endpoint.secrets,
         thinkTags,

@@ -5,9 +5,13 @@ import { endEvents, eventReader, readEvents } from '../../http/server-sent-event
 import type { Chunk } from './chunk.ts'
 import { choiceOf, plainTextOf } from './chunk.ts'
 import type { Decoding } from './decode.ts'
-import { contextOf, decodeChunk, decodeFailure, decodeText, finishDecoding, isWhole, startDecoding, tellAlive } from './decode.ts'
+import { contextOf, decodeChunk, decodeFailure, decodeText, finishDecoding, startDecoding, tellAlive } from './decode.ts'
+import type { Ending } from './ending.ts'
+import { takeLinger } from './ending.ts'
 import type { AnswerContext } from './failure.ts'
 import { failureOf, inBandFailure, strangeAnswer } from './failure.ts'
+import type { JsonEnd } from './json-end.ts'
+import { endOfJson, startOfJson } from './json-end.ts'
 import { asObject, isCutJson, parseJson } from './parse-json.ts'
 import type { SameShape, TextField } from './same-shape.ts'
 import { learnShape, noShape, textOfSame } from './same-shape.ts'
@@ -16,6 +20,7 @@ export type AnswerOptions = AnswerContext & {
   readonly emit: Attempt['emit']
   /** What was asked: the tools that were offered, the form that was wanted. */
   readonly call?: Call | undefined
+  readonly linger?: Attempt['linger']
   /**
    * Look for `<think>` at the beginning of the content. `opened`: the chat template opens the tag itself, so the content begins
    * inside it (R1); what never closes was the answer after all, and comes as text at the end.
@@ -42,16 +47,21 @@ export function readAnswer(options: AnswerOptions): AnswerReader {
 /** An error page may be endless; nobody reads more of it than this. */
 const mostErrorText = 65_536
 
+/** Status and headers say most of it: a page that does not end is not waited for. */
+const errorWithinMs = 1_000
+
 function errorReader(options: AnswerOptions): AnswerReader {
   let body = ''
+  const fail = () => {
+    throw failureOf({ ...options, body })
+  }
+  options.linger?.(fail, errorWithinMs)
   return {
     write(text) {
       if (body.length < mostErrorText) body += text
       return true
     },
-    end() {
-      throw failureOf({ ...options, body })
-    },
+    end: fail,
     hasReasoned: () => false,
   }
 }
@@ -65,15 +75,28 @@ const mostOther = 4_000
 /** Everything that is known while an answer is read. One object, and no function of its own for each answer but these two. */
 function answerReader(options: AnswerOptions): AnswerReader {
   const decoding = startDecoding(options)
-  const reading: Reading = { options, decoding, shape: noShape(), events: undefined, form: 'blank', text: '', ending: false }
+  const reading: Reading = {
+    options,
+    decoding,
+    shape: noShape(),
+    events: undefined,
+    form: 'blank',
+    text: '',
+    json: undefined,
+    isWhole: false,
+    ending: false,
+  }
   return {
     write(part) {
-      decoding.flowing = true
+      reading.decoding.flowing = true
       if (reading.form === 'blank') begin(reading, part)
       else take(reading, part)
-      return decoding.flowing
+      linger(reading)
+      return reading.decoding.flowing
     },
     end: () => end(reading),
+    isOver: () => stateOf(reading) === 'over',
+    lost: () => lost(reading),
     hasReasoned: () => reading.decoding.hasReasoning,
   }
 }
@@ -86,6 +109,9 @@ type Reading = {
   form: Form
   /** A document, or what there is to quote of something that is no answer. */
   text: string
+  json: JsonEnd | undefined
+  /** The document was closed. */
+  isWhole: boolean
   /** The body is over: an event that is cut was cut by that. */
   ending: boolean
 }
@@ -104,10 +130,48 @@ function begin(reading: Reading, part: string): void {
 function take(reading: Reading, part: string): void {
   const { events, form, decoding } = reading
   if (events !== undefined) readEvents(events, part)
-  if (form === 'json') reading.text += part
+  if (form === 'json') takeDocument(reading, part)
   // a stream that turns out to be none is quoted in the error
   else if (form === 'events' && decoding.seen !== 'nothing') reading.text = ''
   else if (reading.text.length < mostOther) reading.text += part
+}
+
+function takeDocument(reading: Reading, part: string): void {
+  const { options, decoding, isWhole } = reading
+  if (decoding.ending.state === 'over') return
+  reading.text += part
+  reading.json ??= startOfJson()
+  const closedAt = isWhole ? 0 : endOfJson(reading.json, part)
+  if (closedAt === undefined) return
+  // a second document behind it is a stream of some other kind
+  if (part.slice(closedAt).trim() !== '') throw strangeAnswer(reading.text, options)
+  if (isWhole) return
+  reading.isWhole = true
+  options.linger?.(() => readDocument(reading), documentWithinMs)
+}
+
+/** A document is whole with its last bracket, and the body ends right behind that, or never. */
+const documentWithinMs = 1_000
+
+/** The server has said that it is done: more may come for a while. Told once for all that came together. */
+function linger(reading: Reading): void {
+  const forMs = takeLinger(reading.decoding.ending)
+  if (forMs !== undefined) reading.options.linger?.(() => finishDecoding(reading.decoding, false), forMs)
+}
+
+/** What is whole needs no more of its body (F2). */
+function lost(reading: Reading): boolean {
+  const { events, isWhole } = reading
+  if (isWhole) readDocument(reading)
+  reading.ending = true
+  // the last event may be content
+  if (events !== undefined && stateOf(reading) === 'finished') endEvents(events)
+  if (stateOf(reading) === 'finished') finishDecoding(reading.decoding, false)
+  return stateOf(reading) === 'over'
+}
+
+function stateOf({ decoding }: Reading): Ending['state'] {
+  return decoding.ending.state
 }
 
 function end(reading: Reading): void {
@@ -141,7 +205,7 @@ const eventHandlers: EventHandlers<Reading> = {
 
 function readEvent(reading: Reading, data: string, event: string | undefined): void {
   const { decoding, shape } = reading
-  if (decoding.finished) return
+  if (decoding.ending.state === 'over') return
   const known = event === undefined ? textOfSame(shape, data) : undefined
   if (known !== undefined) return decodeText(decoding, shape.field, known)
   // the rest of the way is paid for each token
@@ -151,28 +215,31 @@ function readEvent(reading: Reading, data: string, event: string | undefined): v
     if (text === '') return tellAlive(decoding)
   }
   const chunk = parseEvent(reading, data, event === 'error')
+  // behind a finish it can be no content
+  if (chunk === undefined) return
   // llama-server reports on a long prompt while it reads it
   if (chunk.prompt_progress !== undefined) tellAlive(decoding)
   decodeChunk(decoding, chunk, data)
-  if (isWhole(decoding)) return finishDecoding(decoding, false)
   const plain = plainTextOf(chunk)
   if (plain !== undefined) learnShape(shape, data, { ...plain, find: textIn })
 }
 
-function parseEvent({ decoding, ending }: Reading, data: string, isError: boolean): Chunk {
+function parseEvent({ decoding, ending }: Reading, data: string, isError: boolean): Chunk | undefined {
+  const isFinished = decoding.ending.state === 'finished'
   let value: unknown
   try {
     value = JSON.parse(data)
   } catch {
     // no cause: the parser's message quotes what it read
     if (isError) throw inBandFailure(data, contextOf(decoding))
+    if (isFinished) return undefined
     throw ending
       ? decodeFailure(decoding, 'truncated', 'The answer was cut in the middle of an event.')
       : decodeFailure(decoding, 'malformed-response', `The stream holds an event that is no JSON (${data.length} characters).`)
   }
   if (isError) throw inBandFailure(value, contextOf(decoding))
   const chunk = asObject(value)
-  if (chunk === undefined)
+  if (chunk === undefined && !isFinished)
     throw decodeFailure(decoding, 'malformed-response', 'The stream holds an event that is no JSON object.')
   return chunk
 }
@@ -185,6 +252,7 @@ function textIn(value: unknown, field: TextField): string | undefined {
 /** One JSON document: a server that does not stream, or was not asked to. */
 function readDocument(reading: Reading): void {
   const { text, options } = reading
+  if (reading.decoding.ending.state === 'over') return
   let value: unknown
   try {
     value = parseJson(text)
@@ -197,7 +265,16 @@ function readDocument(reading: Reading): void {
   if (chunk === undefined) throw strangeAnswer(text, options)
   if (options.thinkTags === true && closesUnopened(chunk)) reading.decoding = startDecoding({ ...options, thinkTags: 'opened' })
   decodeChunk(reading.decoding, chunk, text)
-  finishDecoding(reading.decoding, true)
+  // one chunk of a stream is no document, though it is one in JSON
+  finishDecoding(reading.decoding, !isPiece(chunk))
+}
+
+function isPiece(chunk: Chunk): boolean {
+  return isObject(choiceOf(chunk)?.delta)
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
 }
 
 /** In a whole text a tag that was never opened is seen before anything was handed on. */

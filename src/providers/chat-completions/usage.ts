@@ -23,6 +23,44 @@ export function usageOf(raw: unknown): Usage | undefined {
   return Object.values(counts).every(value => value === undefined) ? undefined : counts
 }
 
+/** Nothing was counted: so servers fill the field that have no figures yet, or none at all (F7). */
+export function isNothing(usage: Usage): boolean {
+  return Object.values(usage).every(value => value === undefined || value === 0)
+}
+
+/**
+ * What is known after two reports. They count up, or tell the whole at the end, or tell input first and output last: so each figure is
+ * the one that came last, and zeros say nothing against figures.
+ */
+export function laterUsage(earlier: Usage | undefined, later: Usage): Usage {
+  if (earlier === undefined || isNothing(earlier)) return later
+  if (isNothing(later)) return earlier
+  return {
+    inputTokens: figure(later.inputTokens) ?? earlier.inputTokens,
+    cachedInputTokens: later.cachedInputTokens ?? earlier.cachedInputTokens,
+    outputTokens: figure(later.outputTokens) ?? earlier.outputTokens,
+    reasoningTokens: later.reasoningTokens ?? earlier.reasoningTokens,
+    totalTokens: figure(later.totalTokens) ?? earlier.totalTokens,
+  }
+}
+
+/** The figures of an answer that holds something: no such answer costs nothing, so what is 0 there was not reported (F7). */
+export function reportedUsage(usage: Usage | undefined): Usage | undefined {
+  if (usage === undefined || isNothing(usage)) return undefined
+  if (usage.inputTokens !== 0 && usage.outputTokens !== 0 && usage.totalTokens !== 0) return usage
+  const { inputTokens, outputTokens, totalTokens } = usage
+  return {
+    ...usage,
+    inputTokens: figure(inputTokens),
+    outputTokens: figure(outputTokens),
+    totalTokens: figure(totalTokens),
+  }
+}
+
+function figure(value: number | undefined): number | undefined {
+  return value === 0 ? undefined : value
+}
+
 function count(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
 }
