@@ -22,7 +22,7 @@ export default defineConfig({
           name: 'fast',
           include: ['test/**/*.test.ts'],
           exclude: [...slow, ...real, 'test/bench/**', 'test/peers/**'],
-          testTimeout: 10_000,
+          testTimeout: 30_000,
         },
       },
       {
