@@ -6,7 +6,7 @@ const clock = fakeClock()
 const target = fakeTarget({ error: 'overloaded' }, { clock })
 const client = createClient({
   chain: [target],
-  retry: { maxRetries: 5, baseDelayMs: 1_000, maxDelayMs: 30_000 },
+  retry: { maxRetries: 5, baseDelayMs: 1_000, maxDelayMs: 30_000, rounds: 1 },
   breaker: false, // it would leave the target alone after three failures in a row
   clock, // virtual time: this program ends at once
   random: () => 1 - Number.EPSILON, // the longest wait of each range; without this line: full jitter

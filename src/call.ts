@@ -5,7 +5,7 @@ import type { ChainTarget, Hedge, Leg, Walked } from './chain/state.ts'
 import { abort, type CallSignal, createSignal } from './chain/signal.ts'
 import { walkChain } from './chain/walk.ts'
 import { checkInput } from './check-input.ts'
-import type { Call, ClientEvent, Clock, EventListener, Failure } from './contract.ts'
+import type { Call, CallTimeoutSettings, ClientEvent, Clock, EventListener, Failure } from './contract.ts'
 import { ChainExhaustedError, UnbusyError } from './errors.ts'
 import { closeQueue } from './answer/event-queue.ts'
 import {
@@ -150,7 +150,7 @@ async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateRe
 function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> {
   const { callId, call, startedAt, signal, given } = begun
   const { clock, random, hedge, probeMs, background, tell, options } = shared
-  const deadline = startedAt + (given.timeout?.totalMs ?? options.timeout?.totalMs ?? defaults.timeout.totalMs)
+  const { totalMs, firstContentMs } = merge<CallTimeoutSettings>(defaults.timeout, options.timeout, given.timeout)
   hedge?.called()
   return walkChain({
     callId,
@@ -159,7 +159,9 @@ function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> 
     clock,
     random,
     startedAt,
-    deadline,
+    deadline: startedAt + totalMs,
+    firstContentAt: startedAt + firstContentMs,
+    hasDefault: (given.defaultResponse ?? options.defaultResponse) !== undefined,
     hedge,
     probeMs,
     background,

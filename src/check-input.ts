@@ -18,7 +18,7 @@ import {
   suggestion,
   text,
 } from './check.ts'
-import { targetChecks } from './providers/target.ts'
+import { callTimeout, targetChecks } from './providers/target.ts'
 
 /** Says no to options of a client, before anything is sent, with what to write instead. */
 export function checkClientOptions(options: ClientOptions): void {
@@ -176,7 +176,7 @@ const continuationChecks = {
 const clientChecks = {
   chain,
   ...continuationChecks,
-  timeout: targetChecks.timeout,
+  timeout: callTimeout,
   retry: targetChecks.retry,
   hedge: orOff({ budget: share, spend: share, queuedMs: milliseconds, leastMs: milliseconds, unpriced: flag }),
   breaker: orOff({
@@ -216,7 +216,7 @@ const inputChecks = {
   stopSequences: texts,
   seed: count,
   reasoning: oneOf('off', 'low', 'high', 'max'),
-  timeout: targetChecks.timeout,
+  timeout: callTimeout,
   signal,
   metadata: record,
   extraBody: record,

@@ -35,7 +35,7 @@ export type Decision = 'retry' | 'next' | 'stop'
 export type Charged = 'target' | 'gate' | 'key' | 'model' | 'request' | 'nobody'
 
 /** The clock that ended an attempt: the option of the same name without its `Ms`. */
-export type ClockName = 'connect' | 'headers' | 'firstChunk' | 'queued' | 'chunk' | 'total'
+export type ClockName = 'connect' | 'headers' | 'firstChunk' | 'queued' | 'chunk' | 'total' | 'firstContent'
 
 /** One failed attempt as data: what {@link ProviderError} carries, and what hooks are given. */
 export type Failure = {
@@ -254,13 +254,31 @@ export type TimeoutSettings = {
   readonly totalMs: number
 }
 
+/** The clocks of a call: those of its attempts, and one that no single attempt has. */
+export type CallTimeoutSettings = TimeoutSettings & {
+  /**
+   * From the call to the first content that any attempt receives, waits included, in milliseconds; then it is over, also for
+   * `generate()`.
+   * @default Infinity. With a `defaultResponse`, waits before requests last 10 s in all; a request that runs is not shortened
+   */
+  readonly firstContentMs: number
+}
+
 export type RetrySettings = {
   /** Requests to the same target in addition to the first. */
   readonly maxRetries: number
   readonly baseDelayMs: number
   readonly maxDelayMs: number
-  /** The longest Retry-After that is waited out instead of asking the next target. */
-  readonly waitForMs: number
+  /**
+   * The longest wait for a target that is shut, in milliseconds; 0 = never.
+   * @default a Retry-After of up to 2,500 ms while another target could answer, any time within the deadline when none could
+   */
+  readonly waitForMs?: number | undefined
+  /**
+   * How often the chain is walked, when every target that could answer failed for a passing reason. `Infinity` suits batches.
+   * @default 3, with waits of ten seconds in all; 1 with `retry: 0` or a `defaultResponse`
+   */
+  readonly rounds?: number | undefined
 }
 
 /** One step of the chain: a provider, a model, and limits of its own. */

@@ -137,17 +137,24 @@ export class ChainExhaustedError extends UnbusyError {
   readonly failures: readonly ProviderError[]
   readonly reason: FailureReason
   readonly status: number
-  /** When it makes sense to call again, where a server named a time: the soonest. */
+  /** When it makes sense to call again, in milliseconds: the soonest time that a server named, or after which we would ask a target again. */
   readonly retryAfterMs: number | undefined
 
-  constructor(attempts: readonly AttemptRecord[], failures: readonly ProviderError[]) {
+  constructor(
+    attempts: readonly AttemptRecord[],
+    failures: readonly ProviderError[],
+    { opensInMs }: { readonly opensInMs?: number | undefined } = {},
+  ) {
     super(describe(attempts), failures.length === 0 ? undefined : { cause: failures.at(-1) })
     this.attempts = attempts
     this.failures = failures
     const { reason, status } = summary(failures)
     this.reason = reason
     this.status = status
-    const waits = failures.flatMap(failure => failure.retryAfterMs ?? [])
+    const waits = [
+      ...failures.flatMap(failure => failure.retryAfterMs ?? []),
+      ...(opensInMs === undefined ? [] : [Math.ceil(opensInMs)]),
+    ]
     this.retryAfterMs = waits.length === 0 ? undefined : Math.min(...waits)
   }
 

@@ -1,5 +1,6 @@
 import type {
   Call,
+  CallTimeoutSettings,
   Clock,
   Decision,
   EventListener,
@@ -26,7 +27,7 @@ export type ClientOptions = {
   /** Whom to ask, in order. The first that may be asked is asked first. A step may be a `pool()` of targets. */
   readonly chain: readonly (Target | Pool)[]
   /** Limits in milliseconds. A target's own and a call's own come before these. `Infinity` turns one off. */
-  readonly timeout?: Partial<TimeoutSettings> | undefined
+  readonly timeout?: Partial<CallTimeoutSettings> | undefined
   /** Requests to the same target after a failure that a retry may help. A number is short for `{ maxRetries }`; 0 means one attempt. */
   readonly retry?: number | Partial<RetrySettings> | undefined
   /**
@@ -135,7 +136,7 @@ export type GenerateInput<Schema extends MaybeSchema = MaybeSchema, Tools extend
   readonly holdBackChars?: number | undefined
   readonly continueOnLength?: number | undefined
   /** Limits of this call in milliseconds; they come before a target's and the client's. */
-  readonly timeout?: Partial<TimeoutSettings> | undefined
+  readonly timeout?: Partial<CallTimeoutSettings> | undefined
   /** Ends the call at once, in whatever phase; it rejects with the signal's own reason. */
   readonly signal?: AbortSignal | undefined
   /** What conditions (`when`) and listeners may want to know. It is not sent anywhere. */
@@ -154,11 +155,24 @@ export type ContinuationSettings = {
 
 /** Every default number in one place. Where each comes from stands in docs/policy.md. */
 export const defaults = {
-  timeout: { connectMs: 5_000, headersMs: 15_000, firstChunkMs: 20_000, queuedMs: 600_000, chunkMs: 60_000, totalMs: 120_000 },
-  retry: { maxRetries: 1, baseDelayMs: 250, maxDelayMs: 10_000, waitForMs: 2_500 },
+  timeout: {
+    connectMs: 5_000,
+    headersMs: 15_000,
+    firstChunkMs: 20_000,
+    queuedMs: 600_000,
+    chunkMs: 60_000,
+    totalMs: 120_000,
+    firstContentMs: Infinity,
+  },
+  retry: { maxRetries: 1, baseDelayMs: 250, maxDelayMs: 10_000, waitForMs: undefined, rounds: undefined },
   continuation: { afterFirstToken: 'fail', holdBackMs: 0, holdBackChars: 0, continueOnLength: 0 },
   hedge: { budget: 0.02, spend: 0.05, queuedMs: 8_000, leastMs: 2_000, unpriced: false },
-} as const satisfies { timeout: TimeoutSettings; retry: RetrySettings; hedge: HedgeSettings; continuation: ContinuationSettings }
+} as const satisfies {
+  timeout: CallTimeoutSettings
+  retry: RetrySettings
+  hedge: HedgeSettings
+  continuation: ContinuationSettings
+}
 
 /** The call that every target is asked, before each gets its own model. */
 export function resolveCall(input: GenerateInput, form?: AnswerForm): Call {
@@ -179,8 +193,10 @@ export function targetTimeout(target: Target, client: Partial<TimeoutSettings> |
   return merge(defaults.timeout, target.provider.timeout, client, target.timeout)
 }
 
+/** Where nothing is retried, nothing is walked again either, unless somebody said so. */
 export function targetRetry(target: Target, client: ClientOptions['retry']): RetrySettings {
-  return merge(defaults.retry, asRetry(client), asRetry(target.retry))
+  const retry = merge<RetrySettings>(defaults.retry, asRetry(client), asRetry(target.retry))
+  return retry.maxRetries === 0 && retry.rounds === undefined ? { ...retry, rounds: 1 } : retry
 }
 
 export function hedgeSettings(hedge: ClientOptions['hedge']): HedgeSettings | undefined {

@@ -37,14 +37,14 @@ type Content = ProviderEvent & { type: 'text-delta' | 'reasoning-delta' | 'tool-
  * ends once: clocks stopped, permit given back, signal fired so that the provider closes what it opened, one `attempt-end` told.
  */
 export function startAttempt(options: AttemptOptions): RunningAttempt {
-  const { clock, target, deadline, shareMs } = options
+  const { clock, target, deadline, shareMs, firstContentAt, callStartedAt } = options
   const onTimeout = (name: ClockName, afterMs: number) => timedOut(run, name, afterMs)
   const run: RunningAttempt = {
     options,
     startedAt: clock.now(),
     controller: new AbortController(),
     done: Promise.withResolvers<Answer>(),
-    clocks: startClocks({ clock, timeout: target.timeout, deadline, shareMs, onTimeout }),
+    clocks: startClocks({ clock, timeout: target.timeout, deadline, shareMs, firstContentAt, callStartedAt, onTimeout }),
     over: false,
     finished: false,
     wasQueued: false,
@@ -240,12 +240,15 @@ function chargedFor(run: RunningAttempt, error: ProviderError): Charge {
   return charged === 'model' && run.options.fold.overrides?.prefix !== undefined ? 'nobody' : charged
 }
 
+/** The clocks that end a call which came late, as well as a target that is slow. */
+const saysLittle: ReadonlySet<ClockName | undefined> = new Set(['total', 'firstContent', 'firstChunk', 'queued'])
+
 /**
  * A call that comes with its last second must not have a target counted as silent. Where many wait for one target, each of them would
  * close it again for all the others.
  */
 function hadFairTime(run: RunningAttempt, { clock }: ProviderError): boolean {
-  if (run.chunks > 0 || (clock !== 'total' && clock !== 'firstChunk' && clock !== 'queued')) return true
+  if (run.chunks > 0 || !saysLittle.has(clock)) return true
   const usual = run.options.target.health.firstChunk()?.p98 ?? 0
   return (
     run.options.clock.now() - run.startedAt >= Math.min(run.options.target.timeout.firstChunkMs, Math.max(fairMs, usual * 1.3))

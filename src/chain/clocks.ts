@@ -6,6 +6,9 @@ export type ClocksOptions = {
   readonly timeout: TimeoutSettings
   /** When the whole call must be over, on the clock. */
   readonly deadline: number
+  /** When the call must have its first content, and when it began, on the clock. */
+  readonly firstContentAt: number
+  readonly callStartedAt: number
   /** The longest that may pass without any content while another target could still answer. */
   readonly shareMs: number
   onTimeout(name: ClockName, afterMs: number): void
@@ -166,6 +169,9 @@ function fire(clocks: Clocks): void {
 function due(clocks: Clocks): { readonly at: number; readonly name: ClockName; readonly since: number } {
   const { startedAt, queuedUntil, content, contentSince, transport, transportSince, patience } = clocks
   let next = { at: clocks.options.deadline, name: 'total' as ClockName, since: startedAt }
+  const { firstContentAt, callStartedAt } = clocks.options
+  if (content === 'firstChunk' && firstContentAt <= next.at)
+    next = { at: firstContentAt, name: 'firstContent', since: callStartedAt }
   if (queuedUntil <= next.at) next = { at: queuedUntil, name: 'queued', since: startedAt }
   const contentAt = contentSince + clocks.contentLimitMs * patience
   if (content !== undefined && contentAt <= next.at) next = { at: contentAt, name: content, since: contentSince }
@@ -183,6 +189,7 @@ export function timeoutError(name: ClockName, afterMs: number): ProviderError {
     firstChunk: `No content after ${waited} (firstChunkMs).`,
     queued: `Still queued after ${waited}: only keep-alives came (queuedMs).`,
     chunk: `Silent for ${waited} in the middle of the answer (chunkMs).`,
+    firstContent: `The call had no content after ${waited} (firstContentMs).`,
     total: `The call's time was over after ${waited} (totalMs).`,
   }
   return new ProviderError(what[name], { reason: 'timeout', clock: name })

@@ -1,11 +1,11 @@
 import pRetry from 'p-retry'
 
-import type { FailureReason } from '../contract.ts'
+import type { Decision, FailureReason } from '../contract.ts'
 import type { Answer } from '../answer/answer.ts'
 import { ProviderError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
 import { abandonAttempt, abandoned, startAttempt } from './attempt.ts'
-import { callTo, othersLeft } from './next-target.ts'
+import { callTo, limitOf, othersLeft } from './next-target.ts'
 import { decide } from './policy.ts'
 import { backoffMs, untilOpening, wait, type Wait } from './wait.ts'
 import { stopLateTimer } from './hedge.ts'
@@ -13,7 +13,11 @@ import { notify } from './signal.ts'
 import type { AttemptKind, Candidate, Leg, LegEnd, Walk } from './state.ts'
 
 /** Starts asking a target; the walk is notified when the leg has ended. */
-export function startLeg(walk: Walk, candidate: Candidate, { kind, permit }: { kind: AttemptKind; permit: Permit }): Leg {
+export function startLeg(
+  walk: Walk,
+  candidate: Candidate,
+  { kind, permit, waitMs }: { kind: AttemptKind; permit: Permit; waitMs: number },
+): Leg {
   const leg: Leg = {
     candidate,
     kind,
@@ -21,7 +25,7 @@ export function startLeg(walk: Walk, candidate: Candidate, { kind, permit }: { k
     end: undefined,
     running: undefined,
     waiting: undefined,
-    waitMs: 0,
+    waitMs,
     retries: 0,
     decision: 'next',
     thrown: undefined,
@@ -52,6 +56,7 @@ export function commit(walk: Walk, leg: Leg): void {
 
 /** The first content of a leg is here: is it the one whose answer the caller gets? Then all others that race it end. */
 function claim(walk: Walk, leg: Leg): boolean {
+  walk.hasContent = true
   if (walk.over || (walk.winner !== undefined && walk.winner !== leg)) return false
   // a probe that began before the commit: its text must not be put behind the text that the caller has
   if (leg.kind === 'probe' && walk.committed) return false
@@ -117,6 +122,8 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
     call: fold.overrides === undefined ? call : { ...call, ...fold.overrides },
     waitMs: leg.waitMs,
     deadline: Math.min(walk.deadline, walk.clock.now() + target.timeout.totalMs),
+    firstContentAt: leg.kind === 'probe' || walk.hasContent ? Infinity : walk.firstContentAt,
+    callStartedAt: walk.startedAt,
     shareMs: leg.kind === 'probe' ? walk.probeMs : shareMs(walk, candidate),
     claim: () => claim(walk, leg),
   })
@@ -155,16 +162,19 @@ async function mayAskAgain(walk: Walk, leg: Leg): Promise<boolean> {
   if (walk.winner !== undefined && walk.winner !== leg) return false
   const verdict = walk.sink.failed(failure, kind === 'probe' ? undefined : sourceOf(candidate))
   if (verdict === 'reword' && enter(leg)) return true
-  const { waitForMs } = candidate.target.retry
-  leg.decision = verdict === 'stop' ? 'stop' : decide(failure, { waitForMs, decide: walk.decide })
-  return countFailure(leg) && leg.decision === 'retry' && waitToRetry(walk, leg, failure)
+  const chosen = verdict === 'stop' ? 'stop' : walk.decide?.(failure)
+  return mayRetry(leg, failure, chosen) && waitToRetry(walk, leg, failure)
 }
 
-/** `maxRetries` counts for the whole call, however often the walk comes back to a target. Returns whether one is left. */
-function countFailure({ kind, candidate }: Leg): boolean {
+/** `maxRetries` counts for the whole call, however often the walk comes back to a target. @param chosen what the caller's `decide` said */
+function mayRetry(leg: Leg, failure: ProviderError, chosen: Decision | undefined): boolean {
+  const { kind, candidate } = leg
+  leg.decision = chosen ?? decide(failure, candidate.target.retry.waitForMs)
   if (kind === 'probe') return false
   candidate.failed += 1
-  return candidate.failed <= candidate.target.retry.maxRetries
+  candidate.failure = failure
+  candidate.isFinal = chosen === 'next'
+  return leg.decision === 'retry' && candidate.failed <= candidate.target.retry.maxRetries
 }
 
 /** Waits as long as the failure asks for. False: this target is not asked again now. */
@@ -178,6 +188,7 @@ async function waitToRetry(walk: Walk, leg: Leg, failure: ProviderError): Promis
   const isOver = await leg.waiting.done
   leg.waiting = undefined
   leg.waitMs = walk.clock.now() - startedAt
+  walk.waitLeftMs -= leg.waitMs
   return isOver && leg.end === undefined && enter(leg)
 }
 
@@ -187,7 +198,7 @@ type Planned = { readonly waitMs: number; start(): Wait }
 function planWait(walk: Walk, leg: Leg, failure: ProviderError): Planned | undefined {
   const { clock } = walk
   const { health, retry } = leg.candidate.target
-  const remaining = walk.deadline - clock.now()
+  const remaining = Math.min(limitOf(walk) - clock.now(), walk.waitLeftMs)
   const standing = health.check()
   if (standing.state !== 'shut') {
     const waitMs = backoffMs(retry, leg.retries, walk.random)
@@ -195,7 +206,7 @@ function planWait(walk: Walk, leg: Leg, failure: ProviderError): Planned | undef
   }
   const waitMs = standing.openAt - clock.now()
   if (failure.retryAfterMs === undefined || waitMs >= remaining) return undefined
-  return { waitMs, start: () => untilOpening(clock, [health], remaining) }
+  return { waitMs, start: () => untilOpening(clock, [{ health, until: clock.now() + remaining, deadline: walk.deadline }]) }
 }
 
 function enter(leg: Leg): boolean {
@@ -205,7 +216,7 @@ function enter(leg: Leg): boolean {
 
 /** An attempt may use half of what is left while somebody else could still answer (tashfeenahmed/freellmapi#751). */
 function shareMs(walk: Walk, candidate: Candidate): number {
-  return othersLeft(walk, candidate) ? (walk.deadline - walk.clock.now()) / 2 : Infinity
+  return othersLeft(walk, candidate) ? (limitOf(walk) - walk.clock.now()) / 2 : Infinity
 }
 
 /** Told before every wait, with how long and why (earendil-works/pi#7647). */

@@ -3,6 +3,7 @@ import { ProviderError } from '../errors.ts'
 import { longestTimerMs } from './clocks.ts'
 import type { Permit, Standing } from '../health/health.ts'
 import type { Candidate, ChainTarget, Walk } from './state.ts'
+import type { Opener } from './wait.ts'
 
 /** The next target with its permit, and the half-open targets to probe beside it. */
 export type Choice = {
@@ -25,16 +26,26 @@ const leastMs = 3_000
  */
 export function choose(walk: Walk, besides: boolean): Choice | undefined {
   const onProbation: Candidate[] = []
-  if (walk.deadline - walk.clock.now() < timerPrecisionMs) return undefined
+  if (limitOf(walk) - walk.clock.now() < timerPrecisionMs) return undefined
   for (const candidate of walk.candidates) {
     const standing = look(walk, candidate)
     if (standing?.state === 'probation') onProbation.push(candidate)
     if (standing?.state !== 'ready' || tooSlow(walk, candidate)) continue
-    const permit = candidate.target.health.enter(besides ? 'hedge' : 'call')
+    const permit = enter(candidate, besides ? 'hedge' : 'call')
     if (permit !== undefined) return { candidate, permit, probes: besides ? [] : probes(onProbation) }
   }
   // a hedge is only for those who are surely up
   return besides ? undefined : tryOut(onProbation)
+}
+
+/** Another round asks a target again only within its retry budget. */
+function enter(candidate: Candidate, kind: 'call' | 'hedge'): Permit | undefined {
+  const permit = candidate.target.health.enter(kind)
+  if (permit === undefined || !candidate.isAgain || candidate.target.health.takeRetry()) return permit
+  permit.end('abandoned')
+  candidate.spent = true
+  candidate.isFinal = true
+  return undefined
 }
 
 /** Nobody else can be asked: the call itself is the probe. */
@@ -64,7 +75,7 @@ function look(walk: Walk, candidate: Candidate): Standing | undefined {
  * never refused unheard (BerriAI/litellm#5673).
  */
 export function chooseLast(walk: Walk): Choice | undefined {
-  if (walk.deadline - walk.clock.now() < timerPrecisionMs) return undefined
+  if (limitOf(walk) - walk.clock.now() < timerPrecisionMs) return undefined
   for (const candidate of walk.candidates) {
     if (candidate.asked > 0 || !isCandidate(walk, candidate)) continue
     const permit = candidate.target.health.enterLast()
@@ -89,21 +100,38 @@ function mightBeAsked(walk: Walk, candidate: Candidate): boolean {
 
 type Opening = { readonly candidate: Candidate; readonly waitMs: number; readonly reason: FailureReason }
 
-/** The targets that are shut now and could open before the deadline, and the one that opens first. */
-export function openings(walk: Walk): { readonly candidates: readonly Candidate[]; readonly soonest: Opening | undefined } {
+/** The targets that are shut now and could open before a time, and the one that opens first. */
+export function openings(
+  walk: Walk,
+  limit: number,
+): { readonly openers: readonly Opener[]; readonly soonest: Opening | undefined } {
   const now = walk.clock.now()
-  const candidates: Candidate[] = []
+  const openers: Opener[] = []
   let soonest: Opening | undefined
   for (const candidate of walk.candidates) {
     if (!isCandidate(walk, candidate)) continue
-    const standing = candidate.target.health.check()
-    const waitMs = waitFor(standing, { now, until: walk.deadline - leastLeft(walk) })
+    const { health, retry } = candidate.target
+    const standing = health.check()
+    const until = Math.min(limit, now + (retry.waitForMs ?? Infinity))
+    const waitMs = waitFor(standing, { now, until })
     if (waitMs === undefined) continue
-    candidates.push(candidate)
+    openers.push({ health, until, deadline: walk.deadline - leastLeft(walk) })
     const reason = standing.state === 'shut' ? standing.reason : 'overloaded'
     if (soonest === undefined || waitMs < soonest.waitMs) soonest = { candidate, waitMs, reason }
   }
-  return { candidates, soonest }
+  return { openers, soonest }
+}
+
+/** How long until the first target opens that could take this call, in milliseconds; undefined where none is shut or no time is known. */
+export function opensInMs(walk: Walk): number | undefined {
+  const now = walk.clock.now()
+  let soonest = Infinity
+  for (const candidate of walk.candidates) {
+    if (refusalOf(walk, candidate) !== undefined) continue
+    const standing = candidate.target.health.check()
+    if (standing.state === 'shut') soonest = Math.min(soonest, standing.openAt - now)
+  }
+  return soonest === Infinity ? undefined : soonest
 }
 
 /** How long until this target may be asked; undefined when that is too late. */
@@ -149,19 +177,24 @@ function probes(candidates: readonly Candidate[]): Choice['probes'] {
   })
 }
 
+/** By when an attempt must show content: the clock of the first content, as long as there is none, or the end of the call. */
+export function limitOf({ deadline, firstContentAt, hasContent }: Walk): number {
+  return hasContent ? deadline : Math.min(deadline, firstContentAt)
+}
+
 function isHurried(walk: Walk): boolean {
-  return walk.deadline - walk.clock.now() < leastLeft(walk)
+  return limitOf(walk) - walk.clock.now() < leastLeft(walk)
 }
 
 /** Less time than this is not worth a wait: whoever is woken with it takes the place of somebody who could still be answered. */
 export function leastLeft(walk: Walk): number {
-  return Math.min(leastMs, (walk.deadline - walk.startedAt) / 20)
+  return Math.min(leastMs, (limitOf(walk) - walk.startedAt) / 20)
 }
 
 /** Its first token usually comes later than the call's end, and somebody else could be quicker. */
 function tooSlow(walk: Walk, candidate: Candidate): boolean {
   const usual = candidate.target.health.firstChunk()?.p50
-  return usual !== undefined && usual * 1.3 > walk.deadline - walk.clock.now() && othersLeft(walk, candidate)
+  return usual !== undefined && usual * 1.3 > limitOf(walk) - walk.clock.now() && othersLeft(walk, candidate)
 }
 
 /** Notes once a call that a target was not asked, and why. */

@@ -3,47 +3,48 @@ import type { Charged, Decision, Failure, FailureReason } from '../contract.ts'
 /** Who pays for a failure: the target's breaker, its gate, everything that uses its key, its model, or nobody. */
 export type Charge = Charged
 
-type Rule = { readonly decision: Decision; readonly charged: Charge }
+/**
+ * Whether a target that failed so is asked again, after a wait, when every other one has failed too: it may pass by itself (`yes`), it
+ * would only be silent again (`last`: after all others, and once), or it stays (`no`).
+ */
+export type Again = 'yes' | 'last' | 'no'
+
+type Rule = { readonly decision: Decision; readonly charged: Charge; readonly again: Again }
 
 /** The whole policy. `retry` is subject to `maxRetries`, the retry budget and the time that is left; refused, it becomes `next`. */
 export const policy = {
-  network: { decision: 'retry', charged: 'target' },
-  overloaded: { decision: 'retry', charged: 'target' },
-  'server-error': { decision: 'retry', charged: 'target' },
-  truncated: { decision: 'retry', charged: 'target' },
-  'malformed-response': { decision: 'retry', charged: 'target' },
+  network: { decision: 'retry', charged: 'target', again: 'yes' },
+  overloaded: { decision: 'retry', charged: 'target', again: 'yes' },
+  'server-error': { decision: 'retry', charged: 'target', again: 'yes' },
+  truncated: { decision: 'retry', charged: 'target', again: 'yes' },
+  'malformed-response': { decision: 'retry', charged: 'target', again: 'no' },
   // a route that stayed silent is not asked again: the retry would only wait once more
-  timeout: { decision: 'next', charged: 'target' },
-  loading: { decision: 'next', charged: 'nobody' },
-  'rate-limit': { decision: 'next', charged: 'gate' },
-  quota: { decision: 'next', charged: 'key' },
-  authentication: { decision: 'next', charged: 'key' },
-  permission: { decision: 'next', charged: 'key' },
-  'not-found': { decision: 'next', charged: 'model' },
-  'context-length': { decision: 'next', charged: 'nobody' },
-  'invalid-request': { decision: 'next', charged: 'nobody' },
-  empty: { decision: 'next', charged: 'nobody' },
-  'invalid-output': { decision: 'next', charged: 'nobody' },
+  timeout: { decision: 'next', charged: 'target', again: 'last' },
+  loading: { decision: 'next', charged: 'nobody', again: 'yes' },
+  'rate-limit': { decision: 'next', charged: 'gate', again: 'yes' },
+  quota: { decision: 'next', charged: 'key', again: 'no' },
+  authentication: { decision: 'next', charged: 'key', again: 'no' },
+  permission: { decision: 'next', charged: 'key', again: 'no' },
+  'not-found': { decision: 'next', charged: 'model', again: 'no' },
+  'context-length': { decision: 'next', charged: 'nobody', again: 'no' },
+  'invalid-request': { decision: 'next', charged: 'nobody', again: 'no' },
+  empty: { decision: 'next', charged: 'nobody', again: 'no' },
+  'invalid-output': { decision: 'next', charged: 'nobody', again: 'no' },
   // never shop around for a laxer model
-  'content-filter': { decision: 'stop', charged: 'nobody' },
+  'content-filter': { decision: 'stop', charged: 'nobody', again: 'no' },
 } satisfies Record<FailureReason, Rule>
 
-export type DecideOptions = {
-  /** The longest Retry-After that is waited out, in milliseconds. */
-  readonly waitForMs: number
-  readonly decide: ((failure: Failure) => Decision | undefined) | undefined
-}
+/** The longest Retry-After that is waited for by default while another target could answer. */
+const waitForMs = 2_500
 
-/** What this failure leads to. The caller's hook is asked first; `undefined` from it means the table. */
-export function decide(failure: Failure, options: DecideOptions): Decision {
-  const chosen = options.decide?.(failure)
-  if (chosen !== undefined) return chosen
+/** What this failure leads to. @param longestMs the caller's own `waitForMs` */
+export function decide(failure: Failure, longestMs: number = waitForMs): Decision {
   const { decision } = policy[failure.reason]
   // asked at once, the same request would be refused in the same way
   if (decision === 'retry' && refusedAgain.has(failure.charged)) return 'next'
   if (decision === 'stop' || failure.retryAfterMs === undefined) return decision
   // The server named a time. A short one is waited out here, during a long one the next target answers.
-  if (decision === 'retry' || failure.reason === 'rate-limit') return failure.retryAfterMs <= options.waitForMs ? 'retry' : 'next'
+  if (decision === 'retry' || failure.reason === 'rate-limit') return failure.retryAfterMs <= longestMs ? 'retry' : 'next'
   return decision
 }
 

@@ -40,6 +40,10 @@ export type WalkOptions = {
   readonly startedAt: number
   /** When the whole call must be over, on the clock. */
   readonly deadline: number
+  /** When the first content must be here; Infinity: the caller set no such clock. */
+  readonly firstContentAt: number
+  /** There is a default response: the caller would rather have it soon than an answer late. */
+  readonly hasDefault: boolean
   readonly signal: CallSignal
   readonly decide: ((failure: Failure) => Decision | undefined) | undefined
   readonly hedge: Hedge | undefined
@@ -64,6 +68,14 @@ export type Walk = WalkOptions & {
   late: Lateness | undefined
   over: boolean
   committed: boolean
+  /** An attempt has received content: the clock of the first content is over. */
+  hasContent: boolean
+  /** How often the chain is walked, this time included. */
+  round: number
+  /** How long the call may still wait before requests. */
+  waitLeftMs: number
+  /** How long it has waited since its last request. */
+  waitedMs: number
 }
 
 /** A target, and what one call has to do with it. Made once for each call. */
@@ -75,8 +87,16 @@ export type Candidate = {
   asked: number
   /** How often it failed this call: only that uses up retries, a lost race does not. */
   failed: number
-  /** This call has done with it. */
+  /** This call has done with it, at least for this round. */
   spent: boolean
+  /** How it failed last. */
+  failure: ProviderError | undefined
+  /** The caller's `decide` sent the call on: another round does not come back to it. */
+  isFinal: boolean
+  /** It is asked again in another round, and that costs one of its retry budget. */
+  isAgain: boolean
+  /** It was asked again although it had been silent. */
+  wasSilent: boolean
   /** The skip has been reported. */
   skipped: boolean
   /** Why it cannot have this call; `null`: it can. Undefined: nobody has looked yet. */
@@ -128,6 +148,9 @@ export type AttemptOptions = {
   readonly waitMs: number
   /** When the whole call must be over, on the clock. */
   readonly deadline: number
+  /** When the call must have its first content, and when it began, on the clock. */
+  readonly firstContentAt: number
+  readonly callStartedAt: number
   /** The longest that may pass without any content. */
   readonly shareMs: number
   readonly permit: Permit

@@ -36,9 +36,13 @@ export function wait(clock: Clock, delayMs: number): Wait {
   }
 }
 
-/** Waits until one of these targets lets this waiter try: true. False when it was given up or `atMostMs` went by. */
-export function untilOpening(clock: Clock, targets: readonly TargetHealth[], atMostMs: number): Wait {
-  const limit = wait(clock, Math.min(longestTimerMs, Math.max(0, atMostMs)))
+/** A target that may open. `until`: how long the call waits for it. `deadline`: when its answer would be too late. Both on the clock. */
+export type Opener = { readonly health: TargetHealth; readonly until: number; readonly deadline: number }
+
+/** Waits until one of these targets lets this waiter try: true. False when it was given up or their times went by. */
+export function untilOpening(clock: Clock, openers: readonly Opener[]): Wait {
+  const latest = openers.reduce((last, { until }) => Math.max(last, until), 0)
+  const limit = wait(clock, Math.min(longestTimerMs, Math.max(0, latest - clock.now())))
   const { promise: done, resolve } = Promise.withResolvers<boolean>()
   const cancels: (() => void)[] = []
   const settle = (opened: boolean) => {
@@ -47,8 +51,7 @@ export function untilOpening(clock: Clock, targets: readonly TargetHealth[], atM
     limit.cancel()
     resolve(opened)
   }
-  const until = clock.now() + atMostMs
-  for (const target of targets) cancels.push(target.onOpening(() => settle(true), until))
+  for (const { health, deadline } of openers) cancels.push(health.onOpening(() => settle(true), deadline))
   void limit.done.then(() => settle(false))
   return { done, cancel: () => settle(false) }
 }

@@ -1,11 +1,11 @@
 import type { AttemptRecord } from '../contract.ts'
 import { ChainExhaustedError } from '../errors.ts'
 import { startLateTimer, stopLateTimer } from './hedge.ts'
-import { abandonLeg, commit, startLeg, tellWait } from './leg.ts'
-import { choose, chooseLast, leastLeft, openings, type Choice } from './next-target.ts'
-import { listen, news, notify } from './signal.ts'
+import { abandonLeg, commit, startLeg } from './leg.ts'
+import { choose, chooseLast, opensInMs, type Choice } from './next-target.ts'
+import { news, notify } from './signal.ts'
 import type { AttemptKind, Leg, Walk, Walked, WalkOptions } from './state.ts'
-import { untilOpening } from './wait.ts'
+import { waitForOpening, waitForProbe, waitForRound } from './waiting.ts'
 
 /**
  * One call through the chain: targets in order, attempts in each, the first commit wins. Rejects with the caller's own abort reason,
@@ -22,7 +22,7 @@ export async function walkChain(options: WalkOptions): Promise<Walked> {
       const walked = reap(walk)
       if (walked !== undefined) return walked
       if (advance(walk)) await news(signal)
-      else if (!(await waitForOpening(walk))) throw exhausted(walk)
+      else if (!(await waitForSomebody(walk))) throw exhausted(walk)
     }
   } finally {
     walk.over = true
@@ -42,11 +42,21 @@ function createWalk(options: WalkOptions): Walk {
     late: undefined,
     over: false,
     committed: false,
+    hasContent: false,
+    round: 1,
+    waitLeftMs: options.hasDefault && options.firstContentAt === Infinity ? patienceMs : Infinity,
+    waitedMs: 0,
   }
 }
 
+/** With a default response at hand a call waits no longer than this before its requests. */
+const patienceMs = 10_000
+
 function createCandidate(target: Walk['targets'][number]): Walk['candidates'][number] {
-  return { target, call: undefined, asked: 0, failed: 0, spent: false, skipped: false, refusal: undefined }
+  return {
+    ...{ target, call: undefined, asked: 0, failed: 0, spent: false, skipped: false, refusal: undefined },
+    ...{ failure: undefined, isFinal: false, isAgain: false, wasSilent: false },
+  }
 }
 
 /** Outside of `walkChain` on purpose: as an inner closure it kept the previous call reachable, at a quarter of our CPU. */
@@ -88,14 +98,20 @@ function reap(walk: Walk): Walked | undefined {
 function mayComeBack({ candidate }: Leg, { failure }: { readonly failure: ChainExhaustedError['failures'][number] }): boolean {
   const { maxRetries } = candidate.target.retry
   const { retryAfterMs, reason } = failure
-  if (retryAfterMs === undefined) return false
+  // a 429 that names no time shuts the target for a moment all the same
+  if (retryAfterMs === undefined && reason !== 'rate-limit') return false
   // a loading model becomes ready, however often one has to look
-  if (reason === 'loading' && retryAfterMs >= leastLookMs) return maxRetries > 0
+  if (reason === 'loading' && (retryAfterMs ?? 0) >= leastLookMs) return maxRetries > 0
   return candidate.failed <= maxRetries
 }
 
 /** Looks at a server that loads its model count as retries, like all others, when they are closer together than this. */
 const leastLookMs = 1_000
+
+/** In this order: a target that opens, one that only our guess keeps shut, a probe that runs, another round. False: nobody is left. */
+async function waitForSomebody(walk: Walk): Promise<boolean> {
+  return (await waitForOpening(walk)) || beginLast(walk) || (await waitForProbe(walk)) || waitForRound(walk)
+}
 
 /** Sees to it that somebody is being asked. False: nobody is, and nobody may be now. A hedge is the same step, taken beside a late leg. */
 function advance(walk: Walk): boolean {
@@ -105,14 +121,20 @@ function advance(walk: Walk): boolean {
   if (isLive && late === undefined) return true
   const choice = choose(walk, isLive)
   if (choice === undefined) return isLive
-  if (!isLive || walk.hedge?.take(choice.candidate.target, late) === true) begin(walk, choice, isLive ? 'hedge' : 'first')
+  if (!isLive || walk.hedge?.take(choice.candidate.target, late) === true) begin(walk, choice, kindOf(choice, isLive))
   else choice.permit.end('abandoned')
   return true
 }
 
+function kindOf({ candidate }: Choice, isLive: boolean): AttemptKind {
+  if (isLive) return 'hedge'
+  return candidate.asked > 0 ? 'retry' : 'first'
+}
+
 function begin(walk: Walk, choice: Choice, kind: AttemptKind): void {
-  for (const { candidate, permit } of choice.probes) addLeg(walk, startLeg(walk, candidate, { kind: 'probe', permit }))
-  const leg = startLeg(walk, choice.candidate, { kind, permit: choice.permit })
+  for (const { candidate, permit } of choice.probes) addLeg(walk, startLeg(walk, candidate, { kind: 'probe', permit, waitMs: 0 }))
+  const leg = startLeg(walk, choice.candidate, { kind, permit: choice.permit, waitMs: walk.waitedMs })
+  walk.waitedMs = 0
   addLeg(walk, leg)
   startLateTimer(walk, leg)
 }
@@ -122,29 +144,15 @@ function addLeg(walk: Walk, leg: Leg): void {
   walk.legs = [...walk.legs, leg]
 }
 
-/** Nobody may be asked now: waits for the first opening that fits the deadline. False: none does. */
-async function waitForOpening(walk: Walk): Promise<boolean> {
-  const { candidates, soonest } = openings(walk)
-  if (soonest === undefined) {
-    const choice = chooseLast(walk)
-    if (choice !== undefined) begin(walk, choice, 'first')
-    return choice !== undefined
-  }
-  const { reason, waitMs, candidate } = soonest
-  tellWait(walk, candidate, { waitMs, reason })
-  const waiting = untilOpening(
-    walk.clock,
-    candidates.map(({ target }) => target.health),
-    walk.deadline - leastLeft(walk) - walk.clock.now(),
-  )
-  const stopListening = listen(walk.signal, () => waiting.cancel())
-  const opened = await waiting.done
-  stopListening()
-  return opened || walk.signal.aborted || walk.winner !== undefined
+/** Nobody opens in time: a target that only our own guess keeps shut, and that was not asked yet, is asked all the same. */
+function beginLast(walk: Walk): boolean {
+  const choice = chooseLast(walk)
+  if (choice !== undefined) begin(walk, choice, 'first')
+  return choice !== undefined
 }
 
 function exhausted(walk: Walk): ChainExhaustedError {
-  return new ChainExhaustedError(records(walk), walk.failures)
+  return new ChainExhaustedError(records(walk), walk.failures, { opensInMs: opensInMs(walk) })
 }
 
 function records(walk: Walk): AttemptRecord[] {

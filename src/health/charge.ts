@@ -53,7 +53,7 @@ function countForBreaker(rooms: Rooms, options: ChargeOptions): void {
 
 /** The call had no time left. That says nothing of a target that had begun to answer, or was given less time than it usually takes. */
 function isOurHaste({ latency }: Rooms, { failure, hasBegun, heldMs }: ChargeOptions): boolean {
-  if (failure.clock !== 'total') return false
+  if (failure.clock !== 'total' && failure.clock !== 'firstContent') return false
   const known = latency.quantiles()
   const usualMs = known === undefined || known.samples < knownFrom ? unknownMs : Math.max(leastMs, known.p98)
   return hasBegun || heldMs < usualMs

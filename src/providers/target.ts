@@ -1,7 +1,7 @@
 import type { Dispatcher } from '../http/undici.ts'
 import type { Provider, Target } from '../contract.ts'
-import type { Checks } from '../check.ts'
-import { amount, callback, checkOptions, count, flag, group, isRecord, milliseconds, record, text } from '../check.ts'
+import type { Check, Checks } from '../check.ts'
+import { amount, callback, checkOptions, count, flag, group, isRecord, kindOf, milliseconds, record, text } from '../check.ts'
 
 /** What every step of a chain can be given, whatever the service. */
 export type TargetOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when'>
@@ -22,7 +22,30 @@ export type ServiceOptions = TargetOptions & {
   readonly stream?: boolean | undefined
 }
 
-const retrySettings = group({ maxRetries: count, baseDelayMs: milliseconds, maxDelayMs: milliseconds, waitForMs: milliseconds })
+const rounds: Check = (value, name) => {
+  if (value !== Infinity && (!Number.isInteger(value) || Number(value) < 1))
+    throw new TypeError(`${name} must be a whole number, 1 or more, or Infinity, not ${kindOf(value)}.`)
+}
+
+const attemptClocks = {
+  ...{ connectMs: milliseconds, headersMs: milliseconds, firstChunkMs: milliseconds },
+  ...{ queuedMs: milliseconds, chunkMs: milliseconds, totalMs: milliseconds },
+}
+
+const firstContentMs: Check = (_value, name) => {
+  throw new TypeError(`${name} is a clock of the whole call. Set it in createClient({ timeout }), or in the timeout of a call.`)
+}
+
+/** Clocks of a client or a call. */
+export const callTimeout: Check = group({ ...attemptClocks, firstContentMs: milliseconds })
+
+const retrySettings = group({
+  maxRetries: count,
+  baseDelayMs: milliseconds,
+  maxDelayMs: milliseconds,
+  waitForMs: milliseconds,
+  rounds,
+})
 
 export const targetChecks = {
   retry: (value, name) => {
@@ -30,14 +53,7 @@ export const targetChecks = {
     if (!Number.isInteger(value) || Number(value) < 0)
       throw new TypeError(`${name} must be a whole number, 0 or more, or { maxRetries }.`)
   },
-  timeout: group({
-    connectMs: milliseconds,
-    headersMs: milliseconds,
-    firstChunkMs: milliseconds,
-    queuedMs: milliseconds,
-    chunkMs: milliseconds,
-    totalMs: milliseconds,
-  }),
+  timeout: group({ ...attemptClocks, firstContentMs }),
   price: group({ input: amount, cachedInput: amount, output: amount }),
   when: callback,
 } satisfies Checks

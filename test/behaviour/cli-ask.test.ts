@@ -50,7 +50,14 @@ test('ask exits with 1 and tells every attempt when nobody answers', async ({ se
   const refusing = await server(status(401))
   const end = await runCli(['ask', 'Hi', '--json', '--chain', 'deepseek,llama'], { ...keys, DEEPSEEK_BASE_URL: refusing.baseURL })
   expect(end.code).toBe(1)
-  expect(JSON.parse(end.stdout)).toMatchObject({ error: { attempts: [{ reason: 'authentication' }, { reason: 'network' }, {}] } })
+  expect(JSON.parse(end.stdout)).toMatchObject({
+    error: {
+      attempts: expect.arrayContaining([
+        expect.objectContaining({ reason: 'authentication' }),
+        expect.objectContaining({ reason: 'network' }),
+      ]),
+    },
+  })
   expect(end.stderr).toContain('Nobody answered.')
   expectNoKey(end)
 })

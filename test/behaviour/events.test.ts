@@ -218,7 +218,9 @@ test('one table decides about retry and fallback, and every entry does what it s
 })
 
 test('counters are apart: what one target uses up of its retries leaves every other its own (R56, R57)', async ({ clock }) => {
-  const chain = [3, 0, 2].map((retry, index) => fakeTarget({ error: 'overloaded' }, { clock, name: `t${index}`, retry }))
+  const chain = [3, 0, 2].map((retry, index) =>
+    fakeTarget({ error: 'overloaded' }, { clock, name: `t${index}`, retry: { maxRetries: retry, rounds: 1 } }),
+  )
   const poor = fakeTarget({ error: 'quota' }, { clock, name: 'poor', retry: 9 })
   const client = createClient({ chain: [poor, ...chain], clock, breaker: false })
   await clock.until(client.generate('Hi').catch(() => {}))

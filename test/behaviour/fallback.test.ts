@@ -206,7 +206,7 @@ test.for([
 test('mixed failures are a 503 with every attempt, and a default response covers them all', async ({ server }) => {
   const busy = await server(status(503), { format: 'deepseek' })
   const limited = await server(status(429), { format: 'openai' })
-  const chain = [deepseek({ ...key, baseURL: busy.baseURL, retry: 0 }), openai({ ...key, baseURL: limited.baseURL })]
+  const chain = [deepseek({ ...key, baseURL: busy.baseURL, retry: 0 }), openai({ ...key, baseURL: limited.baseURL, retry: 0 })]
   const error: unknown = await createClient({ chain })
     .generate('Hi')
     .catch((thrown: unknown) => thrown)

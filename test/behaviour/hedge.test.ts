@@ -178,7 +178,9 @@ test('an abort during a race ends both and leaves no timer', async ({ clock, eve
 test('one attempt counter counts everything that was sent: retries, hedges and the walk do not multiply (R61)', async ({
   clock,
 }) => {
-  const chain = [0, 1, 2].map(index => fakeTarget({ error: 'overloaded' }, { clock, price, name: `t${index}`, retry: 2 }))
+  const chain = [0, 1, 2].map(index =>
+    fakeTarget({ error: 'overloaded' }, { clock, price, name: `t${index}`, retry: { maxRetries: 2, rounds: 1 } }),
+  )
   const client = createClient({ chain, clock, breaker: false })
   const error: unknown = await clock.until(client.generate('Hi')).catch((thrown: unknown) => thrown)
   const sent = chain.flatMap(({ provider }) => provider.calls)

@@ -78,7 +78,7 @@ test('a loading model is asked once where nothing is retried, and looks that are
     [0, 2_000, 1],
     [1, 1, 2],
   ] as const) {
-    const target = fakeTarget({ error: 'loading', retryAfterMs }, { clock, retry })
+    const target = fakeTarget({ error: 'loading', retryAfterMs }, { clock, retry: { maxRetries: retry, rounds: 1 } })
     await expect(clock.until(createClient({ chain: [target], clock }).generate('Hi'))).rejects.toMatchObject({
       reason: 'loading',
     })
@@ -88,7 +88,7 @@ test('a loading model is asked once where nothing is retried, and looks that are
 
 test('0 retries means exactly one attempt, 3 means four (R50, R51)', async ({ clock }) => {
   for (const retry of [0, 3]) {
-    const target = fakeTarget({ error: 'overloaded' }, { clock, retry })
+    const target = fakeTarget({ error: 'overloaded' }, { clock, retry: { maxRetries: retry, rounds: 1 } })
     const client = createClient({ chain: [target], clock, breaker: false })
     await expect(clock.until(client.generate('Hi'))).rejects.toMatchObject({ reason: 'overloaded' })
     expect(target.provider.calls).toHaveLength(retry + 1)
@@ -96,7 +96,7 @@ test('0 retries means exactly one attempt, 3 means four (R50, R51)', async ({ cl
 })
 
 test('1, 2, 4, 8, 16 s capped at 30 s with full jitter can be said', () => {
-  const settings = { maxRetries: 6, baseDelayMs: 1_000, maxDelayMs: 30_000, waitForMs: 2_500 }
+  const settings = { maxRetries: 6, baseDelayMs: 1_000, maxDelayMs: 30_000 }
   const ceilings = Array.from({ length: 7 }, (_, retry) => backoffMs(settings, retry, () => 1))
   expect(ceilings).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
 })
@@ -106,7 +106,6 @@ test('no delay is outside its bounds, and the cap is never where clients meet (R
     maxRetries: fc.nat(9),
     baseDelayMs: fc.nat(60_000),
     maxDelayMs: fc.nat(120_000),
-    waitForMs: fc.constant(0),
   })
   const property = fc.property(
     settings,
@@ -124,7 +123,10 @@ test('no delay is outside its bounds, and the cap is never where clients meet (R
 })
 
 test('a wait that does not fit the deadline is not begun', async ({ clock, events }) => {
-  const target = fakeTarget({ error: 'overloaded' }, { clock, retry: { maxRetries: 5, baseDelayMs: 60_000, maxDelayMs: 60_000 } })
+  const target = fakeTarget(
+    { error: 'overloaded' },
+    { clock, retry: { maxRetries: 5, baseDelayMs: 60_000, maxDelayMs: 60_000, rounds: 1 } },
+  )
   const client = createClient({
     chain: [target],
     clock,

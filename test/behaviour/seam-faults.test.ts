@@ -345,7 +345,10 @@ test('an error in the stream is healed with a wait and a mark, not with three re
   clock,
   events,
 }) => {
-  const target = fakeTarget({ text: ['partial '], error: 'overloaded', errorAfterChunks: 1 }, { clock, retry: 2 })
+  const target = fakeTarget(
+    { text: ['partial '], error: 'overloaded', errorAfterChunks: 1 },
+    { clock, retry: { maxRetries: 2, rounds: 1 } },
+  )
   const client = createClient({ chain: [target], clock, afterFirstToken: 'restart', onEvent: events.listener, breaker: false })
   const seen = await clock.until(client.stream('Hi').then(read))
   expect(seen).toMatchObject({ shown: 'partial ', seams: ['restart', 'restart'] })

@@ -13,10 +13,12 @@ import { defaults } from '../../../src/options.ts'
 import type { FakeClock } from '../../../src/testing/index.ts'
 import { test } from '../../helpers/vitest.ts'
 
-function start(clock: FakeClock, over: { deadline?: number; shareMs?: number } = {}) {
+const noFirstContent = { firstContentAt: Infinity, callStartedAt: 0 }
+
+function start(clock: FakeClock, over: { deadline?: number; shareMs?: number; firstContentAt?: number } = {}) {
   const fired: string[] = []
   const clocks = startClocks({
-    ...{ clock, timeout: defaults.timeout, deadline: Infinity, shareMs: Infinity, ...over },
+    ...{ clock, timeout: defaults.timeout, deadline: Infinity, shareMs: Infinity, ...noFirstContent, ...over },
     onTimeout: (name, afterMs) => void fired.push(`${name} ${afterMs} at ${clock.now()}`),
   })
   return { clocks, fired }
@@ -90,7 +92,14 @@ test('no timer is ever longer than Node can hold, and a far deadline is still ke
     totalMs: Infinity,
   }
   const fired: string[] = []
-  startClocks({ clock: watching, timeout, deadline: 60 * days, shareMs: Infinity, onTimeout: name => void fired.push(name) })
+  startClocks({
+    clock: watching,
+    timeout,
+    deadline: 60 * days,
+    shareMs: Infinity,
+    ...noFirstContent,
+    onTimeout: name => void fired.push(name),
+  })
   await clock.advance(59 * days)
   expect(fired).toEqual([])
   await clock.advance(2 * days)
@@ -105,4 +114,18 @@ test('half of the time is the share of one, also while it is queued', async ({ c
     await clock.advance(1_000)
   }
   expect(fired).toEqual(['queued 7000 at 7000'])
+})
+
+test('the first content of the call has a clock that counts from the call, and content ends it (F37)', async ({ clock }) => {
+  await clock.advance(1_000)
+  const { fired } = start(clock, { firstContentAt: 5_000 })
+  await clock.advance(10_000)
+  expect(fired).toEqual(['firstContent 5000 at 5000'])
+
+  const other = start(clock, { firstContentAt: clock.now() + 5_000 })
+  await clock.advance(4_000)
+  startChunks(other.clocks)
+  await clock.advance(30_000)
+  expect(other.fired).toEqual([])
+  stopClocks(other.clocks)
 })
