@@ -55,6 +55,7 @@ export type ClientOptions = {
   /**
    * What happens when an answer breaks off after its first token: `'fail'` throws a `StreamInterruptedError`, `'restart'` begins anew
    * and says so by an event, `'continue'` goes on where it broke off, on targets that truly can. `generate()` uses only `'continue'`.
+   * With any of them an answer of which only reasoning has come begins anew, after a `restart` event with `lost: 'reasoning'`.
    * @default 'fail'
    */
   readonly afterFirstToken?: AfterFirstToken | undefined

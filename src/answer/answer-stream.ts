@@ -21,8 +21,16 @@ export type StreamEvent<Output = unknown, Call extends ToolCall = ToolCall> =
   /** A whole tool call, its input validated. */
   | ({ readonly type: 'tool-call' } & Call)
   | ([Output] extends [undefined] ? never : OutputEvent<Output>)
-  /** What came so far is void: a new attempt begins the answer anew. With `'restart'` or `'continue'`, and after `resume()`. */
-  | (ContinuationSource & { readonly type: 'restart'; readonly discardedCharacters: number })
+  /**
+   * What came so far is void: a new attempt begins the answer anew. With `'restart'` or `'continue'`, and after `resume()`; with
+   * `'fail'` too as long as nothing but reasoning has come: then it says `lost: 'reasoning'`.
+   */
+  | (ContinuationSource & {
+      readonly type: 'restart'
+      readonly discardedCharacters: number
+      /** No text and no piece of a tool call is void: who shows no reasoning has nothing to take back. Undefined: there was more. */
+      readonly lost?: 'reasoning' | undefined
+    })
   /** What came so far stays: the new attempt goes on from there. With `'continue'` or `continueOnLength`, and after `resume()`. */
   | (ContinuationSource & { readonly type: 'continue'; readonly characters: number })
 

@@ -4,7 +4,8 @@ import type { Fold } from './answer.ts'
 /**
  * What happens when an answer breaks off after its first token.
  *
- * - `fail`: a stream throws a `StreamInterruptedError` with what has come.
+ * - `fail`: a stream throws a `StreamInterruptedError` with what has come. As long as only reasoning has come, another attempt begins
+ *   anew, as with `restart`.
  * - `restart`: another attempt begins anew, and a `restart` event comes before its first delta.
  * - `continue`: another attempt goes on where the broken one stopped, on targets that truly can; elsewhere it restarts.
  */

@@ -74,7 +74,7 @@ export function open(options: ReaderOptions): Outlet {
     failure: from?.failure,
     isOpen: from !== undefined,
   }
-  const mayBegin = () => !reader.isOpen || afterFirstToken !== 'fail'
+  const mayBegin = () => !reader.isOpen || afterFirstToken !== 'fail' || isReasoningOnly(heldBy(options, reader))
   const sink: Sink = {
     begin: (source, commit) => streamFold(options, reader, { source, commit }),
     failed(failure, source) {
@@ -116,6 +116,11 @@ const nothing: Kept = { text: '', reasoningText: '', tokens: 0, hasToolCall: fal
 
 function heldBy({ from }: ReaderOptions, { held }: Reader): Kept {
   return held === undefined ? (from?.kept ?? nothing) : keptOf(held)
+}
+
+/** Nobody builds on thoughts: as long as they are all that the reader has, the answer may begin anew, whatever was said (F8). */
+function isReasoningOnly({ text, reasoningText, hasToolCall }: Kept): boolean {
+  return text === '' && reasoningText !== '' && !hasToolCall
 }
 
 /** Folds one attempt's events and hands them on, from the moment at which they are the reader's. */
@@ -211,5 +216,6 @@ function resumeEvent({ failure }: Reader, at: { source: Source; before: Kept; is
   const of = { provider: provider.name, model, targetIndex, attempt, reason: failure?.reason ?? 'truncated' }
   const { text, reasoningText } = at.before
   if (at.isContinued) return { type: 'continue', ...of, characters: text.length }
-  return { type: 'restart', ...of, discardedCharacters: text.length + reasoningText.length }
+  const restart: StreamEvent = { type: 'restart', ...of, discardedCharacters: text.length + reasoningText.length }
+  return isReasoningOnly(at.before) ? { ...restart, lost: 'reasoning' } : restart
 }
