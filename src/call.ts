@@ -17,7 +17,7 @@ import {
   continuationSettings,
   type ContinuationSettings,
 } from './options.ts'
-import { type AnswerForm, answerForm } from './output/answer-form.ts'
+import { type AnswerForm, answerForm, loadForm } from './output/answer-form.ts'
 import { createRepairs, type Repairs } from './output/repairs.ts'
 import { type Broken, createContinuation, type Continuation } from './answer/continuation.ts'
 import { brokenStream, finishStream, open, type Outlet } from './answer/stream.ts'
@@ -59,6 +59,8 @@ type Ending = { readonly outcome: CallEnd['outcome']; readonly result?: Generate
 
 /** A call that resolves with the whole answer. */
 export async function runGenerate(shared: Shared, input: string | GenerateInput): Promise<GenerateResult> {
+  const loading = loadForm(input)
+  if (loading !== undefined) await loading
   const begun = begin(shared, input)
   return run(shared, begun, { sink: collectAnswer(begun), mayDefault: always })
 }
@@ -67,6 +69,8 @@ const always = () => true
 
 /** A call whose reader gets what comes as it comes. Resolves at the first content. */
 export async function runStream(shared: Shared, input: string | GenerateInput, from?: Broken): Promise<AnswerStream> {
+  const loading = loadForm(input)
+  if (loading !== undefined) await loading
   const begun = begin(shared, input, from)
   const { continuation, form, repairs } = begun
   const outlet = open({ ...begun.settings, continuation, form, repairs, clock: shared.clock, from })
