@@ -1,15 +1,23 @@
-import { readdirSync } from 'node:fs'
+import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { needed, needs } from '../helpers/needed.ts'
 import { peers } from '../helpers/peers.ts'
 import { peerGroups } from '../peers/groups.ts'
 
-const folder = join(import.meta.dirname, '../peers')
+const tests = join(import.meta.dirname, '..')
 
 test('every folder of test/peers is a group, and the other way round', () => {
-  const folders = readdirSync(folder, { withFileTypes: true }).filter(entry => entry.isDirectory())
+  const folders = readdirSync(join(tests, 'peers'), { withFileTypes: true }).filter(entry => entry.isDirectory())
   expect(folders.map(({ name }) => name).toSorted()).toEqual(peerGroups.toSorted())
+})
+
+test('what UNBUSY_MUST can name is asked for by a test', () => {
+  const code = globSync('**/*.ts', { cwd: tests, exclude: ['peers/*/**', 'package/peers.test.ts'] }).map(file =>
+    readFileSync(join(tests, file), 'utf8'),
+  )
+  const asked = new Set(code.flatMap(text => [...text.matchAll(/\b(?:needed|peers)\(\s*'([^']+)'/g)].map(([, name]) => name)))
+  expect(needs.filter(need => need !== 'bench' && !asked.has(need))).toEqual([])
 })
 
 describe('what is missing', () => {
