@@ -46,7 +46,11 @@ export { deepseekFim, type DeepSeekFimOptions, type DeepSeekFimResult } from './
 export { ChainExhaustedError, ProviderError, type ProviderErrorOptions, UnbusyError } from './errors.ts'
 export { StreamInterruptedError } from './answer/stream-interrupted-error.ts'
 export type { AfterFirstToken } from './answer/continuation.ts'
+export type { HedgeSettings } from './chain/state.ts'
+export type { BreakerSettings } from './health/settings.ts'
+export type { TargetSnapshot } from './health/health.ts'
 export type { HealthFact, HealthStore, StoreMessage } from './health/store.ts'
+export type { Logger } from './telemetry/log.ts'
 export type {
   Attempt,
   AttemptRecord,

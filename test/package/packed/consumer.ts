@@ -25,6 +25,9 @@ export type Consumer = {
 export type Manifest = {
   readonly version: string
   readonly engines: { readonly node: string }
+  readonly main: string
+  readonly types: string
+  readonly typesVersions: { readonly '*': Readonly<Record<string, readonly string[]>> }
   readonly bin: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
   readonly dependencies: Readonly<Record<string, string>>

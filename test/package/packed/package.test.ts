@@ -68,15 +68,38 @@ test('the command answers with its version', async () => {
   expect(output.trim()).toBe(version)
 })
 
-test('its types stand on their own in a strict project', async () => {
+const nodenext = ['--module', 'nodenext']
+// what many services that compile to CommonJS still have
+const old = ['--module', 'commonjs', '--moduleResolution', 'node10', '--esModuleInterop', '--ignoreDeprecations', '6.0']
+const bundler = ['--module', 'esnext', '--moduleResolution', 'bundler']
+
+test.each([
+  ['module nodenext', 'consumer.ts', nodenext],
+  ['module nodenext in a CommonJS file', 'consumer.cts', nodenext],
+  ['the resolution of bundlers', 'consumer.ts', bundler],
+  ['the resolution from before exports', 'consumer.ts', old],
+])('its types stand on their own in a strict project, with %s', async (_, file, resolution) => {
   const names = (await consumer.entries()).map(
     (name, index) => `import * as entry${index} from '${name}'\nexport const e${index} = entry${index}`,
   )
-  await writeFile(join(consumer.folder, 'consumer.ts'), names.join('\n'))
-  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023', '--lib', 'es2024,esnext.disposable']
+  const typed = `import { createClient, type Logger, type TargetSnapshot, type BreakerSettings, type HedgeSettings } from 'unbusy'
+export type All = [Logger, TargetSnapshot, BreakerSettings, HedgeSettings]
+// @ts-expect-error: the types are there, so a wrong option is seen
+createClient({ chains: [] })`
+  await writeFile(join(consumer.folder, file), [...names, typed].join('\n'))
+  const options = ['--strict', '--noEmit', '--target', 'es2023', '--lib', 'es2024,esnext.disposable', ...resolution]
   const types = ['--types', 'node', '--typeRoots', join(repository, 'node_modules/@types')]
   const compiler = join(repository, 'node_modules/typescript/bin/tsc')
-  expect(await consumer.run(process.execPath, [compiler, ...options, ...types, 'consumer.ts'])).toBe('')
+  expect(await consumer.run(process.execPath, [compiler, ...options, ...types, file])).toBe('')
+})
+
+test('what is found by exports is found by those who do not know them too', async () => {
+  const { main, types, exports, typesVersions } = await consumer.manifest()
+  const paths = Object.entries(exports).flatMap(([path, files]) =>
+    typeof files === 'string' ? [] : [[path.slice(2), files] as const],
+  )
+  expect({ main, types }).toEqual({ main: paths[0]?.[1]['default'], types: paths[0]?.[1]['types'] })
+  expect(typesVersions['*']).toEqual(Object.fromEntries(paths.slice(1).map(([path, files]) => [path, [files['types']]])))
 })
 
 // ---- helpers
