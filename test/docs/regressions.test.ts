@@ -5,7 +5,10 @@ import { expect, test } from 'vitest'
 
 const folder = join(import.meta.dirname, '..')
 const page = readFileSync(join(folder, 'regressions.md'), 'utf8')
-const rows = [...page.matchAll(/^- ([RF]\d+): (.*)$/gm)].map(([, number = '', sentence = '']) => ({ number, sentence }))
+const rows = [...page.matchAll(/^- ([RF]\d+)( \(open\))?: (.*)$/gm)].map(([, number = '', open, sentence = '']) => ({
+  ...{ number, sentence },
+  isOpen: open !== undefined,
+}))
 const listed = rows.map(({ number }) => number)
 const cited = new Set(globSync('**/*.test.ts', { cwd: folder, exclude: ['peers/*/**'] }).flatMap(citedIn))
 
@@ -18,10 +21,14 @@ test('the page tells each number once, in order, in one sentence', () => {
   expect(rows.filter(({ sentence }) => !/^[^.]+\.$/.test(sentence.replaceAll(/`[^`]*`/g, '')))).toEqual([])
 })
 
-test('R1 to R140 are told, and each is cited by a test', () => {
+test('each number that is not open is cited by a test', () => {
+  expect(rows.filter(({ number, isOpen }) => !isOpen && !cited.has(number)).map(({ number }) => number)).toEqual([])
+})
+
+test('R1 to R140 are told, and none is open', () => {
   const numbers = Array.from({ length: 140 }, (_, index) => `R${index + 1}`)
   expect(listed.filter(number => number.startsWith('R'))).toEqual(numbers)
-  expect(numbers.filter(number => !cited.has(number))).toEqual([])
+  expect(rows.filter(({ number, isOpen }) => isOpen && number.startsWith('R'))).toEqual([])
 })
 
 test('every number that a test cites is told', () => {
