@@ -77,7 +77,7 @@ export type Collected = {
   chunks: number
   finished: (ProviderEvent & { type: 'finish' }) | undefined
   metadata: Partial<ProviderEvent & { type: 'response-metadata' }>
-  toolCalls: readonly ToolCall[]
+  readonly toolCalls: ToolCall[]
   warnings: readonly Warning[]
 }
 
@@ -113,7 +113,7 @@ export function collect(collected: Collected, event: ProviderEvent): void {
     case 'tool-call': {
       const { toolCallId, toolName, input } = event
       collected.hasToolCall = true
-      collected.toolCalls = [...collected.toolCalls, { toolCallId, toolName, input }]
+      collected.toolCalls.push({ toolCallId, toolName, input })
       break
     }
     case 'response-metadata':

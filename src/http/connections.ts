@@ -56,6 +56,9 @@ const keepAliveTimeoutMs = 30_000
 /** The connect clock of the attempt ends a connection attempt. This only ends what a misbehaving proxy would hold for ever. */
 const connectTimeoutMs = 600_000
 
+/** Node's own limit is 16 KiB: gateways send policies and traces longer than that (F46). A server has no reason for more than this. */
+const maxHeaderBytes = 64 * 1024
+
 function createAgent({ keepAlive }: { readonly keepAlive: boolean }): Dispatcher {
   const options = {
     factory: createPool,
@@ -63,6 +66,7 @@ function createAgent({ keepAlive }: { readonly keepAlive: boolean }): Dispatcher
     pipelining: keepAlive ? 1 : 0,
     keepAliveTimeout: keepAliveTimeoutMs,
     connectTimeout: connectTimeoutMs,
+    maxHeaderSize: maxHeaderBytes,
   }
   // an agent that is told `allowH2: false` puts another key together for every request; its pools are told instead
   if (!isProxySet('http_proxy') && !isProxySet('https_proxy')) return new Agent(options)

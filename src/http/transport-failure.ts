@@ -17,6 +17,10 @@ export type Whereabouts = {
 
 /** What undici or a socket says, as a failure of the attempt. */
 export function transportFailure(error: TransportError, { phase, origin, status }: Whereabouts): ProviderError {
+  if (error.code === 'UND_ERR_HEADERS_OVERFLOW') {
+    const message = `The headers of the answer of ${origin} are larger than this client takes (64 KiB).`
+    return new ProviderError(message, { reason: 'malformed-response', status, cause: withoutData(error) })
+  }
   if (isGarbled(error)) {
     return new ProviderError(
       `What ${origin} answers is not HTTP/1.1 (${reasonOf(error)}). Check the port and whether it is http or https.`,
@@ -50,7 +54,6 @@ export function isRefusedByUndici(error: TransportError): boolean {
 
 /** The parser's complaints, except that the end came too soon. undici means to give them codes, but up to 8.12 has none in them. */
 function isGarbled(error: TransportError): boolean {
-  if (error.code === 'UND_ERR_HEADERS_OVERFLOW') return true
   return error.name === 'HTTPParserError' && !/eof/i.test(error.message)
 }
 

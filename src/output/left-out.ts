@@ -7,7 +7,8 @@ import type { JsonSchema } from '../contract.ts'
  */
 export function nullsLeftOut(schema: JsonSchema): (value: unknown) => unknown {
   if (!hasOptional(schema)) return value => value
-  return value => clean(value, [schema], schema)
+  const shapes: Shapes = { root: schema, known: new Map(), numbers: new Map() }
+  return value => clean(value, shapeOf(shapes, [schema]), shapes)
 }
 
 function hasOptional(schema: unknown): boolean {
@@ -17,29 +18,94 @@ function hasOptional(schema: unknown): boolean {
   return Object.values(schema).some(hasOptional)
 }
 
-/** @param schemas what the value may be: one of these */
-function clean(value: unknown, schemas: readonly JsonSchema[], root: JsonSchema): unknown {
-  if (typeof value !== 'object' || value === null || schemas.length === 0) return value
-  const forms = schemas.flatMap(schema => formsOf(schema, root))
-  if (Array.isArray(value)) {
-    const items = forms.flatMap(form => (isSchema(form['items']) ? [form['items']] : []))
-    const places = forms.flatMap(form => (Array.isArray(form['prefixItems']) ? [form['prefixItems'] as unknown[]] : []))
-    return value.map((item, index) => clean(item, [...items, ...places.map(place => place[index]).filter(isSchema)], root))
+/**
+ * What a value may be: one of these schemas. Made once for each set of them, however often a value of it comes and however a schema
+ * goes round in circles.
+ */
+type Shape = {
+  readonly forms: readonly JsonSchema[]
+  readonly fields: Map<string, Shape>
+  items: Shape | undefined
+}
+
+type Shapes = {
+  readonly root: JsonSchema
+  readonly known: Map<string, Shape>
+  readonly numbers: Map<JsonSchema, number>
+}
+
+function shapeOf(shapes: Shapes, schemas: readonly JsonSchema[]): Shape {
+  const key = [...new Set(schemas.map(schema => numberOf(shapes, schema)))].toSorted((one, other) => one - other).join()
+  const known = shapes.known.get(key)
+  if (known !== undefined) return known
+  const forms = [...new Set(schemas.flatMap(schema => formsOf(schema, shapes.root)))]
+  const shape: Shape = { forms, fields: new Map(), items: undefined }
+  shapes.known.set(key, shape)
+  return shape
+}
+
+function numberOf({ numbers }: Shapes, schema: JsonSchema): number {
+  const known = numbers.get(schema) ?? numbers.size
+  numbers.set(schema, known)
+  return known
+}
+
+function clean(value: unknown, shape: Shape, shapes: Shapes): unknown {
+  if (typeof value !== 'object' || value === null || shape.forms.length === 0) return value
+  return Array.isArray(value) ? cleanList(value, shape, shapes) : cleanObject(value, shape, shapes)
+}
+
+function cleanList(list: readonly unknown[], shape: Shape, shapes: Shapes): unknown {
+  let copy: unknown[] | undefined
+  for (const [index, item] of list.entries()) {
+    if (typeof item !== 'object' || item === null) continue
+    const cleaned = clean(item, itemShape(shape, index, shapes), shapes)
+    if (cleaned === item) continue
+    copy ??= [...list]
+    copy[index] = cleaned
   }
-  const entries = Object.entries(value).flatMap(([name, field]): [string, unknown][] => {
-    if (field === null) return isLeftOut(name, forms, root) ? [] : [[name, null]]
-    return [
-      [
-        name,
-        clean(
-          field,
-          forms.flatMap(form => fieldOrRest(form, name)),
-          root,
-        ),
-      ],
-    ]
+  return copy ?? list
+}
+
+function itemShape(shape: Shape, index: number, shapes: Shapes): Shape {
+  const places = shape.forms.flatMap(({ prefixItems }) => {
+    const place: unknown = Array.isArray(prefixItems) ? prefixItems[index] : undefined
+    return isSchema(place) ? [place] : []
   })
-  return Object.fromEntries(entries)
+  const items = (): JsonSchema[] => shape.forms.flatMap(form => (isSchema(form['items']) ? [form['items']] : []))
+  if (places.length > 0) return shapeOf(shapes, [...items(), ...places])
+  shape.items ??= shapeOf(shapes, items())
+  return shape.items
+}
+
+function cleanObject(value: object, shape: Shape, shapes: Shapes): unknown {
+  let copy: { [key: string]: unknown } | undefined
+  for (const [name, field] of Object.entries(value)) {
+    if (typeof field !== 'object' || name === '__proto__') continue
+    if (field === null) {
+      if (!isLeftOut(name, shape.forms, shapes.root)) continue
+      copy ??= { ...value }
+      delete copy[name]
+      continue
+    }
+    const cleaned = clean(field, fieldShape(shape, name, shapes), shapes)
+    if (cleaned === field) continue
+    copy ??= { ...value }
+    copy[name] = cleaned
+  }
+  return copy ?? value
+}
+
+/** Of a name that no schema knows nothing is kept: there may be any number of them. */
+function fieldShape(shape: Shape, name: string, shapes: Shapes): Shape {
+  const known = shape.fields.get(name)
+  if (known !== undefined) return known
+  const made = shapeOf(
+    shapes,
+    shape.forms.flatMap(form => fieldOrRest(form, name)),
+  )
+  if (shape.forms.some(form => fieldOf(form, name).length > 0)) shape.fields.set(name, made)
+  return made
 }
 
 function isLeftOut(name: string, forms: readonly JsonSchema[], root: JsonSchema): boolean {

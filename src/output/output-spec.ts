@@ -5,6 +5,7 @@ import { isForm } from './form.ts'
 import { invalidOutput } from './invalid-output.ts'
 import { jsonSchemaOf } from './json-schema-of.ts'
 import { nullsLeftOut } from './left-out.ts'
+import { readJson } from '../parse-json.ts'
 import { type Checked, isStandardSchema, type StandardSchema, validate } from './standard-schema.ts'
 import { isObjectSchema, wrapSchema } from './wrap-schema.ts'
 
@@ -92,12 +93,12 @@ function wrapped(schema: JsonSchema, field: string | undefined): JsonSchema {
 
 function parse(text: string, how: HowAnswered): unknown {
   try {
-    return JSON.parse(text) as unknown
+    return readJson(text)
   } catch {
     const found = how.isForced ? undefined : findJson(text)
     if (found !== undefined) return found.value
     // no cause: the parser's message quotes the answer
-    throw invalidOutput('it is no JSON', { text, how })
+    throw invalidOutput('it is no JSON that can be read', { text, how })
   }
 }
 

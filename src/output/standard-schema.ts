@@ -34,10 +34,22 @@ export function isStandardSchema(value: unknown): value is StandardSchema {
 
 export type Checked = { readonly value: unknown } | { readonly issues: readonly Issue[] }
 
-/** Only what is asynchronous in the schema itself makes this a promise. */
+/**
+ * Only what is asynchronous in the schema itself makes this a promise. What a schema throws is a bug of the caller's and is thrown as it
+ * is, but for one thing: a value that is built so deep or so wide that the stack runs out does not fit.
+ */
 export function validate(schema: StandardSchema, value: unknown): Checked | Promise<Checked> {
-  const validated = schema['~standard'].validate(value)
-  return validated instanceof Promise ? validated.then(checked) : checked(validated)
+  try {
+    const validated = schema['~standard'].validate(value)
+    return validated instanceof Promise ? validated.then(checked).catch(overflowed) : checked(validated)
+  } catch (error) {
+    return overflowed(error)
+  }
+}
+
+function overflowed(error: unknown): Checked {
+  if (!(error instanceof RangeError) || !/call stack/i.test(error.message)) throw error
+  return { issues: [{ path: [], message: 'It is too large for its schema.' }] }
 }
 
 function checked(validated: Validated<unknown>): Checked {

@@ -40,7 +40,7 @@ function readLines(options: AnswerOptions): BodyReader {
       // a text that is whole shows a tag that the template has opened
       const opened = decoding === undefined && line['done'] === true && options.thinkTags === true && closesUnopened(chunk)
       decoding ??= startDecoding({ ...options, thinkTags: opened ? 'opened' : options.thinkTags, emit })
-      decodeChunk(decoding, chunk, '')
+      decodeChunk(decoding, chunk)
       // a gateway may say so on its first, empty line too (F4)
       if (line['done'] === true && hasAnswer(decoding)) finishDecoding(decoding, true)
     },

@@ -6,6 +6,7 @@ import { refusal } from './chat-completions/refusal.ts'
 import { prefixOf, tagsAfter } from './chat-completions/history.ts'
 import type { Checks } from '../check.ts'
 import { callback } from '../check.ts'
+import { answerGuard } from './answer-guard.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint, rootOf, urlOf } from './endpoint.ts'
 import { dialectChecks } from './dialect-options.ts'
@@ -132,6 +133,7 @@ async function send(call: Call, attempt: Attempt, { endpoint, options }: Service
     attempt.emit({ type: 'warning', setting: 'toolChoice', message: 'Ollama cannot be made to call a tool: sent as "auto".' })
   }
   const own = raw === undefined ? chatBody(call) : rawBody(call, raw)
+  const { emit, linger, guard } = answerGuard(attempt)
   await post({
     url: urlOf(rootOf(endpoint.baseURL), raw === undefined ? '/api/chat' : '/api/generate'),
     headers: endpoint.headers,
@@ -139,13 +141,15 @@ async function send(call: Call, attempt: Attempt, { endpoint, options }: Service
     attempt,
     connections: endpoint.connections,
     respond: (status, headers) =>
-      readOllama({
-        ...{ status, headers, secrets: endpoint.secrets, thinkTags: tagsAfter(prefix, thinkTags) },
-        emit: event => attempt.emit(event),
-        linger: attempt.linger,
-        // the text that is continued may have been whole
-        allowEmpty: prefix !== undefined,
-        call,
-      }),
+      guard(
+        readOllama({
+          ...{ status, headers, secrets: endpoint.secrets, thinkTags: tagsAfter(prefix, thinkTags), emit },
+          linger,
+          // the text that is continued may have been whole
+          allowEmpty: prefix !== undefined,
+          call,
+        }),
+        status,
+      ),
   })
 }

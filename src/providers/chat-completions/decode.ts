@@ -10,7 +10,6 @@ import { addExtras, extrasResult, setExtra } from './extras.ts'
 import type { AnswerContext } from './failure.ts'
 import { inBandFailure, requestIdOf } from './failure.ts'
 import { choiceFinish } from './finish-reason.ts'
-import { mayReachPrototype, parseJson } from './parse-json.ts'
 import type { TextField } from './same-shape.ts'
 import type { ThinkTags } from './think-tags.ts'
 import { createThinkTags } from './think-tags.ts'
@@ -88,29 +87,27 @@ export function tellAlive(decoding: Decoding): void {
 }
 
 /**
- * One chunk of a stream, or a whole answer. `raw` is the JSON it was parsed from.
+ * One chunk of a stream, or a whole answer.
  *
  * The road of every token: a few property reads and one event. No closure, no spread, no pattern.
  */
-export function decodeChunk(state: Decoding, chunk: Chunk, raw: string): void {
+export function decodeChunk(state: Decoding, chunk: Chunk): void {
   if (isFailed(chunk)) throw inBandFailure(chunk, contextOf(state))
   if (!state.told) tell(state, chunk)
   const choice = choiceOf(chunk)
   // Moonshot puts it into the choice
   const usage = usageOf(chunk.usage) ?? usageOf(choice?.usage)
   usageCame(state.ending, usage)
-  if (choice === undefined) readRest(state, chunk, raw)
-  else readChoice(state, { choice, chunk, raw })
+  if (choice === undefined) readRest(state, chunk)
+  else readChoice(state, choice, chunk)
   if (usage !== undefined && !isNothing(usage) && hasAnswer(state)) usageClosed(state.ending, choice === undefined)
 }
 
-type ChoiceOfChunk = { readonly choice: Choice; readonly chunk: Chunk; readonly raw: string }
-
-function readChoice(state: Decoding, { choice, chunk, raw }: ChoiceOfChunk): void {
+function readChoice(state: Decoding, choice: Choice, chunk: Chunk): void {
   state.seen = 'choice'
   const part = choice.delta ?? choice.message ?? choice
   const known = readPart(state, part)
-  if (!known || isRich(choice)) addExtras(state.extras, cleaned(chunk, raw))
+  if (!known || isRich(choice)) addExtras(state.extras, chunk)
   const end = choiceFinish(choice)
   if (end === undefined) return
   if (end.failure !== undefined) {
@@ -197,11 +194,11 @@ function emitReasoning(state: Decoding, text: string): void {
 }
 
 /** A chunk without a choice of ours: usage, a filter's report, another of `n` choices, or an error that is not called one. */
-function readRest(state: Decoding, chunk: Chunk, raw: string): void {
+function readRest(state: Decoding, chunk: Chunk): void {
   const hasChoices = chunk.choices !== undefined
   if (!hasChoices && isFlatError(chunk)) throw inBandFailure(chunk, contextOf(state))
   if (state.seen !== 'choice') state.seen = hasChoices || state.seen === 'choices' ? 'choices' : 'other'
-  if (hasChoices) addExtras(state.extras, cleaned(chunk, raw))
+  if (hasChoices) addExtras(state.extras, chunk)
 }
 
 function tell(state: Decoding, { id, model }: Chunk): void {
@@ -285,11 +282,6 @@ export function decodeFailure({ options, ending }: Decoding, reason: FailureReas
 
 function costOf(usage: Usage | undefined): Usage | undefined {
   return usage === undefined || isNothing(usage) ? undefined : usage
-}
-
-/** The same chunk, without keys that would reach a prototype in the hands of a caller who merges it. */
-function cleaned(chunk: Chunk, raw: string): Chunk {
-  return mayReachPrototype(raw) ? (parseJson(raw) as Chunk) : chunk
 }
 
 function isPresent(value: unknown): boolean {

@@ -2,6 +2,7 @@ import { addUsage } from '../../add-usage.ts'
 import type { Attempt, Call, Provider, ProviderEvent, Usage } from '../../contract.ts'
 import { changedError, ProviderError } from '../../errors.ts'
 import { post } from '../../http/post.ts'
+import { answerGuard } from '../answer-guard.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { wireJson } from '../wire-json.ts'
 import { urlOf } from '../endpoint.ts'
@@ -124,7 +125,8 @@ function send(asking: Asking): Promise<void> {
   const thinkTags = tagsAfter(prefix, dialect.thinkTags)
   // the text that is continued may have been whole
   const allowEmpty = prefix !== undefined
-  const reader = spent === undefined ? attempt : { ...attempt, emit: addingTo(spent, attempt.emit) }
+  const { emit: heard, linger, guard } = answerGuard(attempt)
+  const reader = { ...attempt, emit: spent === undefined ? heard : addingTo(spent, heard) }
   const emit = readerOf(encoded, reader, !stream && dialect.prefix?.jsonRepeats === true)
   return post({
     url: elsewhere === undefined ? service.url : urlOf(elsewhere, dialect.path),
@@ -138,14 +140,14 @@ function send(asking: Asking): Promise<void> {
         status,
         headers,
         emit,
-        linger: attempt.linger,
+        linger,
         rules: dialect.failureRules,
         secrets: endpoint.secrets,
         thinkTags,
         allowEmpty,
         call: encoded.call,
       })
-      return asking.reader
+      return guard(asking.reader, status)
     },
   })
 }

@@ -1,5 +1,6 @@
 import type { Attempt, Call } from '../../contract.ts'
 import type { BodyReader } from '../../http/post.ts'
+import { inMebibytes, maxDocumentLength } from '../../http/limits.ts'
 import type { EventHandlers, EventReader } from '../../http/server-sent-events.ts'
 import { endEvents, eventReader, readEvents } from '../../http/server-sent-events.ts'
 import type { Chunk } from './chunk.ts'
@@ -140,6 +141,7 @@ function takeDocument(reading: Reading, part: string): void {
   const { options, decoding, isWhole } = reading
   if (decoding.ending.state === 'over') return
   reading.text += part
+  if (reading.text.length > maxDocumentLength) throw decodeFailure(decoding, 'malformed-response', tooLong)
   reading.json ??= startOfJson()
   const closedAt = isWhole ? 0 : endOfJson(reading.json, part)
   if (closedAt === undefined) return
@@ -149,6 +151,8 @@ function takeDocument(reading: Reading, part: string): void {
   reading.isWhole = true
   options.linger?.(() => readDocument(reading), documentWithinMs)
 }
+
+const tooLong = `The answer is one JSON document larger than ${inMebibytes(maxDocumentLength)}. The connection was closed.`
 
 /** A document is whole with its last bracket, and the body ends right behind that, or never. */
 const documentWithinMs = 1_000
@@ -219,7 +223,7 @@ function readEvent(reading: Reading, data: string, event: string | undefined): v
   if (chunk === undefined) return
   // llama-server reports on a long prompt while it reads it
   if (chunk.prompt_progress !== undefined) tellAlive(decoding)
-  decodeChunk(decoding, chunk, data)
+  decodeChunk(decoding, chunk)
   const plain = plainTextOf(chunk)
   if (plain !== undefined) learnShape(shape, data, { ...plain, find: textIn })
 }
@@ -228,7 +232,7 @@ function parseEvent({ decoding, ending }: Reading, data: string, isError: boolea
   const isFinished = decoding.ending.state === 'finished'
   let value: unknown
   try {
-    value = JSON.parse(data)
+    value = parseJson(data)
   } catch {
     // no cause: the parser's message quotes what it read
     if (isError) throw inBandFailure(data, contextOf(decoding))
@@ -264,7 +268,7 @@ function readDocument(reading: Reading): void {
   const chunk = asObject(value)
   if (chunk === undefined) throw strangeAnswer(text, options)
   if (options.thinkTags === true && closesUnopened(chunk)) reading.decoding = startDecoding({ ...options, thinkTags: 'opened' })
-  decodeChunk(reading.decoding, chunk, text)
+  decodeChunk(reading.decoding, chunk)
   // one chunk of a stream is no document, though it is one in JSON
   finishDecoding(reading.decoding, !isPiece(chunk))
 }

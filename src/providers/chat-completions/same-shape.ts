@@ -20,6 +20,9 @@ export type PlainText = {
   find(value: unknown, field: TextField): unknown
 }
 
+/** What is longer holds no single token: to parse it a second time would cost more than it saves. */
+const longestLearned = 4_096
+
 /** Chunks of a server that puts something new into each one (OpenAI's `obfuscation`) are not worth learning. */
 const mostVain = 4
 
@@ -57,7 +60,7 @@ function isEscaped(text: string): boolean {
 
 /** `data` is a chunk with this text and nothing else that is news. */
 export function learnShape(shape: SameShape, data: string, { field, text, find }: PlainText): void {
-  if (shape.vain >= mostVain) return
+  if (shape.vain >= mostVain || data.length > longestLearned) return
   const literal = `"${field}":${JSON.stringify(text)}`
   const at = data.indexOf(literal)
   if (at === -1) return

@@ -1,5 +1,5 @@
 import type { ProviderEvent } from '../../contract.ts'
-import { shortName } from '../../errors.ts'
+import { ProviderError, shortName } from '../../errors.ts'
 import { asObject } from './parse-json.ts'
 import type { Input } from './tool-input.ts'
 import { inputOf, isEmptyInput, isOther, isPlaceholder, isWhole, startInput, write } from './tool-input.ts'
@@ -23,6 +23,9 @@ export type ToolCalls = {
   /** Emits every call whole. Answers what is wrong with one that is not, before any is emitted: no tool runs on half its input. */
   close(): string | undefined
 }
+
+/** No model asks for so many at once. An answer that does is broken, or means harm: each call costs a parse and an execution. */
+const mostCalls = 1_000
 
 type Pending = Input & { readonly id: string; readonly sentId: string; name: string; announced: boolean }
 type Fragment = { readonly index: unknown; readonly id: string; readonly name: string; readonly text: string }
@@ -108,6 +111,9 @@ function isToldById({ id, index }: Fragment, { sentId }: Pending): boolean {
 
 function begin(gathering: Gathering, { index, id: sentId }: Fragment): Pending {
   const { calls, byIndex, bySentId, ids } = gathering
+  if (calls.length >= mostCalls) {
+    throw new ProviderError(`The answer holds more than ${mostCalls} tool calls.`, { reason: 'malformed-response', status: 200 })
+  }
   const call: Pending = { ...startInput(), id: uniqueId(gathering, sentId), sentId, name: '', announced: false }
   calls.push(call)
   ids.add(call.id)

@@ -57,26 +57,39 @@ export function isPlaceholder(text: string): boolean {
 }
 
 function scanOn(scan: Scan, text: string): void {
-  for (const character of text) {
-    if (scan.inString) stepInString(scan, character)
-    else stepOutside(scan, character)
+  for (let at = 0; at < text.length; at += 1) {
+    if (scan.inString) at = skipString(scan, text, at)
+    else stepOutside(scan, text.charCodeAt(at))
   }
 }
 
-function stepInString(scan: Scan, character: string): void {
-  if (scan.escaped) scan.escaped = false
-  else if (character === '\\') scan.escaped = true
-  else if (character === '"') scan.inString = false
+/** Answers where the string, or what there is of it, ends. Most of an input are long strings: they are not looked at one by one. */
+function skipString(scan: Scan, text: string, start: number): number {
+  let at = start
+  if (scan.escaped) {
+    scan.escaped = false
+    at += 1
+  }
+  quoteOrEscape.lastIndex = at
+  const found = quoteOrEscape.exec(text)
+  if (found === null) return text.length
+  if (found[0] === '"') scan.inString = false
+  else scan.escaped = true
+  return found.index
 }
 
-function stepOutside(scan: Scan, character: string): void {
-  if (character === ' ' || character === '\n' || character === '\r' || character === '\t') return
+const quoteOrEscape = /["\\]/g
+
+function stepOutside(scan: Scan, code: number): void {
+  if (code <= space) return
   const wasWhole = scan.isWhole
-  if (character === '{' || character === '[') scan.depth += 1
-  else if (character === '}' || character === ']') scan.depth -= 1
-  else if (character === '"') scan.inString = true
-  scan.isWhole = !wasWhole && character === '}' && scan.depth === 0
+  if (code === openObject || code === openArray) scan.depth += 1
+  else if (code === closeObject || code === closeArray) scan.depth -= 1
+  else if (code === quote) scan.inString = true
+  scan.isWhole = !wasWhole && code === closeObject && scan.depth === 0
 }
+
+const [space, quote, openObject, closeObject, openArray, closeArray] = [0x20, 0x22, 0x7b, 0x7d, 0x5b, 0x5d]
 
 /** Another whole input behind a whole one: the same call sent again has the same. */
 export function isOther(text: string, input: Input): boolean {
