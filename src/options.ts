@@ -32,7 +32,7 @@ export type ClientOptions = {
   readonly retry?: number | Partial<RetrySettings> | undefined
   /**
    * A second request to the next target when the first is late; whoever sends content first wins. `false` turns it off.
-   * @default on for targets whose price is known
+   * @default on, for about one call in fifty
    */
   readonly hedge?: false | Partial<HedgeSettings> | undefined
   /** When a target counts as down and is left alone for a while. `false` turns it off. */
@@ -167,7 +167,7 @@ export const defaults = {
   },
   retry: { maxRetries: 1, baseDelayMs: 250, maxDelayMs: 10_000, waitForMs: undefined, rounds: undefined },
   continuation: { afterFirstToken: 'fail', holdBackMs: 0, holdBackChars: 0, continueOnLength: 0 },
-  hedge: { budget: 0.02, spend: 0.05, queuedMs: 8_000, leastMs: 2_000, unpriced: false },
+  hedge: { budget: 0.02, spend: 0.05, queuedMs: 8_000, leastMs: 2_000, unpriced: true },
 } as const satisfies {
   timeout: CallTimeoutSettings
   retry: RetrySettings
@@ -202,7 +202,7 @@ export function targetRetry(target: Target, client: ClientOptions['retry']): Ret
 
 export function hedgeSettings(hedge: ClientOptions['hedge']): HedgeSettings | undefined {
   if (hedge === false) return undefined
-  return merge(defaults.hedge, hedge === undefined ? undefined : { unpriced: true }, hedge)
+  return merge<HedgeSettings>(defaults.hedge, hedge)
 }
 
 type ContinuationChoice = Pick<ClientOptions, keyof ContinuationSettings>

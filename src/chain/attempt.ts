@@ -3,6 +3,7 @@ import type { Attempt, AttemptRecord, ClockName, ProviderEvent } from '../contra
 import { ProviderError, UnbusyError } from '../errors.ts'
 import {
   chunkCame,
+  endOfSilence,
   finishCame,
   headersCame,
   keepAliveCame,
@@ -208,8 +209,9 @@ function rejected(run: RunningAttempt, error: unknown): void {
   run.done.reject(error)
 }
 
-function fail(run: RunningAttempt, error: ProviderError): void {
+function fail(run: RunningAttempt, cause: ProviderError): void {
   if (run.over) return
+  const error = run.finished ? cause : (endOfSilence(run.clocks, cause) ?? cause)
   signError(error, run.options.target, run.requestId)
   end(run, 'failed', error)
   run.controller.abort(error)

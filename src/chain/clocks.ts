@@ -26,6 +26,8 @@ export type Clocks = {
   content: ClockName | undefined
   contentSince: number
   contentLimitMs: number
+  /** The longest silence between two chunks so far. */
+  longestGapMs: number
   queuedUntil: number
   patience: number
   stopped: boolean
@@ -58,6 +60,7 @@ export function startClocks(options: ClocksOptions): Clocks {
     content: 'firstChunk',
     contentSince: now,
     contentLimitMs: Math.min(timeout.firstChunkMs, shareMs),
+    longestGapMs: 0,
     queuedUntil: Infinity,
     patience: 1,
     stopped: false,
@@ -111,6 +114,7 @@ export function startChunks(clocks: Clocks): void {
 /** While a tool call's input is being written servers buffer it, so silence may last longer. */
 export function chunkCame(clocks: Clocks, at: number, isToolCall: boolean): void {
   clocks.patience = isToolCall ? toolCallPatience : 1
+  if (at - clocks.contentSince > clocks.longestGapMs) clocks.longestGapMs = at - clocks.contentSince
   clocks.contentSince = at
 }
 
@@ -193,4 +197,27 @@ export function timeoutError(name: ClockName, afterMs: number): ProviderError {
     total: `The call's time was over after ${waited} (totalMs).`,
   }
   return new ProviderError(what[name], { reason: 'timeout', clock: name })
+}
+
+/** A silence is none of an answer's usual pauses when it lasts so long, and many times the longest of them. Before the first content no pause is known. */
+const silenceMs = 5_000
+const firstSilenceMs = 10_000
+const pauseFactor = 10
+
+/**
+ * A connection that breaks after a long silence is a silence that has ended: to ask the same target again is to wait once more. Undefined:
+ * it broke for another reason.
+ */
+export function endOfSilence(clocks: Clocks, cause: ProviderError): ProviderError | undefined {
+  const { content, contentSince, longestGapMs, options } = clocks
+  // without `content` the reader holds us up: that silence is ours
+  if (content === undefined || (cause.reason !== 'truncated' && cause.reason !== 'network')) return undefined
+  const silentMs = options.clock.now() - contentSince
+  const hasBegun = content === 'chunk'
+  if (silentMs < (hasBegun ? Math.max(silenceMs, pauseFactor * longestGapMs) : firstSilenceMs)) return undefined
+  const when = hasBegun ? 'in the middle of the answer' : 'without any content'
+  const { status, requestId, usage } = cause
+  return new ProviderError(`Silent for ${Math.round(silentMs)} ms ${when}, then the connection broke.`, {
+    ...{ reason: 'timeout', clock: hasBegun ? 'chunk' : 'firstChunk', status, requestId, usage, cause },
+  })
 }

@@ -25,8 +25,8 @@ export function createHedge(settings: HedgeSettings): Hedge {
     },
     take(target, late) {
       if (target.price === undefined && !settings.unpriced) return false
-      // A queued request has generated nothing, so the second costs next to nothing until both start.
-      if (late === 'queued') return true
+      // A queued request has generated nothing, so the second costs next to nothing until both start: as far as we know the prices.
+      if (late === 'queued' && target.price !== undefined) return true
       if (tokens < 1 || wasted > settings.spend * spent) return false
       tokens -= 1
       return true

@@ -194,7 +194,7 @@ export type HedgeSettings = {
   readonly queuedMs: number
   /** No request is late before this, in milliseconds, and before twice this while the target is not known well. @default 2000 */
   readonly leastMs: number
-  /** Also ask targets whose price is not known. @default false, or true where `hedge` was given */
+  /** Also ask targets whose price is not known; only the number of hedges is limited there. @default true */
   readonly unpriced: boolean
 }
 

@@ -133,6 +133,8 @@ function lift(memory: Memory): void {
 }
 
 function refuse(memory: Memory, now: number): void {
+  // With one request in flight it was not the number of them that was refused.
+  if (memory.inFlight <= 1) return
   // What was in flight together is refused together: one decrease a round, or a single hiccup would end at 1.
   if (now - memory.decreasedAt < Math.max(shortestRoundMs, memory.answerMs)) return
   memory.decreasedAt = now
@@ -150,10 +152,8 @@ function overload(memory: Memory, now: number): void {
 }
 
 function obey(memory: Memory, limit: number, now: number): void {
-  if (!(limit >= 1)) return
-  memory.named.set(limit, now)
-  // Others of the same account may hold the rest of it.
-  if (memory.inFlight <= limit) refuse(memory, now)
+  // It is taken at its word: a refusal within it, because others of the same account hold the rest, says nothing about less.
+  if (limit >= 1) memory.named.set(limit, now)
 }
 
 function stop(memory: Memory): void {

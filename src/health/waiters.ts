@@ -177,7 +177,9 @@ function spread(memory: Memory, now: number): void {
   const joinedPerSecond = (1_000 * waiting) / Math.max(1, now - since)
   memory.spacingMs = 1_000 / (settings.rateFactor * Math.max(leastPerSecond, pace.perSecond(), joinedPerSecond))
   const spreadMs = settings.spreadShare * (now - shutSince) + settings.spreadMs + waiting * memory.spacingMs
-  memory.intervalMs = Math.max(Math.min(leastSpreadMs, leastSpreadPerWaiterMs * waiting), spreadMs) / waiting
+  const leastMs = Math.min(leastSpreadMs, leastSpreadPerWaiterMs * waiting)
+  // one waiter alone is no crowd, and the time of its gate is spread already
+  memory.intervalMs = waiting === 1 ? leastMs : Math.max(leastMs, spreadMs) / waiting
   memory.nextAt = now + memory.intervalMs * random()
   memory.shutSince = undefined
 }

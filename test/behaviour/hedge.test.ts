@@ -138,7 +138,7 @@ test.for([
 
 test.for([
   ['hedge: false', { hedge: false }, {}],
-  ['a target without a price', {}, { price: undefined }],
+  ['a target without a price', { hedge: { unpriced: false } }, { price: undefined }],
   ['a target that `when` forbids', {}, { when: () => false }],
   ['a target that refuses this call', {}, { refuse: () => new ProviderError('No key.', { reason: 'authentication' }) }],
 ] as const)('%s means that no second request goes there, however late the first is', async ([, options, second], { clock }) => {

@@ -35,7 +35,7 @@ test.for([
 test('the connect clock ends an attempt whose connection never comes', async ({ clock }) => {
   const chain = [fakeTarget('late', { name: 'far', clock }), fakeTarget('Here.', { name: 'near', clock })]
   const far = fakeTarget({ text: 'late', connectAfterMs: forever }, { name: 'far', clock })
-  const client = createClient({ chain: [far, ...chain.slice(1)], clock, timeout: { connectMs: 5_000 } })
+  const client = createClient({ chain: [far, ...chain.slice(1)], clock, hedge: false, timeout: { connectMs: 5_000 } })
   const { attempts, text } = await clock.until(client.generate('Hi'))
   expect(text).toBe('Here.')
   expect(attempts[0]).toMatchObject({ clock: 'connect', durationMs: 5_000 })

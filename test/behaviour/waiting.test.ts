@@ -1,4 +1,4 @@
-import { type ChainExhaustedError, createClient } from 'unbusy'
+import { type ChainExhaustedError, createClient, type Provider, ProviderError } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { expect } from 'vitest'
 import { test } from '../helpers/vitest.ts'
@@ -294,4 +294,65 @@ test('what cannot be a round or a clock of a target is refused before anything i
     'firstContentMs is a clock of the whole call. Set it in createClient({ timeout })',
   )
   expect(() => createClient({ chain, timeout: { firstContentMs: -1 } })).toThrow('firstContentMs must be milliseconds')
+})
+
+test('F75: a break after a long silence is a silence that ended: the next target is asked at once', async ({ clock }) => {
+  const call = async (chunkEveryMs: number, silentMs: number) => {
+    const pause = async (delayMs: number) => new Promise<void>(resolve => void clock.setTimeout(resolve, delayMs))
+    const provider: Provider = {
+      name: 'first',
+      async stream(_call, { emit }) {
+        for (const text of ['a', 'b', 'c']) {
+          await pause(chunkEveryMs)
+          emit({ type: 'text-delta', text })
+        }
+        await pause(silentMs)
+      },
+    }
+    const chain = [{ provider, model: 'm' }, fakeTarget('Second.', { clock, name: 'second' })]
+    const { text, attempts } = await clock.until(createClient({ chain, clock, hedge: false }).generate('Hi'))
+    expect(text).toBe('Second.')
+    return attempts.slice(0, -1).map(({ reason, clock: name }) => (name === undefined ? reason : `${reason} ${name}`))
+  }
+  expect(await call(50, 30_000)).toEqual(['timeout chunk'])
+  // a moment, and the usual pause of a slow answer, are none
+  expect(await call(50, 2_000)).toEqual(['truncated', 'truncated'])
+  expect(await call(3_000, 20_000)).toEqual(['truncated', 'truncated'])
+})
+
+test('F76: a target without a price is asked beside a late one, about once in fifty calls, and not where that is turned off', async ({
+  clock,
+}) => {
+  const asked = async (hedge?: { unpriced: false }) => {
+    const slow = fakeTarget({ text: 'Late.', firstChunkAfterMs: 18_000, headersAfterMs: 10 }, { clock, name: 'slow' })
+    const quick = fakeTarget({ text: 'In time.', firstChunkAfterMs: 100 }, { clock, name: 'quick' })
+    const client = createClient({ chain: [slow, quick], clock, ...(hedge === undefined ? {} : { hedge }) })
+    const startedAt = clock.now()
+    const { text } = await clock.until(client.generate('Hi'))
+    return [text, clock.now() - startedAt]
+  }
+  expect(await asked()).toEqual(['In time.', 4_100])
+  expect(await asked({ unpriced: false })).toEqual(['Late.', 18_010])
+})
+
+test('F78: a lone caller starts within a quarter of a second after a Retry-After of two seconds', async ({ clock }) => {
+  for (const chance of [0, 0.5, 0.999]) {
+    const target = fakeTarget([limited(2_000), 'Here.'], { clock })
+    const client = createClient({ chain: [target], clock, random: () => chance })
+    await clock.until(client.generate('Hi'))
+    const [first, second] = target.provider.calls
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(2_000)
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeLessThanOrEqual(2_260)
+  }
+})
+
+test('F99: one 429 at a lone request does not shut twenty calls out', async ({ clock }) => {
+  const named = new ProviderError('Too many.', { reason: 'rate-limit', status: 429, retryAfterMs: 4_000, concurrencyLimit: 25 })
+  const target = fakeTarget([{ error: named }, { text: 'Here.', firstChunkAfterMs: 1_000 }], { clock })
+  const spare = fakeTarget('Spare.', { clock })
+  const client = createClient({ chain: [target, spare], clock, random: () => 0, hedge: false })
+  await clock.until(client.generate('Hi'))
+  await clock.advance(5_000)
+  const answers = await clock.until(Promise.all(Array.from({ length: 20 }, async () => client.generate('Hi'))))
+  expect(answers.filter(({ text }) => text === 'Here.')).toHaveLength(20)
 })

@@ -101,6 +101,7 @@ function literal(value: unknown): string {
 
 /** As it is written in code: 20_000. */
 function number(value: number): string {
+  if (value === Infinity) return 'Infinity'
   return value >= 1_000 ? value.toLocaleString('en').replaceAll(',', '_') : String(value)
 }
 

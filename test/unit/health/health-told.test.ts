@@ -59,7 +59,7 @@ test('the snapshot tells all of it as plain data (R108)', () => {
     },
     {
       ...{ provider: 'openai', model: 'luna', targetIndex: 1, state: 'gated', reason: 'rate-limit', untilMs: 62_500 },
-      ...{ inFlight: 0, limit: 1, waiting: 0, firstChunkMs: undefined, retriesLeft: 5 },
+      ...{ inFlight: 0, limit: undefined, waiting: 0, firstChunkMs: undefined, retriesLeft: 5 },
     },
     {
       ...{ provider: 'llama', model: 'local', targetIndex: 2, state: 'open', reason: 'server-error', untilMs: 1_500 },

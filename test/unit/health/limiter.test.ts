@@ -71,7 +71,7 @@ test('every success at the limit adds one, a success below it or a late one adds
 
 test('never falls below one', () => {
   const limiter = limiterWith()
-  limiter.enter()
+  enter(limiter, 2)
   for (let second = 0; second < 100; second += 1) limiter.refuse(second * 1_000)
   expect(limiter.limit(0)).toBe(1)
 })
@@ -99,20 +99,27 @@ test('takes a limit that is told at its word, and relaxes it slowly', () => {
   expect(limiter.limit(60_000)).toBe(550)
 })
 
-test('a limit told while few are in flight means that others hold the rest of it', () => {
+test('F99: a limit told while few are in flight is taken at its word too', () => {
   const limiter = limiterWith()
   enter(limiter, 100)
   limiter.obey(500, 0)
-  expect(limiter.limit(0)).toBe(70)
+  expect(limiter.limit(0)).toBe(500)
 })
 
 test('a limit that was learned at night is forgotten in the morning', () => {
   const limiter = limiterWith()
-  limiter.enter()
+  enter(limiter, 2)
   limiter.refuse(0)
-  limiter.leave(false)
+  for (let left = 0; left < 2; left += 1) limiter.leave(false)
   expect(limiter.limit(300_000)).toBe(1)
   expect(limiter.limit(300_001)).toBe(Infinity)
+})
+
+test('F99: a refusal of the only request in flight says nothing about requests at once', () => {
+  const limiter = limiterWith()
+  limiter.enter()
+  for (let second = 0; second < 9; second += 1) limiter.refuse(second * 1_000)
+  expect(limiter.limit(0)).toBe(Infinity)
 })
 
 test('garbage is no limit', () => {
