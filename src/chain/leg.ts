@@ -142,7 +142,7 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
 
 /** The target stopped at its own limit and is asked for the rest. If it does not give it, what is there was paid for and is the answer. */
 async function askForMore(walk: Walk, leg: Leg, answer: Answer): Promise<Answer> {
-  if (!enter(leg)) return answer
+  if (!enter(walk, leg)) return answer
   try {
     return await attempt(walk, leg, 'retry')
   } catch (error) {
@@ -161,7 +161,7 @@ async function mayAskAgain(walk: Walk, leg: Leg): Promise<boolean> {
   // somebody else's answer is on its way to the caller: what becomes of a probe beside it has no say in that
   if (walk.winner !== undefined && walk.winner !== leg) return false
   const verdict = walk.sink.failed(failure, kind === 'probe' ? undefined : sourceOf(candidate))
-  if (verdict === 'reword' && enter(leg)) return true
+  if (verdict === 'reword' && enter(walk, leg)) return true
   const chosen = verdict === 'stop' ? 'stop' : walk.decide?.(failure)
   return mayRetry(leg, failure, chosen) && waitToRetry(walk, leg, failure)
 }
@@ -189,7 +189,7 @@ async function waitToRetry(walk: Walk, leg: Leg, failure: ProviderError): Promis
   leg.waiting = undefined
   leg.waitMs = walk.clock.now() - startedAt
   walk.waitLeftMs -= leg.waitMs
-  return isOver && leg.end === undefined && enter(leg)
+  return isOver && leg.end === undefined && enter(walk, leg)
 }
 
 type Planned = { readonly waitMs: number; start(): Wait }
@@ -199,7 +199,7 @@ function planWait(walk: Walk, leg: Leg, failure: ProviderError): Planned | undef
   const { clock } = walk
   const { health, retry } = leg.candidate.target
   const remaining = Math.min(limitOf(walk) - clock.now(), walk.waitLeftMs)
-  const standing = health.check()
+  const standing = health.check(walk.call)
   if (standing.state !== 'shut') {
     const waitMs = backoffMs(retry, leg.retries, walk.random)
     return waitMs < remaining ? { waitMs, start: () => wait(clock, waitMs) } : undefined
@@ -209,8 +209,8 @@ function planWait(walk: Walk, leg: Leg, failure: ProviderError): Planned | undef
   return { waitMs, start: () => untilOpening(clock, [{ health, until: clock.now() + remaining, deadline: walk.deadline }]) }
 }
 
-function enter(leg: Leg): boolean {
-  leg.permit = leg.candidate.target.health.enter('call')
+function enter(walk: Walk, leg: Leg): boolean {
+  leg.permit = leg.candidate.target.health.enter('call', walk.call)
   return leg.permit !== undefined
 }
 

@@ -31,16 +31,19 @@ export function choose(walk: Walk, besides: boolean): Choice | undefined {
     const standing = look(walk, candidate)
     if (standing?.state === 'probation') onProbation.push(candidate)
     if (standing?.state !== 'ready' || tooSlow(walk, candidate)) continue
-    const permit = enter(candidate, besides ? 'hedge' : 'call')
-    if (permit !== undefined) return { candidate, permit, probes: besides ? [] : probes(onProbation) }
+    const permit = enter(walk, { candidate, kind: besides ? 'hedge' : 'call' })
+    if (permit !== undefined) return { candidate, permit, probes: besides ? [] : probes(walk, onProbation) }
   }
   // a hedge is only for those who are surely up
-  return besides ? undefined : tryOut(onProbation)
+  return besides ? undefined : tryOut(walk, onProbation)
 }
 
 /** Another round asks a target again only within its retry budget. */
-function enter(candidate: Candidate, kind: 'call' | 'hedge'): Permit | undefined {
-  const permit = candidate.target.health.enter(kind)
+function enter(
+  walk: Walk,
+  { candidate, kind }: { readonly candidate: Candidate; readonly kind: 'call' | 'hedge' },
+): Permit | undefined {
+  const permit = candidate.target.health.enter(kind, walk.call)
   if (permit === undefined || !candidate.isAgain || candidate.target.health.takeRetry()) return permit
   permit.end('abandoned')
   candidate.spent = true
@@ -49,9 +52,9 @@ function enter(candidate: Candidate, kind: 'call' | 'hedge'): Permit | undefined
 }
 
 /** Nobody else can be asked: the call itself is the probe. */
-function tryOut(candidates: readonly Candidate[]): Choice | undefined {
+function tryOut(walk: Walk, candidates: readonly Candidate[]): Choice | undefined {
   for (const candidate of candidates) {
-    const permit = candidate.target.health.enter('probe')
+    const permit = candidate.target.health.enter('probe', walk.call)
     if (permit !== undefined) return { candidate, permit, probes: [] }
   }
   return undefined
@@ -62,7 +65,7 @@ function look(walk: Walk, candidate: Candidate): Standing | undefined {
   const refusal = refusalOf(walk, candidate)
   if (refusal !== undefined) skip(walk, candidate, refusal)
   if (!isCandidate(walk, candidate) || (isHurried(walk) && someoneBehind(walk, candidate))) return undefined
-  const standing = candidate.target.health.check()
+  const standing = candidate.target.health.check(walk.call)
   if (standing.state === 'shut') {
     const { reason, message, openAt } = standing
     skip(walk, candidate, { reason, message, retryAfterMs: openAt === Infinity ? undefined : openAt - walk.clock.now() })
@@ -78,7 +81,7 @@ export function chooseLast(walk: Walk): Choice | undefined {
   if (limitOf(walk) - walk.clock.now() < timerPrecisionMs) return undefined
   for (const candidate of walk.candidates) {
     if (candidate.asked > 0 || !isCandidate(walk, candidate)) continue
-    const permit = candidate.target.health.enterLast()
+    const permit = candidate.target.health.enterLast(walk.call)
     if (permit !== undefined) return { candidate, permit, probes: [] }
   }
   return undefined
@@ -95,7 +98,7 @@ function someoneBehind(walk: Walk, candidate: Candidate): boolean {
 }
 
 function mightBeAsked(walk: Walk, candidate: Candidate): boolean {
-  return isCandidate(walk, candidate) && candidate.target.health.check().state === 'ready'
+  return isCandidate(walk, candidate) && candidate.target.health.check(walk.call).state === 'ready'
 }
 
 type Opening = { readonly candidate: Candidate; readonly waitMs: number; readonly reason: FailureReason }
@@ -111,7 +114,7 @@ export function openings(
   for (const candidate of walk.candidates) {
     if (!isCandidate(walk, candidate)) continue
     const { health, retry } = candidate.target
-    const standing = health.check()
+    const standing = health.check(walk.call)
     const until = Math.min(limit, now + (retry.waitForMs ?? Infinity))
     const waitMs = waitFor(standing, { now, until })
     if (waitMs === undefined) continue
@@ -128,7 +131,7 @@ export function opensInMs(walk: Walk): number | undefined {
   let soonest = Infinity
   for (const candidate of walk.candidates) {
     if (refusalOf(walk, candidate) !== undefined) continue
-    const standing = candidate.target.health.check()
+    const standing = candidate.target.health.check(walk.call)
     if (standing.state === 'shut') soonest = Math.min(soonest, standing.openAt - now)
   }
   return soonest === Infinity ? undefined : soonest
@@ -170,9 +173,9 @@ export function callTo(walk: Walk, candidate: Candidate): Call {
   return candidate.call
 }
 
-function probes(candidates: readonly Candidate[]): Choice['probes'] {
+function probes(walk: Walk, candidates: readonly Candidate[]): Choice['probes'] {
   return candidates.flatMap(candidate => {
-    const permit = candidate.target.health.enter('probe')
+    const permit = candidate.target.health.enter('probe', walk.call)
     return permit === undefined ? [] : [{ candidate, permit }]
   })
 }

@@ -26,7 +26,7 @@ export const policy = {
   authentication: { decision: 'next', charged: 'key', again: 'no' },
   permission: { decision: 'next', charged: 'key', again: 'no' },
   'not-found': { decision: 'next', charged: 'model', again: 'no' },
-  'context-length': { decision: 'next', charged: 'nobody', again: 'no' },
+  'context-length': { decision: 'next', charged: 'request', again: 'no' },
   'invalid-request': { decision: 'next', charged: 'nobody', again: 'no' },
   empty: { decision: 'next', charged: 'nobody', again: 'no' },
   'invalid-output': { decision: 'next', charged: 'nobody', again: 'no' },

@@ -8,6 +8,7 @@ import type { KeyMember } from './key-memory.ts'
 import type { Pace } from './pace.ts'
 import type { Outcome, Permit } from './permit.ts'
 import type { Rooms } from './rooms.ts'
+import type { Sized } from './size.ts'
 
 /** What the attempts at one target have in common. */
 export type AttemptContext = {
@@ -16,6 +17,8 @@ export type AttemptContext = {
   readonly herald: Herald
   readonly member: KeyMember
   readonly pace: Pace
+  /** What answered not longer ago than this may be refused by mistake. */
+  readonly recentMs: number
   /** A first content, or an answer without any. */
   readonly onSuccess: (now: number) => void
   /** A place is free, or the target has opened or shut. */
@@ -27,6 +30,8 @@ export type Admission = {
   /** What it tries out for all, on top of the breaker's probe. */
   readonly trials: readonly Trial[]
   readonly startedAt: number
+  /** The request, as far as its size goes. */
+  readonly call: Sized | undefined
 }
 
 type Attempt = {
@@ -92,10 +97,14 @@ function succeed({ context, admission, isCounted }: Attempt, now: number): void 
   const { pass, trials } = admission
   onSuccess(now)
   rooms.watch.reach()
+  rooms.gate.answered()
   if (!isCounted) rooms.breaker.succeed(pass, now)
   if (trials.length === 0) return
   const wasRefused = rooms.key.suspension.onTrial(now)
+  const wasLong = rooms.gate.isLong(now)
   for (const trial of trials) trial.end('good', now)
+  // the fleet need not stay away from what answers: a gate of no time is one that was lifted
+  if (wasLong && !rooms.gate.isLong(now)) herald.publish({ kind: 'gate', reason: 'rate-limit', forMs: 0 })
   if (!wasRefused) return
   rooms.key.lift()
   // Another process must not leave alone for an hour what has been paid for.
@@ -105,16 +114,19 @@ function succeed({ context, admission, isCounted }: Attempt, now: number): void 
 function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; charged: Charged; now: number }): void {
   const { context, admission, hasBegun, isCounted } = attempt
   const { rooms, herald, member } = context
-  const { pass: permit, startedAt } = admission
+  const { pass: permit, startedAt, call, trials } = admission
   const heldMs = now - startedAt
-  const shut = charge(rooms, { failure, charged, permit, hasBegun, isCounted, heldMs, member, now })
+  const wasGood = now - member.answeredAt() <= context.recentMs
+  const shut = charge(rooms, { failure, charged, permit, hasBegun, isCounted, heldMs, member, call, wasGood, now })
+  for (const trial of trials) trial.end('bad', now)
   const { reason, retryAfterMs, concurrencyLimit } = failure
   if (concurrencyLimit !== undefined) herald.publish({ kind: 'limit', reason, forMs: 0, limit: concurrencyLimit })
   if (shut === undefined) return
   if (shut.what !== 'key') herald.gated(reason, shut.until, now)
+  if (shut.isBrief) return
   const about = shut.what === 'key' ? 'credential' : 'target'
   if (shut.what !== 'gate') herald.publish({ kind: 'refused', reason, forMs: shut.until - now }, about)
-  if (shut.what === 'gate') herald.publish({ kind: 'gate', reason, forMs: shut.until - now }, about)
+  if (shut.what === 'gate') herald.publish({ kind: 'gate', reason, forMs: shut.until - now, tokens: shut.tokens }, about)
   // A key that works again is no reason to come before the time that the server named.
   else if (isDuration(retryAfterMs)) herald.publish({ kind: 'gate', reason, forMs: retryAfterMs }, about)
 }

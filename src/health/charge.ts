@@ -4,6 +4,8 @@ import { isDuration } from './gate.ts'
 import type { Refusal } from './gate.ts'
 import type { KeyMember } from './key-memory.ts'
 import type { Rooms } from './rooms.ts'
+import { tokensOf } from './size.ts'
+import type { Sized } from './size.ts'
 
 export type ChargeOptions = {
   readonly failure: Failure
@@ -15,6 +17,10 @@ export type ChargeOptions = {
   readonly hasBegun: boolean
   readonly heldMs: number
   readonly member: KeyMember
+  /** This target answered seconds ago. */
+  readonly wasGood: boolean
+  /** The request, as far as its size goes. */
+  readonly call: Sized | undefined
   readonly now: number
 }
 
@@ -24,7 +30,13 @@ const unknownMs = 4_000
 const leastMs = 2_000
 
 /** What a failure shut, for those who are told of it. */
-export type Shut = { readonly what: 'gate' | 'model' | 'key'; readonly refusal: Refusal; readonly until: number }
+export type Shut = {
+  readonly what: 'gate' | 'model' | 'key'
+  readonly refusal: Refusal
+  readonly until: number
+  readonly isBrief: boolean
+  readonly tokens?: number | undefined
+}
 
 /** Charges one failure to whom it belongs, and to nobody else. */
 export function charge(rooms: Rooms, options: ChargeOptions): Shut | undefined {
@@ -38,7 +50,8 @@ export function charge(rooms: Rooms, options: ChargeOptions): Shut | undefined {
   if (options.charged === 'model') return refuseModel(rooms, options)
   // Whoever it is charged to: what the server says about time is obeyed (R92).
   if (options.charged !== 'gate' && !isDuration(failure.retryAfterMs)) return undefined
-  return { what: 'gate', refusal: failure, until: rooms.gate.shut(failure, now) }
+  const tokens = options.call === undefined || !isDuration(failure.retryAfterMs) ? undefined : tokensOf(options.call)
+  return { what: 'gate', refusal: failure, until: rooms.gate.shut(failure, now, tokens), tokens, isBrief: false }
 }
 
 function countForBreaker(rooms: Rooms, options: ChargeOptions): void {
@@ -71,11 +84,12 @@ function isOverload(failure: Failure): boolean {
 
 function refuseKey(rooms: Rooms, options: ChargeOptions): Shut {
   const { failure, member, now } = options
-  // A 403 may be about the model alone: one model outside the plan must not darken all others of its key (R103).
-  if (failure.reason === 'permission' && rooms.key.worksElsewhere(member, now)) return refuseModel(rooms, options)
-  return { what: 'key', refusal: failure, until: rooms.key.refuse(failure, now) }
+  // It may be about the model alone: one outside the plan, or with a quota of its own, must not darken all others (R103, F94).
+  if (failure.reason !== 'authentication' && rooms.key.worksElsewhere(member, now)) return refuseModel(rooms, options)
+  return { what: 'key', refusal: failure, until: rooms.key.refuse(failure, now), isBrief: rooms.key.suspension.isBrief() }
 }
 
-function refuseModel({ model }: Rooms, { failure, now }: ChargeOptions): Shut {
-  return { what: 'model', refusal: failure, until: model.suspend(failure, now) }
+function refuseModel({ model }: Rooms, { failure, wasGood, now }: ChargeOptions): Shut {
+  const until = model.suspend(failure, now, wasGood)
+  return { what: 'model', refusal: failure, until, isBrief: model.isBrief() }
 }

@@ -1,4 +1,5 @@
 import type { FailureReason } from '../contract.ts'
+import type { Sized } from './size.ts'
 
 /**
  * One thing that can keep calls away from a target. All of them are asked before every attempt, so they only compare numbers.
@@ -6,7 +7,7 @@ import type { FailureReason } from '../contract.ts'
  */
 export type Guard = {
   /** From when on calls may pass; not after `now` when they may pass now. */
-  openAt(now: number): number
+  openAt(now: number, call?: Sized): number
   /** Calls may pass, but one at a time, because nobody knows yet whether the target is well again. */
   onTrial(now: number): boolean
   /** Why it is shut. */

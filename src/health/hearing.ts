@@ -1,5 +1,6 @@
 import type { Clock } from '../contract.ts'
 import type { HealthEvent } from './herald.ts'
+import { longestFactMs } from './store.ts'
 import type { HealthFact, StoreMessage } from './store.ts'
 
 /** Takes in what other processes learned, and hands each fact to the one it is about. */
@@ -9,8 +10,6 @@ export type Hearing = {
   attach(name: string, learn: (fact: HealthFact) => void): void
 }
 
-/** No fact holds longer than a day, whatever a store says: it may be full of foreign data. */
-const longestFactMs = 86_400_000
 /** Facts about targets that this process has not used yet; a store of a thousand others must not fill its memory. */
 const mostEarlyFacts = 1_000
 

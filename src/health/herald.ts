@@ -1,5 +1,6 @@
 import type { ClientEvent, FailureReason } from '../contract.ts'
 import type { BreakerOptions } from './breaker.ts'
+import { longestFactMs } from './store.ts'
 import type { HealthFact, HealthStore } from './store.ts'
 
 export type HealthEvent = Extract<ClientEvent, { readonly type: 'health-change' | 'local-network-suspected' | 'health-store' }>
@@ -36,7 +37,7 @@ export function createHerald({ provider, model, emit, fleet }: HeraldOptions): H
   function publish(fact: Omit<HealthFact, 'key'>, about: 'target' | 'credential' = 'target'): void {
     if (fleet === undefined || isQuiet) return
     try {
-      fleet.store.publish({ key: fleet[about], ...fact })
+      fleet.store.publish({ key: fleet[about], ...fact, forMs: Math.min(fact.forMs, longestFactMs) })
     } catch {
       // A store that fails must not fail a call; it tells by itself that it is lost.
     }

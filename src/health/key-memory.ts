@@ -38,6 +38,11 @@ export function createKeyMemory(settings: GateSettings, random: () => number): K
     for (const member of members) member.onLifted()
   }
 
+  function wasGood(now: number): boolean {
+    for (const member of members) if (now - member.answeredAt() <= settings.recentMs) return true
+    return false
+  }
+
   return {
     suspension,
     join: member => void members.add(member),
@@ -45,11 +50,11 @@ export function createKeyMemory(settings: GateSettings, random: () => number): K
       for (const other of members) if (other !== member && now - other.answeredAt() <= settings.refusedMs) return true
       return false
     },
-    refuse: (refusal, now) => tell(refusal, suspension.suspend(refusal, now), now),
+    refuse: (refusal, now) => tell(refusal, suspension.suspend(refusal, now, wasGood(now)), now),
     learn({ kind, reason, forMs }, now) {
       const refusal = { reason, message: 'Another process was refused.', retryAfterMs: undefined }
       if (kind === 'refused' || kind === 'gate')
-        tell(refusal, suspension.suspendUntil(now + forMs, refusal, kind === 'gate'), now)
+        tell(refusal, suspension.suspendUntil(now + forMs, refusal, { now, isNamed: kind === 'gate' }), now)
       if (kind !== 'closed') return
       suspension.lift()
       lift()

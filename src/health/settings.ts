@@ -83,12 +83,21 @@ export type GateSettings = {
   readonly jitterShare: number
   /** At least this much stretch is allowed, in milliseconds. @default 200 */
   readonly jitterMs: number
+  /**
+   * A named time up to this, in milliseconds, is obeyed to the letter. During a longer one a call looks each time this has passed
+   * whether it still holds, and requests of at most half the size of the refused one may go. @default 900_000
+   */
+  readonly obeyedMs: number
   /** The longest wait after a 429 that names none, in milliseconds; the shortest is half of it. @default 1_000 */
   readonly unnamedMs: number
   /** How long a refused key or an unknown model is left alone at first, in milliseconds; doubled while it stays refused. @default 300_000 */
   readonly refusedMs: number
   /** The longest such time, in milliseconds. @default 3_600_000 */
   readonly maxRefusedMs: number
+  /** A key or model that answered not longer ago than this, in milliseconds, may be refused by mistake. @default 60_000 */
+  readonly recentMs: number
+  /** So soon one call tries it then, in milliseconds, before it is left alone for long. @default 3_000 */
+  readonly doubtMs: number
   /** One call tries a refused key or model again; it keeps others away for this long, in milliseconds. @default 30_000 */
   readonly trialLeaseMs: number
 }
@@ -146,9 +155,12 @@ export const loadFirst = {
   gate: {
     jitterShare: 0.1,
     jitterMs: 200,
+    obeyedMs: 900_000,
     unnamedMs: 1_000,
     refusedMs: 300_000,
     maxRefusedMs: 3_600_000,
+    recentMs: 60_000,
+    doubtMs: 3_000,
     trialLeaseMs: 30_000,
   },
   waiting: { maxWaiting: 10_000, spreadShare: 0.1, spreadMs: 500, rateFactor: 2 },

@@ -1,6 +1,7 @@
 import type { FailureReason } from '../contract.ts'
 import type { Guard } from './guard.ts'
 import type { Limiter } from './limiter.ts'
+import type { Sized } from './size.ts'
 
 /** Whether a target may be asked now. */
 export type Standing =
@@ -23,13 +24,16 @@ export type Standing =
 const ready: Standing = { state: 'ready' }
 const probation: Standing = { state: 'probation' }
 
+/** When, and for which call where one is at hand. */
+export type Moment = { readonly now: number; readonly call?: Sized | undefined }
+
 /** Asks gate, key and model, then breaker, then limiter: a gated call must not take the one place of a probe. */
-export function standingOf(guards: readonly Guard[], limiter: Limiter, now: number): Standing {
+export function standingOf(guards: readonly Guard[], limiter: Limiter, { now, call }: Moment): Standing {
   let openAt = now
   let shutBy: Guard | undefined
   let isTrial = false
   for (const guard of guards) {
-    const guardOpensAt = guard.openAt(now)
+    const guardOpensAt = guard.openAt(now, call)
     if (guardOpensAt > openAt) {
       openAt = guardOpensAt
       shutBy = guard

@@ -16,12 +16,15 @@ export type HealthStore = {
   lease(key: string, forMs: number): Promise<boolean>
 }
 
+/** No fact holds longer than a day, whatever a server names or a store says: it may be full of foreign data. */
+export const longestFactMs = 86_400_000
+
 /** Something learned about one target, or about one credential at one origin. Times are durations: clocks of machines differ. */
 export type HealthFact = {
   /** Names the target or the credential, the same in every process; holds a digest of the key, never the key. */
   readonly key: string
   /**
-   * `gate`: the server named a time. `refused`: the key or the model is refused. `open`: the breaker opened. `closed`: it
+   * `gate`: the server named a time; 0: it does not hold any more. `refused`: the key or the model is refused. `open`: the breaker opened. `closed`: it
    * closed again, or the refused key is good again. `limit`: how many requests may be in flight; published as the account's,
    * received as this process's share of it.
    */
@@ -31,6 +34,8 @@ export type HealthFact = {
   readonly forMs: number
   /** Only for `limit`. */
   readonly limit?: number | undefined
+  /** Only for `gate`: the size of the refused request, where its time is long. */
+  readonly tokens?: number | undefined
 }
 
 /** What a store tells: a fact of another process, or that it was lost and is back. */

@@ -10,28 +10,34 @@ import type { GateSettings } from './settings.ts'
  * then one call tries. Only its success lifts the suspension.
  */
 export type Suspension = Guard & {
-  /** Answers until when it is shut now. */
-  suspend(refusal: Refusal, now: number): number
-  /** Suspends it until a time that somebody else has drawn already. `isNamed`: the server named it. */
-  suspendUntil(until: number, refusal: Refusal, isNamed?: boolean): number
+  /** Answers until when it is shut now. `wasGood`: it answered seconds ago, so one call tries soon (F35). */
+  suspend(refusal: Refusal, now: number, wasGood?: boolean): number
+  /** Suspends it until a time that somebody else has drawn already. */
+  suspendUntil(until: number, refusal: Refusal, learned: Learned): number
   /** Somebody else found that it is over. */
   lift(): void
   /** The one call that tries; undefined when there is nothing to try, or when another one does. */
   take(now: number): Trial | undefined
+  /** It is left alone only until one call has tried soon: nothing that others must learn. */
+  isBrief(): boolean
   /** When the time that the server itself named is over. Before it not even a last resort may call. */
   namedUntil(): number
 }
+
+export type Learned = { readonly now: number; /** The server named the time. */ readonly isNamed?: boolean | undefined }
 
 export function createSuspension(settings: GateSettings, random: () => number): Suspension {
   const lease = createLease(settings.trialLeaseMs)
   let until = Number.NEGATIVE_INFINITY
   let named = Number.NEGATIVE_INFINITY
   let inARow = 0
+  let isBrief = false
   let why = { reason: 'authentication' as FailureReason, message: '' }
   const isSuspended = () => inARow > 0
 
-  function suspendUntil(at: number, refusal: Refusal, isNamed = false): number {
-    if (isNamed) named = Math.max(named, at)
+  function suspendUntil(at: number, refusal: Refusal, { now, isNamed = false }: Learned): number {
+    // beyond this a time is looked at again, also one that was named (F20)
+    if (isNamed) named = Math.max(named, Math.min(at, now + settings.obeyedMs * (1 + settings.jitterShare)))
     inARow = Math.max(1, inARow)
     if (at > until) {
       until = at
@@ -40,18 +46,31 @@ export function createSuspension(settings: GateSettings, random: () => number): 
     return until
   }
 
-  function suspend(refusal: Refusal, now: number): number {
+  function suspend(refusal: Refusal, now: number, wasGood = false): number {
+    const namedMs = isDuration(refusal.retryAfterMs) ? Math.min(refusal.retryAfterMs, settings.obeyedMs) : 0
     // Refusals of calls that were under way together are one refusal.
-    if (now >= until) inARow += 1
-    const longMs = Math.min(settings.maxRefusedMs, settings.refusedMs * 2 ** (inARow - 1))
-    const namedMs = isDuration(refusal.retryAfterMs) ? refusal.retryAfterMs : 0
+    if (now < until && namedMs === 0) return until
+    if (now >= until) begin(wasGood && namedMs === 0)
     if (namedMs > 0) named = Math.max(named, now + namedMs)
-    const closedMs = Math.max(namedMs, now >= until ? longMs : 0)
-    return suspendUntil(now + closedMs * (1 + settings.jitterShare * random()), refusal)
+    const isLong = isDuration(refusal.retryAfterMs) && refusal.retryAfterMs > settings.obeyedMs
+    const closedMs = isLong || now < until ? namedMs : Math.max(namedMs, guessedMs(refusal))
+    return suspendUntil(now + closedMs * (1 + settings.jitterShare * random()), refusal, { now })
+  }
+
+  function begin(isDoubted: boolean): void {
+    // The trial of a doubted refusal failed: that was the first refusal after all.
+    inARow = isBrief ? 1 : inARow + 1
+    isBrief = isDoubted && inARow === 1 && !isBrief
+  }
+
+  function guessedMs({ atMostMs = Infinity }: Refusal): number {
+    const longMs = Math.min(settings.maxRefusedMs, settings.refusedMs * 2 ** (inARow - 1))
+    return Math.min(isBrief ? settings.doubtMs : longMs, atMostMs)
   }
 
   function lift(): void {
     inARow = 0
+    isBrief = false
     // What the server has named, perhaps to another call meanwhile, stays.
     until = named
   }
@@ -61,6 +80,7 @@ export function createSuspension(settings: GateSettings, random: () => number): 
     onTrial: isSuspended,
     why: () => why,
     namedUntil: () => named,
+    isBrief: () => isBrief,
     suspend,
     suspendUntil,
     lift,

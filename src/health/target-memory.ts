@@ -15,6 +15,7 @@ import type { Permit } from './permit.ts'
 import { createRooms } from './rooms.ts'
 import type { Rooms } from './rooms.ts'
 import type { HealthSettings } from './settings.ts'
+import type { Sized } from './size.ts'
 import { standingOf } from './standing.ts'
 import type { Standing } from './standing.ts'
 import type { HealthFact } from './store.ts'
@@ -23,15 +24,15 @@ import type { Outlook, Waiters } from './waiters.ts'
 
 /** What a walk asks and tells about one target. */
 export type TargetHealth = {
-  /** Looks only, takes nothing. */
-  check(): Standing
+  /** Looks only, takes nothing. `call`: a small one may pass where a large one was refused for long. */
+  check(call?: Sized): Standing
   /** Takes the permit of the breaker and a place of the limiter; undefined when it may not start (the standing has changed). */
-  enter(kind: 'call' | 'probe' | 'hedge'): Permit | undefined
+  enter(kind: 'call' | 'probe' | 'hedge', call?: Sized): Permit | undefined
   /**
    * For a call that can ask nobody else and cannot wait until this target opens (R96): one such call at a time passes what is only
    * our own guess (an open breaker, a refused key, an unknown model). Never a time that the server named, and never a full target.
    */
-  enterLast(): Permit | undefined
+  enterLast(call?: Sized): Permit | undefined
   /**
    * A waiter: calls back once, when this waiter may try. Answers how to leave.
    *
@@ -89,9 +90,9 @@ export function createTargetMemory(options: TargetMemoryOptions): TargetMemory {
   const { rooms, waiters, onChange } = memory
   return {
     rooms,
-    check: () => check(memory),
-    enter: kind => enter(memory, kind),
-    enterLast: () => enterLast(memory),
+    check: call => check(memory, call),
+    enter: (kind, call) => enter(memory, kind, call),
+    enterLast: call => enterLast(memory, call),
     onOpening: waiters.add,
     takeRetry: rooms.budget.take,
     firstChunk: rooms.latency.quantiles,
@@ -119,7 +120,7 @@ function furnish(options: TargetMemoryOptions): Memory {
     clock,
     random,
     settings: settings.waiting,
-    outlook: now => outlookOf(standingOf(guards, rooms.limiter, now), rooms, now),
+    outlook: now => outlookOf(standingOf(guards, rooms.limiter, { now }), rooms, now),
     pace,
     answerMs: rooms.limiter.answerMs,
   })
@@ -131,16 +132,29 @@ function furnish(options: TargetMemoryOptions): Memory {
   }
   key.join(member)
   const onSuccess = (now: number) => void (answeredAt = now)
-  return { clock, rooms, guards, herald, waiters, pace, lastResort: createLease(lastResortLeaseMs), member, onSuccess, onChange }
+  const { recentMs } = settings.gate
+  return {
+    clock,
+    rooms,
+    guards,
+    herald,
+    waiters,
+    pace,
+    recentMs,
+    lastResort: createLease(lastResortLeaseMs),
+    member,
+    onSuccess,
+    onChange,
+  }
 }
 
 /** In the order in which a call is asked: what the server said, the key, the model, our own network, then the breaker. */
 function guardsOf(rooms: Rooms, { clock, settings, fleet }: TargetMemoryOptions, onAnswer: () => void): readonly Guard[] {
   const { gate, key, model, watch, breaker } = rooms
   const guards: Guard[] = [gate, key.suspension, model, watch, breaker]
-  if (fleet === undefined || settings.breaker === false) return guards
-  const mayProbe = (now: number) => breaker.onTrial(now) && breaker.openAt(now) <= now
-  const leaseMs = settings.breaker.probeLeaseMs
+  if (fleet === undefined) return guards
+  const mayProbe = (now: number) => (breaker.onTrial(now) && breaker.openAt(now) <= now) || gate.onTrial(now)
+  const leaseMs = settings.breaker === false ? lastResortLeaseMs : settings.breaker.probeLeaseMs
   return [...guards, createFleetProbe({ clock, store: fleet.store, key: fleet.target, leaseMs, mayProbe, onAnswer })]
 }
 
@@ -150,35 +164,36 @@ function outlookOf(standing: Standing, { limiter }: Rooms, now: number): Outlook
   return { room: limiter.limit(now) - limiter.inFlight(), openAt: now, isTrial: false }
 }
 
-function check({ clock, rooms, guards, waiters }: Memory): Standing {
-  const standing = standingOf(guards, rooms.limiter, clock.now())
+function check({ clock, rooms, guards, waiters }: Memory, call: Sized | undefined): Standing {
+  const standing = standingOf(guards, rooms.limiter, { now: clock.now(), call })
   return standing.state === 'shut' && !waiters.hasRoom() ? { ...standing, crowded: true } : standing
 }
 
-function enter(memory: Memory, kind: 'call' | 'probe' | 'hedge'): Permit | undefined {
+function enter(memory: Memory, kind: 'call' | 'probe' | 'hedge', call: Sized | undefined): Permit | undefined {
   const { clock, rooms, guards, herald } = memory
   const now = clock.now()
-  const { state } = standingOf(guards, rooms.limiter, now)
+  const { state } = standingOf(guards, rooms.limiter, { now, call })
   if (state === 'shut' || (state === 'probation' && kind === 'hedge')) return undefined
   const pass = rooms.breaker.enter(now)
   if (pass === undefined) return undefined
-  herald.passable(now)
-  return admit(memory, { pass, trials: state === 'probation' ? trialsOf(rooms, now) : none, startedAt: now })
+  // a small call passes what keeps others away
+  if (rooms.gate.openAt(now) <= now) herald.passable(now)
+  return admit(memory, { pass, trials: state === 'probation' ? trialsOf(rooms, now) : none, startedAt: now, call })
 }
 
 /** Nearly every attempt tries nothing out. */
 const none: readonly Trial[] = []
 
-function enterLast(memory: Memory): Permit | undefined {
+function enterLast(memory: Memory, call: Sized | undefined): Permit | undefined {
   const { clock, rooms, guards, lastResort } = memory
   const now = clock.now()
-  const standing = standingOf(guards, rooms.limiter, now)
-  if (standing.state !== 'shut') return enter(memory, 'call')
+  const standing = standingOf(guards, rooms.limiter, { now, call })
+  if (standing.state !== 'shut') return enter(memory, 'call', call)
   if (standing.openAt === Infinity || isNamed(rooms, now)) return undefined
   const id = lastResort.take(now)
   if (id === undefined) return undefined
   const rest: Trial = { end: (_verdict, at) => lastResort.giveBack(id, at + lastResortRestMs) }
-  return admit(memory, { pass: rooms.breaker.enterOpen(now), trials: [rest, ...trialsOf(rooms, now)], startedAt: now })
+  return admit(memory, { pass: rooms.breaker.enterOpen(now), trials: [rest, ...trialsOf(rooms, now)], startedAt: now, call })
 }
 
 /** Whether it was the server that told when to come back, or our own network that is down: no guesses of ours. */
@@ -186,8 +201,8 @@ function isNamed({ gate, key, model, watch }: Rooms, now: number): boolean {
   return Math.max(gate.openAt(now), key.suspension.namedUntil(), model.namedUntil(), watch.openAt(now)) > now
 }
 
-function trialsOf({ key, model, watch }: Rooms, now: number): readonly Trial[] {
-  return [key.suspension.take(now), model.take(now), watch.take(now)].filter(trial => trial !== undefined)
+function trialsOf({ gate, key, model, watch }: Rooms, now: number): readonly Trial[] {
+  return [gate.take(now), key.suspension.take(now), model.take(now), watch.take(now)].filter(trial => trial !== undefined)
 }
 
 function admit(memory: Memory, admission: Admission): Permit {
@@ -212,7 +227,9 @@ function learn(memory: Memory, fact: HealthFact): void {
     if (kind === 'open') breaker.openUntil(until, refusal, now)
     else if (kind === 'closed') breaker.close(now)
     else if (kind === 'limit') limiter.share(fact.limit ?? Infinity, now)
-    else herald.gated(reason, kind === 'gate' ? gate.shutUntil(until, refusal) : model.suspendUntil(until, refusal), now)
+    else if (kind === 'gate' && fact.forMs === 0) gate.lift()
+    else if (kind === 'gate') herald.gated(reason, gate.shutUntil(until, refusal, { now, tokens: fact.tokens }), now)
+    else herald.gated(reason, model.suspendUntil(until, refusal, { now }), now)
   })
   onChange()
 }

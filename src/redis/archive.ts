@@ -25,8 +25,8 @@ export function createArchive({ index, prefix, time }: ArchiveOptions): Archive 
 
   async function write(ask: Ask, record: FactRecord): Promise<unknown> {
     const { fact } = record
-    if (fact.kind === 'closed') {
-      const slots = slotsEndedBy(fact)
+    const slots = slotsEndedBy(fact)
+    if (slots.length > 0) {
       return Promise.all([ask('ZREM', index, ...slots), ask('DEL', ...slots.map(nameOf))])
     }
     const keptMs = Math.ceil(keptFor(fact))

@@ -15,8 +15,8 @@ const version = 1
 const mostCharacters = 4_096
 
 export function writeRecord({ from, fact }: FactRecord): string {
-  const { key, kind, reason, forMs, limit } = fact
-  return JSON.stringify({ unbusy: version, from, key, kind, reason, forMs: Math.min(forMs, longestFactMs), limit })
+  const { key, kind, reason, forMs, limit, tokens } = fact
+  return JSON.stringify({ unbusy: version, from, key, kind, reason, forMs: Math.min(forMs, longestFactMs), limit, tokens })
 }
 
 /** Undefined for anything that is not ours: the Redis may be full of foreign data. */
@@ -28,9 +28,10 @@ export function readRecord(text: unknown): FactRecord | undefined {
   return fact === undefined ? undefined : { from: value['from'], fact }
 }
 
-function readFact({ key, kind, reason, forMs, limit }: Fields): HealthFact | undefined {
+function readFact({ key, kind, reason, forMs, limit, tokens }: Fields): HealthFact | undefined {
   if (typeof key !== 'string' || !isOneOf(kinds, kind) || !isOneOf(reasons, reason)) return undefined
   if (typeof forMs !== 'number' || !(forMs >= 0 && forMs <= longestFactMs)) return undefined
+  if (kind === 'gate' && typeof tokens === 'number' && tokens >= 1) return { key, kind, reason, forMs, tokens }
   if (kind !== 'limit') return { key, kind, reason, forMs }
   return typeof limit === 'number' && limit >= 1 ? { key, kind, reason, forMs, limit } : undefined
 }
@@ -41,7 +42,9 @@ export function slotOf({ kind, key }: Pick<HealthFact, 'kind' | 'key'>): string 
 }
 
 /** The slots that are empty once a target or a key is well again. */
-export function slotsEndedBy({ key }: HealthFact): readonly string[] {
+export function slotsEndedBy({ key, kind, forMs }: HealthFact): readonly string[] {
+  if (kind === 'gate' && forMs === 0) return [slotOf({ kind, key })]
+  if (kind !== 'closed') return []
   return [slotOf({ kind: 'open', key }), slotOf({ kind: 'refused', key })]
 }
 

@@ -1,5 +1,5 @@
 import { createClient, openaiCompatible } from 'unbusy'
-import { answer, json, raw } from 'unbusy/testing'
+import { answer, fakeTarget, json, raw, status } from 'unbusy/testing'
 import { expect } from 'vitest'
 import { z } from 'zod'
 import { test } from '../helpers/vitest.ts'
@@ -80,4 +80,31 @@ test('F26: a tool call that Groq could not read is asked for once more, with wha
   const { output } = await client.generate({ prompt: 'A number.', output: z.object({ n: z.number() }), repair: 1 })
   expect(output).toEqual({ n: 1 })
   expect(JSON.stringify(first.requests[1]!.json)).toContain('{\\"n\\": \\"one\\"')
+})
+
+test('F20: after one long prompt was refused for a day, short ones still go to the same deployment', async ({ server }) => {
+  const isLong = (body: unknown) => JSON.stringify(body).length > 4_000
+  const azure = await server(request =>
+    isLong(request.json) ? status(429, error('Too many tokens'), { 'retry-after': '86400' }) : answer('from Azure'),
+  )
+  const second = await server(answer('from the second'))
+  const chain = [openaiCompatible('a', { baseURL: azure.baseURL }), openaiCompatible('b', { baseURL: second.baseURL })]
+  await using client = createClient({ chain, hedge: false })
+  const texts: string[] = []
+  for (const prompt of ['x'.repeat(8_000), 'Hi.', 'x'.repeat(7_000)]) texts.push((await client.generate(prompt)).text)
+  expect(texts).toEqual(['from the second', 'from Azure', 'from the second'])
+  expect(azure.requests).toHaveLength(2)
+})
+
+test('F35: a key that was refused once by mistake is used again in seconds', async ({ clock }) => {
+  const identity = { origin: 'https://a.example', credential: 'k' }
+  const first = fakeTarget(['one', { error: 'authentication' }, 'three', 'four'], { clock, name: 'first', identity })
+  const client = createClient({ chain: [first, fakeTarget('spare', { clock, name: 'second' })], clock, hedge: false })
+  const texts: string[] = []
+  for (let call = 0; call < 5; call += 1) {
+    texts.push((await clock.until(client.generate('Hi.'))).text)
+    await clock.advance(2_000)
+  }
+  expect(texts.slice(0, 3)).toEqual(['one', 'spare', 'spare'])
+  expect(texts.at(-1)).toBe('four')
 })

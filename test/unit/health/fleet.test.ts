@@ -81,11 +81,39 @@ test('a key that works again is no reason to come before the time that the serve
   const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
   b.target()
   const early = enter(a.target())
-  fail(a.target(), failureOf('quota', { status: 402, retryAfterMs: 60 * minutes }), 'key')
+  fail(a.target(), failureOf('quota', { status: 402, retryAfterMs: 15 * minutes }), 'key')
   expect(b.target().enterLast()).toBeUndefined()
   early.end('answered')
-  world.pass(59 * minutes)
+  world.pass(14 * minutes)
   for (const each of members) expect(each.target().check().state).toBe('shut')
+})
+
+test('F20: during a long time one process of all looks, smaller requests go, and all learn that it is over', async () => {
+  const { members, world } = fleet('a', 'b')
+  const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
+  b.target()
+  const long = { messages: [{ role: 'user' as const, content: 'x'.repeat(4_000) }] }
+  const short = { messages: [{ role: 'user' as const, content: 'Hi.' }] }
+  const named = failureOf('rate-limit', { status: 429, retryAfterMs: 1_440 * minutes })
+  a.target().enter('call', long)!.end({ failure: named, charged: 'gate' })
+  expect([b.target().check(long).state, b.target().check(short).state]).toEqual(['shut', 'ready'])
+  world.pass(17 * minutes)
+  for (const each of members) each.target().check(long)
+  await Promise.resolve()
+  await Promise.resolve()
+  const looks = members.map(each => each.target().enter('probe', long)).filter(permit => permit !== undefined)
+  expect(looks).toHaveLength(1)
+  looks[0]!.firstChunk(100)
+  for (const each of members) expect(each.target().check(long).state).toBe('ready')
+})
+
+test('F35: a doubted refusal is no news for the fleet', () => {
+  const { members } = fleet('a', 'b')
+  const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
+  b.target()
+  answer(a.target())
+  fail(a.target(), failureOf('authentication', { status: 401 }), 'key')
+  expect([a.target().check().state, b.target().check().state]).toEqual(['shut', 'ready'])
 })
 
 test('a process that starts later learns what still holds, with the time that is left of it', () => {

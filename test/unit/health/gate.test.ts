@@ -39,7 +39,7 @@ test('a refusal without a time, or with garbage for one, shuts for half a second
 
 test('of two times the later one stays, in whatever order they come (R99)', () => {
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.nat(3_600_000), fc.nat(10_000)), { minLength: 1 }), refusals => {
+    fc.property(fc.array(fc.tuple(fc.nat(900_000), fc.nat(10_000)), { minLength: 1 }), refusals => {
       const gate = gateWith(0)
       let now = 0
       let latest = 0
@@ -73,4 +73,90 @@ test.each([
   [86_400_000, true],
 ])('%s is a time that can be waited for: %s', (value, expected) => {
   expect(isDuration(value)).toBe(expected)
+})
+
+const day = 86_400_000
+const obeyed = loadFirst.gate.obeyedMs
+const sized = (tokens: number) => ({ messages: [{ role: 'user' as const, content: 'x'.repeat(tokens * 4) }] })
+
+test('F20: during a time beyond a quarter of an hour one call looks each time that has passed', () => {
+  const gate = gateWith(0)
+  expect(gate.shut(refusal(day), 0)).toBe(day)
+  for (let look = 1; look < 90; look += 1) {
+    expect([gate.openAt(look * obeyed - 1), gate.onTrial(look * obeyed - 1)]).toEqual([look * obeyed, false])
+    expect(gate.onTrial(look * obeyed)).toBe(true)
+    const trial = gate.take(look * obeyed)
+    expect(gate.take(look * obeyed)).toBeUndefined()
+    gate.shut(refusal(day - look * obeyed), look * obeyed)
+    trial!.end('bad', look * obeyed)
+  }
+})
+
+test('F20: whatever is refused when, calls that look are a quarter of an hour apart, and no short time is cut', () => {
+  const refusals = fc.array(fc.tuple(fc.nat(4 * obeyed), fc.nat(obeyed), fc.constantFrom('good', 'bad')), { minLength: 1 })
+  fc.assert(
+    fc.property(refusals, draw, (given, drawn) => {
+      const gate = gateWith(drawn)
+      let now = 0
+      let notBefore = 0
+      let longest = 0
+      for (const [named, passed, verdict] of given) {
+        gate.shut(refusal(named), now)
+        notBefore = Math.max(notBefore, now + Math.min(named, obeyed))
+        longest = Math.max(longest, now + named)
+        now += passed
+        expect(gate.openAt(now) > now || now >= notBefore).toBe(true)
+        const trial = gate.take(now)
+        if (trial === undefined) continue
+        expect(now).toBeGreaterThanOrEqual(notBefore)
+        if (verdict === 'bad') notBefore = Math.min(now + obeyed, longest)
+        trial.end(verdict, now)
+        if (verdict === 'good') expect(gate.isLong(now)).toBe(false)
+      }
+    }),
+  )
+})
+
+test('F20: a look that was given up is made by the next call; one that was refused in the meantime is not', () => {
+  const gate = gateWith(0)
+  gate.shut(refusal(day), 0)
+  gate.take(obeyed)!.end('none', obeyed + 5)
+  expect(gate.onTrial(obeyed + 5)).toBe(true)
+  const trial = gate.take(obeyed + 5)!
+  gate.shut(refusal(day), obeyed + 6)
+  trial.end('good', obeyed + 7)
+  expect(gate.isLong(obeyed + 8)).toBe(true)
+  expect(gate.onTrial(obeyed + 8)).toBe(false)
+})
+
+test('F20: a request of at most half the size of the refused one may go during a long time, and during no short one', () => {
+  const gate = gateWith(0)
+  gate.shut(refusal(day), 0, 1_000)
+  expect(gate.openAt(1, sized(500))).toBeLessThanOrEqual(1)
+  expect(gate.openAt(1, sized(501))).toBe(obeyed)
+  expect(gate.openAt(1, { ...sized(300), maxOutputTokens: 201 })).toBe(obeyed)
+  expect(gate.openAt(1)).toBe(obeyed)
+  gate.shut(refusal(day), 2, 400)
+  expect(gate.openAt(3, sized(201))).toBeGreaterThan(3)
+  expect(gate.openAt(3, sized(200))).toBeLessThanOrEqual(3)
+  gate.shut(refusal(5_000), 4, 1_000)
+  expect(gate.openAt(5, sized(1))).toBe(5_004)
+})
+
+test('F10: refusals in a row without a time are waited for longer each time, up to what the kind of limit says', () => {
+  const gate = gateWith(1)
+  const perMinute = { ...refusal(), atMostMs: 60_000 }
+  const waits: number[] = []
+  let now = 0
+  for (let count = 0; count < 8; count += 1) {
+    const until = gate.shut(perMinute, now)
+    // one that was under way is no second one
+    gate.shut(perMinute, now + 1)
+    waits.push(until - now)
+    now = gate.openAt(now)
+  }
+  expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
+  gate.answered()
+  expect(gate.shut(perMinute, now) - now).toBe(1_000)
+  expect(gate.shut(refusal(), now + 5_000) - now - 5_000).toBe(1_000)
 })

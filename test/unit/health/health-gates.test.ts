@@ -85,6 +85,65 @@ test('one model outside the plan does not darken the others of its key (R103)', 
   expect([flash, pro].map(each => each.check().state)).toEqual(['ready', 'shut'])
 })
 
+test('F94: the quota of one model does not darken the others of its key', () => {
+  const { target } = healthIn(createWorld())
+  const [flash, pro] = [target(), target({ model: 'pro', index: 1 })]
+  answer(flash)
+  fail(pro, failureOf('quota', { status: 429 }), 'key')
+  expect([flash, pro].map(each => each.check().state)).toEqual(['ready', 'shut'])
+})
+
+test.each(['authentication', 'quota'] as const)(
+  'F35: one %s of a key that answered seconds ago is tried again in seconds',
+  reason => {
+    const { target, world } = healthIn(createWorld(), { random: () => 0 })
+    answer(target())
+    fail(target(), failureOf(reason, { status: 401 }), 'key')
+    expect(target().check()).toMatchObject({ state: 'shut', openAt: world.now() + 3 * seconds })
+    world.pass(3 * seconds)
+    const trial = enter(target(), 'probe')
+    expect(target().enter('call')).toBeUndefined()
+    trial.end({ failure: failureOf(reason, { status: 401 }), charged: 'key' })
+    expect(target().check()).toMatchObject({ state: 'shut', openAt: world.now() + 5 * minutes })
+  },
+)
+
+test('F35: a key that answered a while ago is left alone for long at once', () => {
+  const { target, world } = healthIn(createWorld(), { random: () => 0 })
+  answer(target())
+  world.pass(2 * minutes)
+  fail(target(), failureOf('authentication', { status: 401 }), 'key')
+  expect(target().check()).toMatchObject({ state: 'shut', openAt: world.now() + 5 * minutes })
+})
+
+test('F19, F32: what is about one request shuts nothing, also where a time comes with it', () => {
+  const { target } = healthIn(createWorld())
+  fail(target(), failureOf('context-length', { status: 429, retryAfterMs: 50 * seconds }), 'request')
+  expect(target().check().state).toBe('ready')
+})
+
+test('F20: one long prompt does not shut a deployment for a day', () => {
+  const { target, world, events } = healthIn(createWorld(), { random: () => 0 })
+  const long = { messages: [{ role: 'user' as const, content: 'x'.repeat(400_000) }] }
+  const short = { messages: [{ role: 'user' as const, content: 'Hi.' }] }
+  const named = failureOf('rate-limit', { status: 429, retryAfterMs: 86_400 * seconds })
+  target().enter('call', long)!.end({ failure: named, charged: 'gate' })
+  expect([target().check(long).state, target().check(short).state]).toEqual(['shut', 'ready'])
+  const small = target().enter('call', short)!
+  small.firstChunk(100)
+  small.end('answered')
+  expect(events.filter(event => event.type === 'health-change').map(({ state }) => state)).toEqual(['gated'])
+  world.pass(15 * minutes)
+  expect(target().check(long).state).toBe('probation')
+  const look = target().enter('probe', long)!
+  expect(target().enter('call', long)).toBeUndefined()
+  look.end({ failure: named, charged: 'gate' })
+  world.pass(15 * minutes)
+  const again = target().enter('probe', long)!
+  again.firstChunk(100)
+  expect(target().check(long).state).toBe('ready')
+})
+
 test('an unknown model keeps only that model away (R103)', () => {
   const { target, world } = healthIn(createWorld(), { random: () => 0 })
   const [flash, gone] = [target(), target({ model: 'gone', index: 1 })]

@@ -62,9 +62,41 @@ test('a trial that never ends gives its place back by itself', () => {
 
 test('a time that the server named is never shortened, and is known apart from our own guess', () => {
   const key = suspension()
-  key.suspend({ ...refusal, retryAfterMs: 7_200_000 }, 0)
-  expect(key.openAt(0)).toBe(7_200_000)
-  expect(key.namedUntil()).toBe(7_200_000)
+  key.suspend({ ...refusal, retryAfterMs: 10 * minute }, 0)
+  expect(key.openAt(0)).toBe(10 * minute)
+  expect(key.namedUntil()).toBe(10 * minute)
+})
+
+test('F20: beyond a quarter of an hour one call tries, also when it was refused again and again', () => {
+  const key = suspension()
+  for (let now = 0; now < 120 * minute; now += 15 * minute) {
+    key.suspend({ ...refusal, retryAfterMs: 24 * 60 * minute }, now)
+    expect([key.openAt(now), key.namedUntil()]).toEqual([now + 15 * minute, now + 15 * minute])
+  }
+})
+
+test('F35: what answered seconds ago is tried once soon, and left alone for long when that fails too', () => {
+  const key = suspension()
+  expect(key.suspend(refusal, 0, true)).toBe(3_000)
+  expect([key.isBrief(), key.suspend(refusal, 1_000, true)]).toEqual([true, 3_000])
+  key.take(3_000)
+  expect(key.suspend(refusal, 3_100, true)).toBe(3_100 + 5 * minute)
+  expect(key.isBrief()).toBe(false)
+  key.take(6 * minute)
+  expect(key.suspend(refusal, 6 * minute, true)).toBe(16 * minute)
+})
+
+test('F35: the trial that succeeds leaves no trace', () => {
+  const key = suspension()
+  key.suspend(refusal, 0, true)
+  key.take(3_000)!.end('good', 3_100)
+  expect(key.onTrial(3_100)).toBe(false)
+  expect(key.suspend(refusal, 4_000, true)).toBe(7_000)
+})
+
+test('F30: what passes by itself is left alone no longer than that', () => {
+  const key = suspension()
+  for (const now of [0, 61_000, 122_000]) expect(key.suspend({ ...refusal, atMostMs: 60_000 }, now)).toBe(now + 60_000)
 })
 
 test('nothing is on trial before anything was refused', () => {
@@ -79,5 +111,5 @@ test('the success of the trial does not shorten a time that the server has named
   const trial = key.take(5 * minute)
   key.suspend({ ...refusal, retryAfterMs: 60 * minute }, 5 * minute)
   trial?.end('good', 5 * minute + 100)
-  expect(key.openAt(6 * minute)).toBe(65 * minute)
+  expect(key.openAt(6 * minute)).toBe(20 * minute)
 })
