@@ -50,6 +50,11 @@ export function decide(failure: Failure, longestMs: number = waitForMs): Decisio
 
 const refusedAgain: ReadonlySet<Charge | undefined> = new Set(['request', 'model', 'key'])
 
+/** Whether it is worth another round. */
+export function againAfter(failure: Failure): Again {
+  return refusedAgain.has(failure.charged) ? 'no' : policy[failure.reason].again
+}
+
 /** What the provider knows better than its reason goes before the table. */
 export function chargeOf(failure: Failure): Charge {
   return failure.charged ?? policy[failure.reason].charged

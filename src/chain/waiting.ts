@@ -1,7 +1,7 @@
 import type { Candidate, Walk } from './state.ts'
 import { tellWait } from './leg.ts'
 import { leastLeft, limitOf, openings } from './next-target.ts'
-import { policy } from './policy.ts'
+import { againAfter } from './policy.ts'
 import { listen } from './signal.ts'
 import { longestTimerMs } from './clocks.ts'
 import { untilOpening, wait, type Wait } from './wait.ts'
@@ -74,7 +74,7 @@ function mayReturn(walk: Walk, candidate: Candidate, waitMs: number): boolean {
 }
 
 function againOf({ failure }: Candidate): 'yes' | 'last' | 'no' {
-  return failure === undefined ? 'no' : policy[failure.reason].again
+  return failure === undefined ? 'no' : againAfter(failure)
 }
 
 function roundsOf(walk: Walk, { target }: Candidate): number {

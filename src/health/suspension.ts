@@ -3,6 +3,7 @@ import { isDuration } from './gate.ts'
 import type { Refusal } from './gate.ts'
 import type { Guard, Trial } from './guard.ts'
 import { createLease } from './lease.ts'
+import type { Lease } from './lease.ts'
 import type { GateSettings } from './settings.ts'
 
 /**
@@ -53,7 +54,7 @@ export function createSuspension(settings: GateSettings, random: () => number): 
     if (now >= until) begin(wasGood && namedMs === 0)
     if (namedMs > 0) named = Math.max(named, now + namedMs)
     const isLong = isDuration(refusal.retryAfterMs) && refusal.retryAfterMs > settings.obeyedMs
-    const closedMs = isLong || now < until ? namedMs : Math.max(namedMs, guessedMs(refusal))
+    const closedMs = isLong || now < until ? namedMs : Math.max(namedMs, guessedMs({ settings, inARow, isBrief }, refusal))
     return suspendUntil(now + closedMs * (1 + settings.jitterShare * random()), refusal, { now })
   }
 
@@ -61,11 +62,6 @@ export function createSuspension(settings: GateSettings, random: () => number): 
     // The trial of a doubted refusal failed: that was the first refusal after all.
     inARow = isBrief ? 1 : inARow + 1
     isBrief = isDoubted && inARow === 1 && !isBrief
-  }
-
-  function guessedMs({ atMostMs = Infinity }: Refusal): number {
-    const longMs = Math.min(settings.maxRefusedMs, settings.refusedMs * 2 ** (inARow - 1))
-    return Math.min(isBrief ? settings.doubtMs : longMs, atMostMs)
   }
 
   function lift(): void {
@@ -84,15 +80,24 @@ export function createSuspension(settings: GateSettings, random: () => number): 
     suspend,
     suspendUntil,
     lift,
-    take(now) {
-      const id = isSuspended() ? lease.take(now) : undefined
-      if (id === undefined) return undefined
-      return {
-        end(verdict) {
-          if (verdict === 'good' && lease.holds(id)) lift()
-          lease.giveBack(id)
-        },
-      }
+    take: now => trialOf(lease, isSuspended() ? lease.take(now) : undefined, lift),
+  }
+}
+
+type Refused = { readonly settings: GateSettings; readonly inARow: number; readonly isBrief: boolean }
+
+/** Longer each time, but no longer than such a refusal can last; soon where it may have been a mistake. */
+function guessedMs({ settings, inARow, isBrief }: Refused, { atMostMs = Infinity }: Refusal): number {
+  const longMs = Math.min(settings.maxRefusedMs, settings.refusedMs * 2 ** (inARow - 1))
+  return Math.min(isBrief ? settings.doubtMs : longMs, atMostMs)
+}
+
+function trialOf(lease: Lease, id: number | undefined, lift: () => void): Trial | undefined {
+  if (id === undefined) return undefined
+  return {
+    end(verdict) {
+      if (verdict === 'good' && lease.holds(id)) lift()
+      lease.giveBack(id)
     },
   }
 }

@@ -31,9 +31,12 @@ export function readRecord(text: unknown): FactRecord | undefined {
 function readFact({ key, kind, reason, forMs, limit, tokens }: Fields): HealthFact | undefined {
   if (typeof key !== 'string' || !isOneOf(kinds, kind) || !isOneOf(reasons, reason)) return undefined
   if (typeof forMs !== 'number' || !(forMs >= 0 && forMs <= longestFactMs)) return undefined
-  if (kind === 'gate' && typeof tokens === 'number' && tokens >= 1) return { key, kind, reason, forMs, tokens }
-  if (kind !== 'limit') return { key, kind, reason, forMs }
+  if (kind !== 'limit') return { key, kind, reason, forMs, ...sizeOf(kind, tokens) }
   return typeof limit === 'number' && limit >= 1 ? { key, kind, reason, forMs, limit } : undefined
+}
+
+function sizeOf(kind: HealthFact['kind'], tokens: unknown): Pick<HealthFact, 'tokens'> {
+  return kind === 'gate' && typeof tokens === 'number' && tokens >= 1 ? { tokens } : {}
 }
 
 /** Where a fact is kept; a later one of the same slot takes its place. */

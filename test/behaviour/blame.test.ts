@@ -17,11 +17,11 @@ test.for([
   ['F33: a model that is gone', 400, error('gone', { code: 'model_decommissioned' }), 'spare', 'b'],
   ['F34: the week is used up', 429, error('you have reached your weekly usage limit'), 'spare', 'spare'],
   ['F15: a suspended account', 412, error('Account suspended, possibly due to its spending limit'), 'spare', 'spare'],
-] as const)('%s: %i', async ([, status, said, again, other], { server }) => {
+] as const)('%s: %i', async ([, refusedWith, said, again, other], { server }) => {
   let refusals = 0
   const first = await server(request => {
     const isFirst = (request.json as { model: string }).model === 'a' && refusals++ === 0
-    return isFirst ? json(said, { status }) : answer('from the first')
+    return isFirst ? json(said, { status: refusedWith }) : answer('from the first')
   })
   const second = await server(answer('from the second'))
   const at = (model: string) => openaiCompatible(model, { baseURL: first.baseURL, apiKey: 'sk-1', name: 'first' })
