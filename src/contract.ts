@@ -178,6 +178,10 @@ export type ProviderEvent =
       readonly requestId?: string | undefined
     }
   | { readonly type: 'warning'; readonly setting: string; readonly message: string }
+  /** The request failed and goes to the same target once more, changed as the server asked: no retry. The `warning` behind it says how. */
+  | { readonly type: 'asked-again'; readonly failure: Failure & { readonly usage?: Usage | undefined } }
+  /** The answer comes in one piece after all: these clocks hold, where they are longer than the target's. */
+  | { readonly type: 'patience'; readonly timeout: Partial<TimeoutSettings> }
   | { readonly type: 'reasoning-delta'; readonly text: string }
   | { readonly type: 'text-delta'; readonly text: string }
   /** A piece of the JSON text of a tool call's input. */

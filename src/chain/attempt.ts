@@ -1,6 +1,7 @@
 import type { Answer } from '../answer/answer.ts'
 import type { Attempt, AttemptRecord, ClockName, ProviderEvent } from '../contract.ts'
 import { ProviderError, UnbusyError } from '../errors.ts'
+import { type Failed, recordOf } from './attempt-record.ts'
 import {
   chunkCame,
   endOfSilence,
@@ -8,7 +9,9 @@ import {
   headersCame,
   keepAliveCame,
   lingerFor,
+  morePatience,
   pauseClocks,
+  restartClocks,
   startChunks,
   startClocks,
   startTransport,
@@ -30,7 +33,7 @@ type AttemptEvent =
   | { readonly type: 'attempt-start'; readonly kind: AttemptKind }
   | { readonly type: 'attempt-queued' }
   | { readonly type: 'attempt-end'; readonly record: AttemptRecord }
-type Transport = ProviderEvent & { type: 'connecting' | 'sent' | 'headers' | 'queued' }
+type Transport = ProviderEvent & { type: 'connecting' | 'sent' | 'headers' | 'queued' | 'patience' | 'asked-again' }
 type Content = ProviderEvent & { type: 'text-delta' | 'reasoning-delta' | 'tool-call-delta' | 'tool-call' }
 
 /**
@@ -42,6 +45,7 @@ export function startAttempt(options: AttemptOptions): RunningAttempt {
   const onTimeout = (name: ClockName, afterMs: number) => timedOut(run, name, afterMs)
   const run: RunningAttempt = {
     options,
+    attempt: options.attempt,
     startedAt: clock.now(),
     controller: new AbortController(),
     done: Promise.withResolvers<Answer>(),
@@ -50,6 +54,7 @@ export function startAttempt(options: AttemptOptions): RunningAttempt {
     finished: false,
     wasQueued: false,
     chunks: 0,
+    earlierChunks: 0,
     firstChunkMs: undefined,
     status: undefined,
     requestId: undefined,
@@ -135,12 +140,11 @@ function answered(run: RunningAttempt, answer: Answer): void {
 function emit(run: RunningAttempt, event: ProviderEvent): boolean {
   if (run.over || run.finished) return true
   switch (event.type) {
-    case 'connecting':
-    case 'sent':
-    case 'headers':
-    case 'queued':
-      transport(run, event)
-      return true
+    case 'text-delta':
+    case 'reasoning-delta':
+    case 'tool-call-delta':
+    case 'tool-call':
+      return content(run, event)
     case 'finish':
       run.finished = true
       finishCame(run.clocks)
@@ -151,7 +155,8 @@ function emit(run: RunningAttempt, event: ProviderEvent): boolean {
       if (event.type === 'response-metadata') run.requestId = event.requestId ?? run.requestId
       return run.options.fold.emit(event)
     default:
-      return content(run, event)
+      transport(run, event)
+      return true
   }
 }
 
@@ -160,6 +165,8 @@ function transport(run: RunningAttempt, event: Transport): void {
   if (event.type === 'queued') queued(run)
   else if (event.type === 'connecting') startTransport(clocks, 'connect')
   else if (event.type === 'sent') startTransport(clocks, 'headers')
+  else if (event.type === 'patience') morePatience(clocks, event.timeout)
+  else if (event.type === 'asked-again') askedAgain(run, event.failure)
   else {
     run.status = event.status
     run.requestId = event.requestId
@@ -172,6 +179,7 @@ function content(run: RunningAttempt, event: Content): boolean {
   const now = run.options.clock.now()
   if (run.conclude !== undefined) goOn(run)
   if (run.chunks++ === 0 && !firstContent(run, now)) return true
+  run.firstChunkMs ??= now - run.startedAt
   chunkCame(run.clocks, now, event.type === 'tool-call-delta')
   if (run.options.fold.emit(event)) return true
   pauseClocks(run.clocks)
@@ -186,6 +194,21 @@ function firstContent(run: RunningAttempt, now: number): boolean {
   if (run.options.claim()) return true
   abandonAttempt(run, abandoned)
   return false
+}
+
+/** One request has failed and the provider sends the next: each has its own entry, its own times and its own cost. */
+function askedAgain(run: RunningAttempt, failure: Failed): void {
+  const record = recordOf(run, 'failed', failure)
+  tell(run, { type: 'attempt-end', record })
+  run.attempt = run.options.askedAgain(record)
+  run.startedAt = run.options.clock.now()
+  run.earlierChunks = run.chunks
+  run.firstChunkMs = undefined
+  run.status = undefined
+  run.requestId = undefined
+  run.wasQueued = false
+  restartClocks(run.clocks)
+  tell(run, { type: 'attempt-start', kind: 'retry' })
 }
 
 function queued(run: RunningAttempt): void {
@@ -257,30 +280,9 @@ function hadFairTime(run: RunningAttempt, { clock }: ProviderError): boolean {
   )
 }
 
-function recordOf(run: RunningAttempt, outcome: Ending, error: ProviderError | undefined): AttemptRecord {
-  return {
-    provider: run.options.target.provider.name,
-    model: run.options.target.model,
-    targetIndex: run.options.target.targetIndex,
-    attempt: run.options.attempt,
-    outcome,
-    reason: error?.reason,
-    message: error?.message,
-    status: error?.status ?? run.status,
-    clock: error?.clock,
-    requestId: error?.requestId ?? run.requestId,
-    waitMs: run.options.waitMs,
-    durationMs: run.options.clock.now() - run.startedAt,
-    firstChunkMs: run.firstChunkMs,
-    chunks: run.chunks,
-    continuedFrom: run.options.fold.overrides?.prefix?.text.length,
-    usage: run.usage ?? error?.usage,
-  }
-}
-
-function tell({ options }: RunningAttempt, event: AttemptEvent): void {
+function tell({ options, attempt }: RunningAttempt, event: AttemptEvent): void {
   if (options.tell === undefined) return
-  const { clock, callId, attempt, target } = options
+  const { clock, callId, target } = options
   const { provider, model, targetIndex } = target
   options.tell({ ...event, at: clock.now(), callId, provider: provider.name, model, targetIndex, attempt })
 }

@@ -17,11 +17,13 @@ export type ClocksOptions = {
 /** One object, and functions over it: a thousand waiting attempts hold a thousand of it. */
 export type Clocks = {
   readonly options: ClocksOptions
-  readonly startedAt: number
+  startedAt: number
   /** Connecting, or waiting for headers. */
   transport: ClockName | undefined
   transportSince: number
   transportLimitMs: number
+  /** For an answer in one piece: its headers may take as long as the answer. */
+  leastHeadersMs: number
   /** Waiting for the first chunk or for the next one; undefined while the reader holds us up. */
   content: ClockName | undefined
   contentSince: number
@@ -57,6 +59,7 @@ export function startClocks(options: ClocksOptions): Clocks {
     transport: undefined,
     transportSince: now,
     transportLimitMs: Infinity,
+    leastHeadersMs: 0,
     content: 'firstChunk',
     contentSince: now,
     contentLimitMs: Math.min(timeout.firstChunkMs, shareMs),
@@ -72,12 +75,30 @@ export function startClocks(options: ClocksOptions): Clocks {
   return clocks
 }
 
+/** Another request begins: what one may wait for content is counted from it. The call's own clocks go on. */
+export function restartClocks(clocks: Clocks): void {
+  clocks.startedAt = clocks.options.clock.now()
+  clocks.contentSince = clocks.startedAt
+  clocks.queuedUntil = Infinity
+  clocks.transport = undefined
+  arm(clocks, due(clocks).at)
+}
+
+/** An answer in one piece says nothing before it is whole: these hold where they are longer. */
+export function morePatience(clocks: Clocks, more: Partial<TimeoutSettings>): void {
+  const { firstChunkMs = 0, headersMs = 0 } = more
+  clocks.leastHeadersMs = headersMs
+  if (clocks.content === undefined) return
+  clocks.contentLimitMs = Math.max(clocks.contentLimitMs, Math.min(firstChunkMs, clocks.options.shareMs))
+  arm(clocks, due(clocks).at)
+}
+
 /** A connection comes next, or headers do, because the request is sent. */
 export function startTransport(clocks: Clocks, name: 'connect' | 'headers'): void {
   const { clock, timeout } = clocks.options
   clocks.transport = name
   clocks.transportSince = clock.now()
-  clocks.transportLimitMs = name === 'connect' ? timeout.connectMs : timeout.headersMs
+  clocks.transportLimitMs = name === 'connect' ? timeout.connectMs : Math.max(timeout.headersMs, clocks.leastHeadersMs)
   arm(clocks, due(clocks).at)
 }
 

@@ -1,6 +1,6 @@
 import pRetry from 'p-retry'
 
-import type { Decision, FailureReason } from '../contract.ts'
+import type { AttemptRecord, Decision, FailureReason } from '../contract.ts'
 import type { Answer } from '../answer/answer.ts'
 import { ProviderError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
@@ -125,6 +125,7 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
     firstContentAt: leg.kind === 'probe' || walk.hasContent ? Infinity : walk.firstContentAt,
     callStartedAt: walk.startedAt,
     shareMs: leg.kind === 'probe' ? walk.probeMs : shareMs(walk, candidate),
+    askedAgain: record => askedAgain(walk, leg, record),
     claim: () => claim(walk, leg),
   })
   leg.running = running
@@ -138,6 +139,14 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
       throw error
     },
   )
+}
+
+/** A request that the provider repeats, changed, is told apart from the next: `attempts` shows what was asked and paid. */
+function askedAgain(walk: Walk, leg: Leg, record: AttemptRecord): number {
+  const running = walk.trail.findIndex(entry => entry === leg.running)
+  walk.trail = [...walk.trail.slice(0, running), { record }, ...walk.trail.slice(running)]
+  leg.candidate.asked += 1
+  return leg.candidate.asked
 }
 
 /** The target stopped at its own limit and is asked for the rest. If it does not give it, what is there was paid for and is the answer. */

@@ -155,6 +155,8 @@ export type AttemptOptions = {
   readonly shareMs: number
   readonly permit: Permit
   readonly fold: Fold
+  /** The provider asks the same target again, changed: `record` is the request before. Returns the number of the next. */
+  askedAgain(record: AttemptRecord): number
   /** The first content is here: does this attempt win the race? A loser is abandoned. */
   claim(): boolean
   readonly tell: EventListener | undefined
@@ -164,7 +166,9 @@ export type AttemptOptions = {
 export type RunningAttempt = {
   /** Not spread into it: a copy would be made for each attempt, and grown field by field. */
   readonly options: AttemptOptions
-  readonly startedAt: number
+  /** Which request to this target in this call; grows when the provider asks again, changed. */
+  attempt: number
+  startedAt: number
   readonly controller: AbortController
   /** The answer; or rejects with a `ProviderError`, with `abandoned`, or with whatever bug a provider threw. */
   readonly done: PromiseWithResolvers<Answer>
@@ -174,6 +178,8 @@ export type RunningAttempt = {
   /** The server said that it holds the request. */
   wasQueued: boolean
   chunks: number
+  /** Of them, those of requests before this one. */
+  earlierChunks: number
   firstChunkMs: number | undefined
   status: number | undefined
   requestId: string | undefined

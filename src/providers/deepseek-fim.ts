@@ -1,7 +1,8 @@
-import type { FinishReason, ResponseHeaders, Usage } from '../contract.ts'
+import type { FinishReason, ResponseHeaders, Usage, Warning } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import { post } from '../http/post.ts'
 import { failureOf, inBandFailure } from './chat-completions/failure.ts'
+import { failureNumbers } from './chat-completions/failure-numbers.ts'
 import { finishOf } from './chat-completions/finish-reason.ts'
 import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import { usageOf } from './chat-completions/usage.ts'
@@ -27,7 +28,13 @@ export type DeepSeekFimOptions = DeepSeekAccountOptions & {
   readonly stopSequences?: readonly string[] | undefined
 }
 
-export type DeepSeekFimResult = { readonly text: string; readonly finishReason: FinishReason; readonly usage: Usage | undefined }
+export type DeepSeekFimResult = {
+  readonly text: string
+  readonly finishReason: FinishReason
+  readonly usage: Usage | undefined
+  /** What was asked in another way than you wrote it, because the server said that it takes no other. */
+  readonly warnings: readonly Omit<Warning, 'provider'>[]
+}
 
 /**
  * Fill in the middle: what stands between `prompt` and `suffix`. Code completion, mostly. DeepSeek only, without thinking and without
@@ -44,7 +51,7 @@ export async function deepseekFim(options: DeepSeekFimOptions): Promise<DeepSeek
     model,
     signal,
     timeoutMs,
-    ask: (endpoint, limit) => complete({ ...options, model }, endpoint, limit),
+    ask: (endpoint, limit) => askTwice({ ...options, model }, endpoint, limit),
   })
 }
 
@@ -60,7 +67,30 @@ const checks: Checks = {
 
 const timeoutMs = 60_000
 
-async function complete(options: DeepSeekFimOptions, endpoint: Endpoint, signal: AbortSignal): Promise<DeepSeekFimResult> {
+/** F41: a limit of tokens that the server names is asked for, once. */
+async function askTwice(options: DeepSeekFimOptions, endpoint: Endpoint, signal: AbortSignal): Promise<DeepSeekFimResult> {
+  try {
+    return { ...(await complete(options, endpoint, signal)), warnings: [] }
+  } catch (error) {
+    const most = mostTokens(error)
+    const { maxOutputTokens } = options
+    if (most === undefined || signal.aborted || (maxOutputTokens !== undefined && maxOutputTokens <= most)) throw error
+    const answer = await complete({ ...options, maxOutputTokens: most }, endpoint, signal)
+    const message = `The model gives at most ${most} tokens here: asked again with ${most}.`
+    return { ...answer, warnings: [{ setting: 'maxOutputTokens', message }] }
+  }
+}
+
+function mostTokens(error: unknown): number | undefined {
+  if (!ProviderError.isInstance(error) || (error.reason !== 'invalid-request' && error.reason !== 'context-length'))
+    return undefined
+  const { outputCeiling, roomTokens } = failureNumbers(error.said ?? '')
+  return outputCeiling ?? roomTokens
+}
+
+type Completed = Omit<DeepSeekFimResult, 'warnings'>
+
+async function complete(options: DeepSeekFimOptions, endpoint: Endpoint, signal: AbortSignal): Promise<Completed> {
   const { prompt, suffix, model, maxOutputTokens, temperature, stopSequences } = options
   const pieces: string[] = []
   let head: { status: number; headers: ResponseHeaders } = { status: 0, headers: {} }
@@ -94,7 +124,7 @@ function bodyOf(body: string, status: number): unknown {
   }
 }
 
-function resultOf(body: unknown, answer: { readonly status: number; readonly headers: ResponseHeaders }): DeepSeekFimResult {
+function resultOf(body: unknown, answer: { readonly status: number; readonly headers: ResponseHeaders }): Completed {
   const fields = asObject(body)
   if (fields?.['error'] !== undefined && fields['error'] !== null) throw inBandFailure(fields['error'], answer)
   const choices = fields?.['choices']

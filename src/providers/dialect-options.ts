@@ -18,7 +18,7 @@ export type DialectOptions = {
   /** @default 'max_tokens' */
   readonly tokenLimit?: Dialect['tokenLimit'] | undefined
   /** The role of `system` and `developer` messages. @default 'system' */
-  readonly instructionRole?: Dialect['instructionRole'] | undefined
+  readonly instructionRole?: 'system' | 'developer' | undefined
   /**
    * `<think>` at the beginning of the content is reasoning. `opened`: the model's chat template opens the tag itself, as R1's does, so
    * the content begins with a thought and only `</think>` comes. @default true

@@ -1,7 +1,6 @@
 import type { Attempt, Call, Capabilities, Message, Provider, Target } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import { post } from '../http/post.ts'
-import { withoutTransport } from './chat-completions/provider.ts'
 import { refusal } from './chat-completions/refusal.ts'
 import { prefixOf, tagsAfter } from './chat-completions/history.ts'
 import type { Checks } from '../check.ts'
@@ -11,6 +10,7 @@ import type { Endpoint } from './endpoint.ts'
 import { createEndpoint, rootOf, urlOf } from './endpoint.ts'
 import { dialectChecks } from './dialect-options.ts'
 import { readOllama } from './ollama-answer.ts'
+import { askWithRepairs } from './ollama-repairs.ts'
 import { chatBody, rawBody } from './ollama-request.ts'
 import { free } from './prices.ts'
 import { wireJson } from './wire-json.ts'
@@ -67,6 +67,7 @@ const timeout = { headersMs: 300_000, firstChunkMs: 300_000, chunkMs: 120_000 }
 
 function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
   const { stream = true, toRawPrompt } = options
+  const memory = new Set<string>()
   const capabilities: Capabilities = { stream, output: 'json-schema', prefix: toRawPrompt !== undefined }
   return {
     name: 'ollama',
@@ -74,7 +75,7 @@ function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
     identity: endpoint.identity,
     timeout,
     refuse: call => refusal(call, capabilities, endpoint) ?? imageRefusal(call),
-    stream: (call, attempt) => ask(call, attempt, { endpoint, options }),
+    stream: (call, attempt) => ask(call, attempt, { endpoint, options, memory }),
     close: () => endpoint.connections.close(),
   }
 }
@@ -90,36 +91,10 @@ function imageRefusal({ model, messages }: Call): ProviderError | undefined {
   return new ProviderError(message, { reason: 'invalid-request', provider: 'ollama', model })
 }
 
-type Service = { readonly endpoint: Endpoint; readonly options: OllamaOptions }
+type Service = { readonly endpoint: Endpoint; readonly options: OllamaOptions; readonly memory: Set<string> }
 
-/** One request; and another where the server's answer names a cure for it. */
-async function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
-  let reasoned = false
-  const emit: Attempt['emit'] = event => {
-    reasoned ||= event.type === 'reasoning-delta'
-    return attempt.emit(event)
-  }
-  try {
-    return await send(call, { ...attempt, emit }, service)
-  } catch (error) {
-    const cure = attempt.signal.aborted ? undefined : cureFor(error, call, reasoned)
-    if (cure === undefined) throw error
-    attempt.emit({ type: 'warning', setting: 'reasoning', message: cure.message })
-    await send({ ...call, reasoning: cure.reasoning }, reasoned ? withoutTransport(attempt) : attempt, service)
-  }
-}
-
-type Cure = { readonly reasoning: Call['reasoning']; readonly message: string }
-
-function cureFor(error: unknown, { reasoning }: Call, reasoned: boolean): Cure | undefined {
-  if (!ProviderError.isInstance(error)) return undefined
-  // '"llama3.2" does not support thinking' (CherryHQ/cherry-studio#18744), 'think value "low" is not supported for this model'
-  if (error.status === 400 && reasoning !== undefined && /does not support thinking|think value/i.test(error.said ?? ''))
-    return { reasoning: undefined, message: 'The model cannot be told how much to think: asked again without it.' }
-  // R39; no text was emitted, so nothing can be doubled
-  if (error.reason === 'empty' && reasoned && reasoning !== 'off')
-    return { reasoning: 'off', message: 'The model only thought and gave no answer: asked again with reasoning off.' }
-  return undefined
+function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
+  return askWithRepairs(call, attempt, { memory: service.memory, send: (changed, to) => send(changed, to, service) })
 }
 
 async function send(call: Call, attempt: Attempt, { endpoint, options }: Service): Promise<void> {

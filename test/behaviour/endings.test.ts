@@ -182,9 +182,7 @@ test('an error whose page does not end is told after a second', async () => {
   await server.untilAllClosed()
 })
 
-test('an answer that seemed to be over leaves nothing behind for the request that follows it in the same attempt', async ({
-  server,
-}) => {
+test('an answer that seemed to be over leaves nothing behind for the request that follows it', async ({ server }) => {
   const { promise: later, resolve: goOn } = Promise.withResolvers<void>()
   const thought = [chunk({ reasoning_content: 'Hm.' }), stop, event('[DONE]')]
   const target = await server([
@@ -196,7 +194,11 @@ test('an answer that seemed to be over leaves nothing behind for the request tha
   const answered = client.generate('Hi')
   await target.untilRequests(2)
   setTimeout(goOn, 1_300)
-  expect(await answered).toMatchObject({ ...it, warnings: [{ setting: 'reasoning' }], attempts: [{ outcome: 'answered' }] })
+  expect(await answered).toMatchObject({
+    ...it,
+    warnings: [{ setting: 'reasoning' }],
+    attempts: [{ outcome: 'failed' }, { outcome: 'answered' }],
+  })
 })
 
 test('calls one after the other still share one connection', async () => {

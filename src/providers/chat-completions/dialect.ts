@@ -16,7 +16,7 @@ export type Dialect = {
   /** Behind the base URL. */
   readonly path: string
   /** The role that carries `system` and `developer` messages. */
-  readonly instructionRole: 'system' | 'developer'
+  readonly instructionRole: 'system' | 'developer' | 'user'
   readonly tokenLimit: 'max_tokens' | 'max_completion_tokens'
   readonly reasoning: ReasoningSwitch
   /**
@@ -30,6 +30,8 @@ export type Dialect = {
   readonly toolCallIds?: ToolCallIds | undefined
   /** Asks for the usage of a stream. A few old servers refuse the field. */
   readonly streamUsage: boolean
+  /** Fields of the body that it refuses, as it turned out. */
+  readonly omit?: readonly string[] | undefined
   readonly prefix?: PrefixForm | undefined
   /** `<think>` at the beginning of the content is reasoning. `opened`: the chat template opens the tag itself, so only its end comes. */
   readonly thinkTags?: boolean | 'opened' | undefined

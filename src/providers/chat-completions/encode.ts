@@ -3,6 +3,7 @@ import type { Dialect, Warn } from './dialect.ts'
 import { prefixOf, translateHistory } from './history.ts'
 import { outputTool } from './output-tool.ts'
 import { responseFormat, withJsonInstruction } from './output-format.ts'
+import { withoutOmitted } from './repair-fields.ts'
 import { toolFields } from './tools.ts'
 
 export type EncodeSettings = {
@@ -40,7 +41,7 @@ export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): 
     ...(prefixOf(call) === undefined ? undefined : dialect.prefix?.body),
     ...adapted.extraBody,
   }
-  return { body, warnings, call: adapted, outputTool: tool?.name }
+  return { body: withoutOmitted(body, dialect), warnings, call: adapted, outputTool: tool?.name }
 }
 
 function reasoningOf(call: Call, dialect: Dialect): Call['reasoning'] {

@@ -1,6 +1,5 @@
-import { addUsage } from '../../add-usage.ts'
-import type { Attempt, Call, Provider, ProviderEvent, Usage } from '../../contract.ts'
-import { changedError, ProviderError } from '../../errors.ts'
+import type { Attempt, Call, Provider, ProviderEvent } from '../../contract.ts'
+import type { ProviderError } from '../../errors.ts'
 import { post } from '../../http/post.ts'
 import { answerGuard } from '../answer-guard.ts'
 import type { Endpoint } from '../endpoint.ts'
@@ -16,7 +15,9 @@ import { afterPrefix } from './prefix-echo.ts'
 import type { AnswerReader } from './read-answer.ts'
 import { readAnswer } from './read-answer.ts'
 import { refusal } from './refusal.ts'
-import { repair } from './repair.ts'
+import type { Asked, Repair } from './repair-row.ts'
+import type { RepairMemory } from './repair.ts'
+import { keepRepairs, repairFor, withRepairs } from './repair.ts'
 import { toolCallIdsAt } from './tool-call-ids.ts'
 
 export type ChatCompletionsSettings = EncodeSettings & {
@@ -29,14 +30,14 @@ export function chatCompletions(given: Dialect, settings: ChatCompletionsSetting
   const { endpoint, stream } = settings
   const dialect = { ...given, toolCallIds: given.toolCallIds ?? toolCallIdsAt(endpoint.baseURL) }
   const capabilities = { ...dialect.capabilities, stream }
-  const service = { settings, url: urlOf(endpoint.baseURL, dialect.path) }
+  const service: Service = { settings, dialect, url: urlOf(endpoint.baseURL, dialect.path), memory: { repairs: [] } }
   return {
     name: dialect.service,
     capabilities,
     identity: endpoint.identity,
     timeout: stream ? dialect.timeout : { ...dialect.timeout, ...wholeAnswer },
     refuse: call => refusal(call, capabilities, endpoint),
-    stream: (call, attempt) => ask({ call, dialect, attempt, service, ...untried }),
+    stream: (call, attempt) => ask(startAsking(call, attempt, service)),
     close: () => endpoint.connections.close(),
     ...(settings.load === undefined ? undefined : { load: settings.load }),
   }
@@ -51,83 +52,99 @@ const wholeAnswer = { headersMs: 300_000, firstChunkMs: 300_000 }
 type Emit = (event: ProviderEvent) => boolean
 
 /** `url`: the address of most calls, put together once. */
-type Service = { readonly settings: ChatCompletionsSettings; readonly url: string }
+type Service = {
+  readonly settings: ChatCompletionsSettings
+  readonly dialect: Dialect
+  readonly url: string
+  readonly memory: RepairMemory
+}
 
 type Asking = {
   readonly attempt: Attempt
   readonly service: Service
-  call: Call
-  dialect: Dialect
-  repairs: number
+  /** The call and the dialect before any repair. */
+  readonly asked: Asked
+  /** What this call is changed by: what is known of the server, and what it says to this call. */
+  repairs: readonly Repair[]
+  /** Of them, what this call has brought. */
+  fresh: readonly Repair[]
   /** An earlier request has brought reasoning. */
   reasoned: boolean
-  /** By the requests of this attempt before this one. */
-  spent: Usage | undefined
+  /** The fields of the body that was sent last. */
+  fields: readonly string[]
   reader: AnswerReader | undefined
+  /** Warnings that were emitted. */
+  readonly told: string[]
 }
 
-const untried = { repairs: 0, reasoned: false, spent: undefined, reader: undefined }
-
-/** More than one answer may name a cure: a model may take neither temperature nor topP. */
-const mostRepairs = 2
+function startAsking(call: Call, attempt: Attempt, service: Service): Asking {
+  const { settings, dialect, memory } = service
+  const asked: Asked = { call, dialect, stream: settings.stream }
+  return { attempt, service, asked, repairs: memory.repairs, fresh: [], reasoned: false, fields: [], reader: undefined, told: [] }
+}
 
 /**
  * One request; and another where the server's answer names a cure for it (see `repair.ts`). Not `async`, nor is `send`: a frame that
  * waits holds all that it knows, the body of the request too, as long as the answer lasts.
  */
 function ask(asking: Asking): Promise<void> {
-  return send(asking).catch((error: unknown) => {
-    const { attempt, repairs, reader } = asking
-    asking.reasoned ||= reader?.hasReasoned() === true
-    const mayGoOn = repairs < mostRepairs && !attempt.signal.aborted
-    const cure = mayGoOn ? repair(error, asking) : undefined
-    if (cure === undefined) throw withSpent(error, asking.spent)
-    attempt.emit({ type: 'warning', setting: cure.setting, message: cure.message })
-    asking.spent = sumOf(asking.spent, ProviderError.isInstance(error) ? error.usage : undefined)
-    asking.repairs += 1
-    asking.call = cure.call
-    asking.dialect = cure.dialect
-    return ask(asking)
-  })
+  return send(asking).then(
+    () => keepRepairs(asking.service.memory, asking.fresh),
+    (error: unknown) => {
+      const { attempt, asked, repairs, fresh, fields, reader } = asking
+      asking.reasoned ||= reader?.hasReasoned() === true
+      // what the reader has cannot be asked for again
+      const mayGoOn = !attempt.signal.aborted && reader?.hasSaid() !== true
+      const last = withRepairs(asked, repairs).asked
+      const cure = mayGoOn ? repairFor(error, { asked: last, repairs: fresh, fields, reasoned: asking.reasoned }) : undefined
+      if (cure === undefined) throw error
+      attempt.emit({ type: 'asked-again', failure: error as ProviderError })
+      asking.repairs = [...repairs, cure]
+      asking.fresh = [...fresh, cure]
+      return ask(asking)
+    },
+  )
+}
+
+/** Once a call, however often it is asked. */
+function warn({ told, attempt }: Asking, { setting, message }: Pick<Repair, 'setting' | 'message'>): void {
+  const what = `${setting}: ${message}`
+  if (told.includes(what)) return
+  told.push(what)
+  attempt.emit({ type: 'warning', setting, message })
 }
 
 /**
- * Once the reader has got reasoning, the steps of the transport are not told any more: the first chunk is there, and the clocks for
+ * Once the reader has got reasoning, the steps before the headers are not told any more: the first chunk is there, and the clocks for
  * connecting and waiting must not start again.
  */
 export function withoutTransport(attempt: Attempt): Attempt {
   return { ...attempt, emit: event => isTransport(event) || attempt.emit(event) }
 }
 
-function sumOf(one: Usage | undefined, other: Usage | undefined): Usage | undefined {
-  return one === undefined || other === undefined ? (one ?? other) : addUsage(one, other)
-}
-
-function withSpent(error: unknown, spent: Usage | undefined): unknown {
-  if (spent === undefined || !ProviderError.isInstance(error)) return error
-  return changedError(error, { usage: sumOf(spent, error.usage) })
-}
-
 function isTransport({ type }: ProviderEvent): boolean {
-  return type === 'connecting' || type === 'sent' || type === 'headers'
+  return type === 'connecting' || type === 'sent'
 }
 
 function send(asking: Asking): Promise<void> {
-  const { call, dialect, service, spent } = asking
-  const { endpoint, stream } = service.settings
+  const { service } = asking
+  const { endpoint } = service.settings
   const attempt = asking.reasoned ? withoutTransport(asking.attempt) : asking.attempt
   // an answer before this one may have seemed to be over
   attempt.linger?.(undefined, 0)
-  const encoded = encode(call, dialect, service.settings)
-  for (const warning of encoded.warnings) attempt.emit({ type: 'warning', ...warning })
+  const { asked, applied } = withRepairs(asking.asked, asking.repairs)
+  const { call, dialect, stream } = asked
+  const encoded = encode(call, dialect, { ...service.settings, stream })
+  asking.fields = Object.keys(encoded.body)
+  for (const warning of [...applied, ...encoded.warnings]) warn(asking, warning)
+  if (!stream && service.settings.stream) attempt.emit({ type: 'patience', timeout: wholeAnswer })
   const elsewhere = dialect.reroute?.(endpoint.baseURL, encoded.call)
   const prefix = prefixOf(encoded.call)
   const thinkTags = tagsAfter(prefix, dialect.thinkTags)
   // the text that is continued may have been whole
   const allowEmpty = prefix !== undefined
   const { emit: heard, linger, guard } = answerGuard(attempt)
-  const reader = { ...attempt, emit: spent === undefined ? heard : addingTo(spent, heard) }
-  const emit = readerOf(encoded, reader, !stream && dialect.prefix?.jsonRepeats === true)
+  const emit = readerOf(encoded, { ...attempt, emit: heard }, !stream && dialect.prefix?.jsonRepeats === true)
   return post({
     url: elsewhere === undefined ? service.url : urlOf(elsewhere, dialect.path),
     headers: endpoint.headers,
@@ -150,11 +167,6 @@ function send(asking: Asking): Promise<void> {
       return guard(asking.reader, status)
     },
   })
-}
-
-/** What was asked in vain is a part of what the answer cost. */
-function addingTo(spent: Usage, emit: Emit): Emit {
-  return event => emit(event.type === 'finish' ? { ...event, usage: sumOf(spent, event.usage) } : event)
 }
 
 /** Who hears the answer: the attempt itself, or what takes a beginning or a tool away before it. */

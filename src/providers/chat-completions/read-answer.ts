@@ -35,6 +35,8 @@ export type AnswerOptions = AnswerContext & {
 export type AnswerReader = BodyReader & {
   /** Reasoning was emitted. */
   hasReasoned(): boolean
+  /** Text or a piece of a tool call was emitted. */
+  hasSaid(): boolean
 }
 
 /**
@@ -64,6 +66,7 @@ function errorReader(options: AnswerOptions): AnswerReader {
     },
     end: fail,
     hasReasoned: () => false,
+    hasSaid: () => false,
   }
 }
 
@@ -99,6 +102,7 @@ function answerReader(options: AnswerOptions): AnswerReader {
     isOver: () => stateOf(reading) === 'over',
     lost: () => lost(reading),
     hasReasoned: () => reading.decoding.hasReasoning,
+    hasSaid: () => reading.decoding.hasText || (reading.decoding.toolCalls?.count() ?? 0) > 0,
   }
 }
 

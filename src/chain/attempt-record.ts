@@ -1,0 +1,26 @@
+import type { AttemptRecord, ProviderEvent } from '../contract.ts'
+import type { RunningAttempt } from './state.ts'
+
+export type Failed = (ProviderEvent & { type: 'asked-again' })['failure']
+
+/** One request as `attempts` tells it: the last of an attempt, or one that its provider followed by another. */
+export function recordOf(run: RunningAttempt, outcome: AttemptRecord['outcome'], error: Failed | undefined): AttemptRecord {
+  return {
+    provider: run.options.target.provider.name,
+    model: run.options.target.model,
+    targetIndex: run.options.target.targetIndex,
+    attempt: run.attempt,
+    outcome,
+    reason: error?.reason,
+    message: error?.message,
+    status: error?.status ?? run.status,
+    clock: error?.clock,
+    requestId: error?.requestId ?? run.requestId,
+    waitMs: run.options.waitMs,
+    durationMs: run.options.clock.now() - run.startedAt,
+    firstChunkMs: run.firstChunkMs,
+    chunks: run.chunks - run.earlierChunks,
+    continuedFrom: run.options.fold.overrides?.prefix?.text.length,
+    usage: run.usage ?? error?.usage,
+  }
+}

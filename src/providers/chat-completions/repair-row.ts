@@ -1,0 +1,54 @@
+import type { Call } from '../../contract.ts'
+import type { ProviderError } from '../../errors.ts'
+import type { Dialect } from './dialect.ts'
+import type { FailureNumbers } from './failure-numbers.ts'
+
+/** One request as it is about to be written: everything that a repair may change. */
+export type Asked = { readonly call: Call; readonly dialect: Dialect; readonly stream: boolean }
+
+/** A request that was refused, and what the server said about it. */
+export type Refused = Asked & {
+  readonly error: ProviderError
+  /** The server's own words and the fields beside them. */
+  readonly said: string
+  readonly numbers: FailureNumbers
+  /** The fields of the body that was refused. */
+  readonly fields: readonly string[]
+  /** Reasoning was emitted, and nothing else. */
+  readonly reasoned: boolean
+}
+
+/** How the same question is asked so that the server's own message says it will take it. */
+export type Repair = {
+  /** What it changes. The same is not changed twice in one call. */
+  readonly field: string
+  /** The option of the input that it is about, and a sentence for `result.warnings`. */
+  readonly setting: string
+  readonly message: string
+  /**
+   * `target`: what this server takes of every request, so later calls are sent so at once. It is forgotten with the target: a server
+   * that learns something new is rare, and a refusal each time would be paid for ever. `call`: it follows from this very request.
+   */
+  readonly keep: 'target' | 'call'
+  /** The changed request; the same one where there is nothing to change. */
+  change(asked: Asked): Asked
+}
+
+/** One reading of a refusal. Undefined: it says nothing of this kind. */
+export type RepairRow = (refused: Refused) => Repair | undefined
+
+export function withDialect(asked: Asked, changes: Partial<Dialect>): Asked {
+  return { ...asked, dialect: { ...asked.dialect, ...changes } }
+}
+
+/** The server complains of what was asked, not of who asked, of its own state or of the content. */
+export function isAboutRequest({ error }: Refused): boolean {
+  return error.reason === 'invalid-request' || error.reason === 'context-length'
+}
+
+/** That something is in the request which must not be there. */
+export function isRefusedField(said: string): boolean {
+  return /not (?:permitted|allowed|supported|accepted|recogni[sz]ed|known|valid|implemented)|unknown|unexpected|unrecogni[sz]ed|unsupported|\bextra\b|forbidden|does(?: not|n't) (?:support|accept|allow|recogni[sz]e)|cannot find field|no such|additional propert/i.test(
+    said,
+  )
+}
