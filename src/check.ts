@@ -75,6 +75,16 @@ export function group(checks: Checks): Check {
   }
 }
 
+/** A group that people write as the one number that most other libraries have. */
+export function groupOrNumber(checks: Checks, instead: (value: number) => string): Check {
+  const check = group(checks)
+  return (value, name) => {
+    if (typeof value === 'number')
+      throw new TypeError(`${name} must be an object, not ${kindOf(value)}. Did you mean ${instead(value)}?`)
+    check(value, name)
+  }
+}
+
 export function oneOf(...allowed: readonly string[]): Check {
   return (value, name) => {
     if (typeof value === 'string' && allowed.includes(value)) return
@@ -85,11 +95,70 @@ export function oneOf(...allowed: readonly string[]): Check {
 
 /** ` Did you mean 'apiKey'?`, or all names where nothing is near. */
 export function suggestion(name: string, known: readonly string[]): string {
+  const plain = name.toLowerCase().replaceAll(/[_-]/g, '')
+  const named = Object.hasOwn(elsewhere, plain) ? elsewhere[plain] : undefined
+  const ours = named?.find(one => known.includes(one.split(':')[0] ?? ''))
+  if (ours !== undefined) return ` Did you mean ${ours.includes(':') ? ours : `'${ours}'`}?`
   const [nearest] = known
     .map(one => ({ one, steps: distance(name.toLowerCase(), one.toLowerCase()) }))
     .toSorted((a, b) => a.steps - b.steps)
   if (nearest !== undefined && nearest.steps <= Math.max(2, Math.ceil(name.length / 3))) return ` Did you mean '${nearest.one}'?`
   return ` Known are: ${known.join(', ')}.`
+}
+
+/** What other libraries call it, in small letters without hyphens and underscores: what it is here, the first that the place knows. */
+const elsewhere: Readonly<Record<string, readonly string[]>> = {
+  schema: ['output'],
+  responseformat: ['output'],
+  responseschema: ['output'],
+  outputschema: ['output'],
+  zodschema: ['output'],
+  structuredoutput: ['output'],
+  maxtokens: ['maxOutputTokens'],
+  maxcompletiontokens: ['maxOutputTokens'],
+  maxnewtokens: ['maxOutputTokens'],
+  numpredict: ['maxOutputTokens'],
+  abortsignal: ['signal'],
+  abortcontroller: ['signal'],
+  fallback: ['defaultResponse'],
+  fallbackresponse: ['defaultResponse'],
+  fallbackvalue: ['defaultResponse'],
+  default: ['defaultResponse'],
+  model: ['chain'],
+  models: ['chain'],
+  providers: ['chain'],
+  targets: ['chain'],
+  fallbacks: ['chain'],
+  stop: ['stopSequences'],
+  maxretries: ['retry'],
+  retries: ['retry'],
+  timeoutms: ['timeout: { totalMs: 30_000 }'],
+  requesttimeout: ['timeout: { totalMs: 30_000 }'],
+  total: ['totalMs'],
+  instructions: ['system'],
+  systemprompt: ['system'],
+  input: ['prompt'],
+  query: ['prompt'],
+  reasoningeffort: ['reasoning'],
+  effort: ['reasoning'],
+  thinking: ['reasoning'],
+  functions: ['tools'],
+  functioncall: ['toolChoice'],
+  provideroptions: ['extraBody'],
+  body: ['extraBody'],
+  url: ['baseURL'],
+  endpoint: ['baseURL'],
+  apibase: ['baseURL'],
+  basepath: ['baseURL'],
+  key: ['apiKey'],
+  token: ['apiKey'],
+  apitoken: ['apiKey'],
+  defaultheaders: ['headers'],
+  agent: ['dispatcher'],
+  httpagent: ['dispatcher'],
+  fetch: ['dispatcher'],
+  circuitbreaker: ['breaker'],
+  log: ['logger'],
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -80,7 +80,7 @@ export type ClientOptions = {
   readonly decide?: ((failure: Failure) => Decision | undefined) | undefined
   /** Hears of everything that happens. One that throws harms nothing. */
   readonly onEvent?: EventListener | undefined
-  /** Any logger with pino's methods: a line for each failed attempt and one for each call, without prompts and keys. @default silent */
+  /** Any logger with pino's methods, or winston's: a line for each failed attempt and one for each call, without prompts and keys. @default silent */
   readonly logger?: Logger | undefined
   /** Monotonic time and timers, for tests and simulations. @default performance.now and the global timers */
   readonly clock?: Clock | undefined

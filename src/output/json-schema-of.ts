@@ -57,9 +57,11 @@ function isZod(schema: unknown): schema is StandardSchema {
   return typeof schema === 'object' && schema !== null && '_zod' in schema && '~standard' in schema
 }
 
+export const zodAdvice = "zod 3.25 and later hold zod 4 too: import { z } from 'zod/v4'."
+
 function adviceFor(schema: StandardSchema): string {
   const { vendor } = schema['~standard']
   if (vendor === 'valibot') return " Write toStandardJsonSchema(schema), from '@valibot/to-json-schema'."
-  if (vendor === 'zod') return " It is one of zod 3. zod 3.25 and later hold zod 4 too: import { z } from 'zod/v4'."
+  if (vendor === 'zod') return ` It is one of zod 3. ${zodAdvice}`
   return ' zod 4, arktype, and valibot with @valibot/to-json-schema do.'
 }

@@ -3,7 +3,7 @@ import { ProviderError } from '../errors.ts'
 import { findJson } from './find-json.ts'
 import { isForm } from './form.ts'
 import { invalidOutput } from './invalid-output.ts'
-import { jsonSchemaOf } from './json-schema-of.ts'
+import { jsonSchemaOf, zodAdvice } from './json-schema-of.ts'
 import { nullsLeftOut } from './left-out.ts'
 import { readJson } from '../parse-json.ts'
 import { type Checked, isStandardSchema, type StandardSchema, validate } from './standard-schema.ts'
@@ -38,11 +38,17 @@ const made = new WeakMap<StandardSchema, OutputSpec>()
 /** @throws {TypeError} It is no schema, or one that cannot be told to a model. */
 export function outputSpec(schema: unknown): OutputSpec {
   if (!isStandardSchema(schema)) {
+    if (isOldZod(schema)) throw new TypeError(`generate: output is a schema of a zod that is too old. ${zodAdvice}`)
     throw new TypeError("generate: output must be a schema, for example z.object({ name: z.string() }), or choice(['a', 'b']).")
   }
   const spec = made.get(schema) ?? create(schema)
   made.set(schema, spec)
   return spec
+}
+
+/** zod before 3.24 knew no common interface. */
+function isOldZod(schema: unknown): boolean {
+  return typeof schema === 'object' && schema !== null && '_def' in schema && 'safeParse' in schema
 }
 
 function create(schema: StandardSchema): OutputSpec {

@@ -40,10 +40,12 @@ const defaultModel = 'deepseek-flash'
  * deepseek()
  * deepseek('deepseek-v4-pro', { retry: 0 })
  */
-export function deepseek(options?: DeepSeekOptions): Target
-export function deepseek(model?: DeepSeekModel, options?: DeepSeekOptions): Target
-export function deepseek(first?: DeepSeekModel | DeepSeekOptions, second?: DeepSeekOptions): Target {
-  const { model, options } = modelAndOptions<DeepSeekOptions>(first, second, { model: defaultModel, service: 'deepseek', checks })
+export function deepseek(modelOrOptions?: DeepSeekModel | DeepSeekOptions, optionsOfModel?: DeepSeekOptions): Target {
+  const { model, options } = modelAndOptions<DeepSeekOptions>(modelOrOptions, optionsOfModel, {
+    model: defaultModel,
+    service: 'deepseek',
+    checks,
+  })
   refuseOldName(model)
   const provider = chatCompletions(withDialectOptions(dialectOf(model, options), options), {
     endpoint: deepseekEndpoint(options),

@@ -104,6 +104,11 @@ function keyOf(options: ServiceOptions, keyVariables: readonly string[], service
 
 /** A key read from a file often ends in a newline, which no header may carry. The message never shows the value. */
 function checkedKey(key: string, name: string): string {
+  if (/^["'`]|["'`]$/.test(key)) {
+    throw new TypeError(
+      `${name} stands in quotes: remove them. Docker and CI take what stands behind the = as it is, quotes too.`,
+    )
+  }
   if (/^[\x21-\x7e]+$/.test(key)) return key
   throw new TypeError(
     `${name} holds a space, a line break or another character that a key cannot have: remove it (a file read as a key often ends in a newline: .trim()).`,

@@ -22,10 +22,8 @@ const defaultModel = 'default'
  * llama()
  * llama({ baseURL: 'http://10.0.0.7:8080/v1' })
  */
-export function llama(options?: LlamaOptions): Target
-export function llama(model?: string, options?: LlamaOptions): Target
-export function llama(first?: string | LlamaOptions, second?: LlamaOptions): Target {
-  const { model, options } = modelAndOptions<LlamaOptions>(first, second, {
+export function llama(modelOrOptions?: string | LlamaOptions, optionsOfModel?: LlamaOptions): Target {
+  const { model, options } = modelAndOptions<LlamaOptions>(modelOrOptions, optionsOfModel, {
     model: defaultModel,
     service: 'llama',
     checks: localChecks,

@@ -26,10 +26,8 @@ const defaultModel = 'gpt-6-luna'
  * openai()
  * openai('gpt-6-sol', { timeout: { firstChunkMs: 20_000 } })
  */
-export function openai(options?: OpenAIOptions): Target
-export function openai(model?: OpenAIModel, options?: OpenAIOptions): Target
-export function openai(first?: OpenAIModel | OpenAIOptions, second?: OpenAIOptions): Target {
-  const { model, options } = modelAndOptions<OpenAIOptions>(first, second, {
+export function openai(modelOrOptions?: OpenAIModel | OpenAIOptions, optionsOfModel?: OpenAIOptions): Target {
+  const { model, options } = modelAndOptions<OpenAIOptions>(modelOrOptions, optionsOfModel, {
     model: defaultModel,
     service: 'openai',
     checks,

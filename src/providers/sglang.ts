@@ -16,10 +16,8 @@ export type SglangOptions = ServiceOptions & DialectOptions
  * @example
  * sglang({ baseURL: 'http://gpu-2:30000/v1' })
  */
-export function sglang(options?: SglangOptions): Target
-export function sglang(model?: string, options?: SglangOptions): Target
-export function sglang(first?: string | SglangOptions, second?: SglangOptions): Target {
-  const { model, options } = modelAndOptions<SglangOptions>(first, second, {
+export function sglang(modelOrOptions?: string | SglangOptions, optionsOfModel?: SglangOptions): Target {
+  const { model, options } = modelAndOptions<SglangOptions>(modelOrOptions, optionsOfModel, {
     model: 'default',
     service: 'sglang',
     checks: localChecks,

@@ -1,7 +1,20 @@
 import type { Dispatcher } from '../http/undici.ts'
 import type { Provider, Target } from '../contract.ts'
 import type { Check, Checks } from '../check.ts'
-import { amount, callback, checkOptions, count, flag, group, isRecord, kindOf, milliseconds, record, text } from '../check.ts'
+import {
+  amount,
+  callback,
+  checkOptions,
+  count,
+  flag,
+  group,
+  groupOrNumber,
+  isRecord,
+  kindOf,
+  milliseconds,
+  record,
+  text,
+} from '../check.ts'
 
 /** What every step of a chain can be given, whatever the service. */
 export type TargetOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when'>
@@ -37,7 +50,10 @@ const firstContentMs: Check = (_value, name) => {
 }
 
 /** Clocks of a client or a call. */
-export const callTimeout: Check = group({ ...attemptClocks, firstContentMs: milliseconds })
+export const callTimeout: Check = groupOrNumber(
+  { ...attemptClocks, firstContentMs: milliseconds },
+  totalMs => `{ totalMs: ${totalMs} }`,
+)
 
 const retrySettings = group({
   maxRetries: count,
@@ -53,7 +69,7 @@ export const targetChecks = {
     if (!Number.isInteger(value) || Number(value) < 0)
       throw new TypeError(`${name} must be a whole number, 0 or more, or { maxRetries }.`)
   },
-  timeout: group({ ...attemptClocks, firstContentMs }),
+  timeout: groupOrNumber({ ...attemptClocks, firstContentMs }, totalMs => `{ totalMs: ${totalMs} }`),
   price: group({ input: amount, cachedInput: amount, output: amount }),
   when: callback,
 } satisfies Checks
@@ -73,12 +89,17 @@ export const serviceChecks = {
   stream: flag,
 } satisfies Checks
 
-/** Services with a default model take `(model, options)`, and `(options)` alone. */
+/**
+ * Services with a default model take `(model, options)`, and `(options)` alone. They are typed by one signature and not by two, because
+ * of two the compiler says that neither fits, and not which option is wrong.
+ */
 export function modelAndOptions<Options extends object>(
   first: string | Options | undefined,
   second: Options | undefined,
   known: { readonly model: string; readonly service: string; readonly checks: Checks },
 ): { readonly model: string; readonly options: Options } {
+  if (typeof first === 'object' && second !== undefined)
+    throw new TypeError(`${known.service}: options are given twice. Write ${known.service}('name-of-the-model', { ... }).`)
   const options = (typeof first === 'object' ? first : second) ?? ({} as Options)
   const model = typeof first === 'object' ? known.model : (first ?? known.model)
   checkTarget(model, options, known)

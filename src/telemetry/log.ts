@@ -11,7 +11,8 @@ export type Logger = {
  * Turns events into lines: one for each attempt that failed, one for each call, one for each change of a target's health. No prompt, no
  * answer and no key is in any of them.
  */
-export function logEvents(logger: Logger): EventListener {
+export function logEvents(given: Logger): EventListener {
+  const logger = fieldsFirst(given)
   return event => {
     switch (event.type) {
       case 'attempt-end':
@@ -32,6 +33,23 @@ export function logEvents(logger: Logger): EventListener {
         return undefined
     }
   }
+}
+
+/** winston takes the message first. Of fields that come first it makes the whole line, and the message is lost. */
+function fieldsFirst(logger: Logger): Logger {
+  if (!isWinston(logger)) return logger
+  return {
+    debug: (fields, message) => logger.debug(message, fields),
+    info: (fields, message) => logger.info(message, fields),
+    warn: (fields, message) => logger.warn(message, fields),
+  }
+}
+
+type Winston = { readonly [level in keyof Logger]: (message: string, fields: object) => void }
+
+/** Only winston's loggers have these. */
+function isWinston(logger: object): logger is Winston {
+  return 'transports' in logger && 'exceptions' in logger && 'profile' in logger
 }
 
 function attemptFields(callId: number, record: AttemptRecord): object {

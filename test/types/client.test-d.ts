@@ -1,5 +1,5 @@
 import { expectTypeOf, test } from 'vitest'
-import { createClient, deepseek, llama } from 'unbusy'
+import { createClient, deepseek, llama, openai } from 'unbusy'
 import type { AnswerStream, ClientEvent, GenerateResult, StreamEvent, Target } from 'unbusy'
 
 const client = createClient({ chain: [deepseek(), llama()] })
@@ -22,6 +22,36 @@ test('generate refuses what it does not know', () => {
   void client.generate({ messages: [{ role: 'robot', content: 'Hi' }] })
   // @ts-expect-error there are four levels
   void client.generate({ prompt: 'Hi', reasoning: 'medium' })
+})
+
+test('F102: the compiler names the option that is wrong, at its own line', () => {
+  deepseek({
+    // @ts-expect-error it is called baseURL
+    baseUrl: 'http://127.0.0.1:8000',
+  })
+  openai('gpt-6-luna', {
+    // @ts-expect-error it is called retry
+    maxRetries: 2,
+  })
+  llama({
+    // @ts-expect-error it is an object of clocks
+    timeout: 30_000,
+  })
+  createClient({
+    chain: [deepseek()],
+    // @ts-expect-error it is called defaultResponse
+    fallback: 'Busy.',
+  })
+  void client.generate({
+    prompt: 'Hi',
+    // @ts-expect-error it is called output
+    schema: {},
+  })
+  void client.stream({
+    prompt: 'Hi',
+    // @ts-expect-error it is called signal
+    abortSignal: AbortSignal.timeout(5_000),
+  })
 })
 
 test('a stream is read event by event, and each event is known by its type', async () => {

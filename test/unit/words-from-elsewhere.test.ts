@@ -1,0 +1,91 @@
+import { createClient, deepseek, llama, openai, sglang, type ClientOptions, type GenerateInput, type Logger } from 'unbusy'
+import { fakeTarget } from 'unbusy/testing'
+import { expect, test } from 'vitest'
+
+const client = createClient({ chain: [fakeTarget('Hello.')] })
+
+test.each([
+  ['schema', {}, "Did you mean 'output'?"],
+  ['responseFormat', {}, "Did you mean 'output'?"],
+  ['response_format', {}, "Did you mean 'output'?"],
+  ['maxTokens', 5, "Did you mean 'maxOutputTokens'?"],
+  ['max_tokens', 5, "Did you mean 'maxOutputTokens'?"],
+  ['max_completion_tokens', 5, "Did you mean 'maxOutputTokens'?"],
+  ['abortSignal', undefined, "Did you mean 'signal'?"],
+  ['fallback', 'Busy.', "Did you mean 'defaultResponse'?"],
+  ['stop', ['.'], "Did you mean 'stopSequences'?"],
+  ['instructions', 'Be short.', "Did you mean 'system'?"],
+  ['reasoning_effort', 'low', "Did you mean 'reasoning'?"],
+  ['providerOptions', {}, "Did you mean 'extraBody'?"],
+  ['timeoutMs', 30_000, 'Did you mean timeout: { totalMs: 30_000 }?'],
+])('F102: generate says what %s of other libraries is here', async (name, value, hint) => {
+  const input = { prompt: 'Hi', [name]: value } as GenerateInput
+  await expect(client.generate(input)).rejects.toThrow(`generate: there is no option '${name}'. ${hint}`)
+})
+
+test.each([
+  ['fallbacks', "Did you mean 'chain'?"],
+  ['models', "Did you mean 'chain'?"],
+  ['maxRetries', "Did you mean 'retry'?"],
+  ['fallback', "Did you mean 'defaultResponse'?"],
+  ['circuitBreaker', "Did you mean 'breaker'?"],
+])('F102: createClient says what %s is here', (name, hint) => {
+  expect(() => createClient({ [name]: [] } as unknown as ClientOptions)).toThrow(`there is no option '${name}'. ${hint}`)
+})
+
+test.each([deepseek, openai, llama, sglang])('F102: baseUrl, url, fetch and key are named as they are here', make => {
+  for (const [name, ours] of [
+    ['baseUrl', 'baseURL'],
+    ['url', 'baseURL'],
+    ['fetch', 'dispatcher'],
+    ['key', 'apiKey'],
+  ] as const) {
+    expect(() => make({ [name]: 'x' })).toThrow(`there is no option '${name}'. Did you mean '${ours}'?`)
+  }
+})
+
+test('a word that means nothing here is answered with all that are known', () => {
+  expect(() => deepseek({ constructor: 1 } as object)).toThrow(/'constructor'\. Known are: /)
+})
+
+test('F102: a timeout that is a number is shown as the object that is meant', async () => {
+  const meant = 'must be an object, not 30000. Did you mean { totalMs: 30000 }?'
+  const timeout = 30_000 as never
+  await expect(client.generate({ prompt: 'Hi', timeout })).rejects.toThrow(`generate: timeout ${meant}`)
+  expect(() => createClient({ chain: [deepseek()], timeout })).toThrow(`createClient: timeout ${meant}`)
+  expect(() => deepseek({ timeout })).toThrow(`deepseek: timeout ${meant}`)
+})
+
+test.each(['"sk-secret"', "'sk-secret'", '"sk-secret', '`sk-secret`'])(
+  'F102: a key in quotes is refused, and not shown',
+  apiKey => {
+    const make = (): unknown => deepseek({ apiKey })
+    expect(make).toThrow(/^deepseek: apiKey stands in quotes: remove them\./)
+    expect(make).not.toThrow(/secret/)
+  },
+)
+
+test('options that are given twice are refused', () => {
+  expect(() => deepseek({ retry: 0 }, { retry: 1 })).toThrow(/^deepseek: options are given twice/)
+})
+
+test('winston, which takes the message first, keeps it', async () => {
+  const lines: unknown[][] = []
+  const write = (...values: unknown[]): void => void lines.push(values)
+  const winston = { debug: write, info: write, warn: write, transports: [], exceptions: {}, profile: () => {} }
+  await createClient({ chain: [fakeTarget('Hello.')], logger: winston }).generate('Hi')
+  expect(lines).toEqual([['call answered', expect.objectContaining({ outcome: 'answered' })]])
+})
+
+test('pino and others take the fields first', async () => {
+  const lines: unknown[][] = []
+  const write = (...values: unknown[]): void => void lines.push(values)
+  const logger: Logger = { debug: write, info: write, warn: write }
+  await createClient({ chain: [fakeTarget('Hello.')], logger }).generate('Hi')
+  expect(lines).toEqual([[expect.objectContaining({ outcome: 'answered' }), 'call answered']])
+})
+
+test('a zod from before the common interface is told that zod 4 is in a later zod 3', async () => {
+  const output = { _def: { typeName: 'ZodObject' }, safeParse: () => ({}) } as never
+  await expect(client.generate({ prompt: 'Hi', output })).rejects.toThrow(/zod that is too old.*'zod\/v4'/)
+})
