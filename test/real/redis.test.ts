@@ -77,7 +77,7 @@ describe.skipIf(redisServer.isMissing).each(libraries)(
         else redis.thaw()
         await eventually(() => expect(processes.every(each => each.has('back'))).toBe(true))
         const calls = (await Promise.all(runs.map(async run => run.stop()))).flat()
-        expect(calls.length).toBeGreaterThan(100)
+        expect(calls.length).toBeGreaterThan(20)
         expect(new Set(calls.map(({ provider }) => provider))).toEqual(new Set(['first']))
         // a call that had waited for a command would have waited for its time limit
         expect(Math.max(...calls.map(({ durationMs }) => durationMs))).toBeLessThan(settings.commandTimeoutMs)
