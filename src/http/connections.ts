@@ -1,5 +1,7 @@
 import { Agent, EnvHttpProxyAgent, Pool } from './undici.ts'
 import type { Dispatcher } from './undici.ts'
+import { createSilenceWatch } from './silence-watch.ts'
+import type { SilenceWatch } from './silence-watch.ts'
 import { singleConnection } from './single-connection.ts'
 import type { SingleConnectionOptions } from './single-connection.ts'
 
@@ -7,6 +9,8 @@ import type { SingleConnectionOptions } from './single-connection.ts'
 export type Connections = {
   /** Where to send a request. `fresh`: over a connection of its own, never one that was used before. */
   dispatcher(kind: 'pooled' | 'fresh'): Dispatcher
+  /** Over requests that are silent; none where a dispatcher of the user's knows the way. */
+  readonly silence?: SilenceWatch | undefined
   /**
    * Closes idle connections. Requests in flight are not waited for: they finish, and their connections close with them. The next
    * request opens new ones.
@@ -29,6 +33,7 @@ export function createConnections(options: ConnectionsOptions = {}): Connections
 
   const open = new Map<'pooled' | 'fresh', Dispatcher>()
   return {
+    silence: createSilenceWatch(isDirect),
     dispatcher(kind) {
       const known = open.get(kind)
       if (known !== undefined) return known
@@ -99,8 +104,15 @@ function isProxySet(name: 'http_proxy' | 'https_proxy'): boolean {
   return true
 }
 
+/** With a proxy set, only this machine is surely reached without it. */
+function isDirect(host: string): boolean {
+  return (!isProxySet('http_proxy') && !isProxySet('https_proxy')) || thisMachine.includes(host)
+}
+
+const thisMachine = ['localhost', '127.0.0.1', '::1']
+
 /** A model on this machine is never behind a proxy: to the proxy, 127.0.0.1 is the proxy. Go's standard library decides the same. */
 function directHosts(): string {
   const asked = process.env['no_proxy'] ?? process.env['NO_PROXY'] ?? ''
-  return `${asked},localhost,127.0.0.1,::1`
+  return [asked, ...thisMachine].join(',')
 }

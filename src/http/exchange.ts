@@ -65,6 +65,8 @@ export type Exchange = {
   unzip: Unzip | undefined
   /** The reader has all it waits for: when the connection, which may still bring the end of the body, is given up. */
   isRead: boolean
+  /** How often the watch over silence came by since something was received. */
+  quiet: number
   timer: NodeJS.Timeout | undefined
 }
 
@@ -85,6 +87,7 @@ export function startExchange({ dispatcher, request, asker, onEnd }: ExchangeOpt
     body: undefined,
     unzip: undefined,
     isRead: false,
+    quiet: 0,
     timer: undefined,
   }
   const routed: RoutedRequest = { ...request, signal: asker.attempt.signal, route: exchange.route }
@@ -100,6 +103,13 @@ export function closeExchange(exchange: Exchange): boolean {
   return isFirst
 }
 
+/** What comes of it no more is lost. */
+export function giveUpExchange(exchange: Exchange, error: TransportError): void {
+  if (exchange.over) return
+  const ending = brokenOff(exchange, error)
+  if (closeExchange(exchange)) exchange.onEnd(ending)
+}
+
 /** undici calls these, in this order, and does not expect them to throw. */
 function handlerOf(exchange: Exchange): Dispatcher.DispatchHandler {
   return {
@@ -111,6 +121,7 @@ function handlerOf(exchange: Exchange): Dispatcher.DispatchHandler {
       else guarded(exchange, () => exchange.asker.attempt.emit({ type: 'sent' }))
     },
     onResponseStarted() {
+      exchange.quiet = 0
       exchange.answered = true
     },
     onResponseStart(_, status, headers) {
@@ -119,6 +130,7 @@ function handlerOf(exchange: Exchange): Dispatcher.DispatchHandler {
     },
     onResponseData(controller, chunk) {
       if (exchange.over) return
+      exchange.quiet = 0
       try {
         const isFlowing = take(exchange, chunk)
         if (!isFlowing && !exchange.isRead) controller.pause()
@@ -220,10 +232,8 @@ function resume(exchange: Exchange): void {
 
 function ended(exchange: Exchange): void {
   const { route, body, unzip: unzipping } = exchange
-  if (route.lost !== undefined) {
-    const ending = brokenOff(exchange, route.lost)
-    if (closeExchange(exchange)) exchange.onEnd(ending)
-  } else if (unzipping !== undefined) unzipping.end()
+  if (route.lost !== undefined) giveUpExchange(exchange, route.lost)
+  else if (unzipping !== undefined) unzipping.end()
   else if (body !== undefined) finish(exchange, body)
 }
 

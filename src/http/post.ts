@@ -63,6 +63,7 @@ function send(state: State): void {
       onEnd: end => ended(state, end),
     })
     if (attempt.signal.aborted) closeExchange(state.exchange)
+    else connections.silence?.add(state.exchange)
   } catch (error) {
     fail(state, error)
   }
