@@ -131,6 +131,7 @@ export type Reply = Conduct &
         readonly isStream: boolean
       }
     | { readonly type: 'hang' }
+    | { readonly type: 'linger' }
     | { readonly type: 'refuse'; readonly by: 'fin' | 'rst' }
     | { readonly type: 'garbage'; readonly bytes: string | Uint8Array }
   )
@@ -188,6 +189,15 @@ export function raw(body: string | Uint8Array | Iterable<string | Uint8Array>, c
 /** Takes the request and never answers; not even a status. */
 export function hang(): Reply {
   return { type: 'hang' }
+}
+
+/**
+ * From this request on nobody listens any more, and what is open stays open in silence: this request, those under way, and what comes
+ * over connections that were kept. llama.cpp does so from SIGTERM to its end. `server.down()` or `close()` ends it, `up()` after `down()`
+ * listens again.
+ */
+export function linger(): Reply {
+  return { type: 'linger' }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { Server as NetServer, type Socket } from 'node:net'
 import { createExchange, readBody } from './server/exchange.ts'
 import type { Exchange } from './server/exchange.ts'
 import { createMilestones } from './server/milestones.ts'
@@ -9,7 +9,7 @@ import { gone } from './server/pauses.ts'
 import { cut, play } from './server/play.ts'
 import { planOf } from './server/reply-plan.ts'
 import type { ReceivedRequest } from './received-request.ts'
-import type { Reply, ReplySource } from './reply.ts'
+import { hang, type Reply, type ReplySource } from './reply.ts'
 import { createReplyScript } from './server/reply-script.ts'
 import type { ReplyScript } from './server/reply-script.ts'
 import type { WireFormat, WireFormatName } from './wire/wire-format.ts'
@@ -82,6 +82,8 @@ export async function startServer(
     exchanges: new Map(),
     sockets: new Map(),
     accepted: 0,
+    isSilent: false,
+    stopListening: () => void Reflect.apply(NetServer.prototype.close, server, []),
     milestones: createMilestones(),
     problems: [],
   }
@@ -105,6 +107,9 @@ type House = {
   /** Connections that have a request under way. */
   readonly exchanges: Map<Socket, Exchange>
   accepted: number
+  stopListening(): void
+  /** Nobody listens, and nothing more is said over what is open. */
+  isSilent: boolean
   readonly milestones: Milestones
   /** What reply functions threw. */
   readonly problems: unknown[]
@@ -157,9 +162,11 @@ async function listen(server: Server, port: number): Promise<void> {
   await promise.finally(() => server.off('error', reject))
 }
 
-async function stop({ exchanges, milestones, sockets }: House, server: Server): Promise<void> {
-  if (!server.listening) return
-  const stopped = new Promise(resolve => server.close(resolve))
+async function stop(house: House, server: Server): Promise<void> {
+  const { exchanges, milestones, sockets } = house
+  if (!server.listening && !house.isSilent) return
+  house.isSilent = false
+  const stopped = server.listening ? new Promise(resolve => server.close(resolve)) : undefined
   for (const exchange of exchanges.values()) exchange.stop()
   for (const socket of sockets.keys()) socket.resetAndDestroy()
   await stopped
@@ -198,11 +205,20 @@ async function serve(house: House, message: IncomingMessage, response: ServerRes
   requests.push(exchange.request)
   milestones.reached()
   const reply = await replyFor(house, exchange.request)
+  if (reply.type === 'linger') fallSilent(house)
   idleMs = reply.closeIdleAfterMs ?? idleMs
   await play(reply, planOf(reply, exchange.request, house.format), exchange.stage)
 }
 
-async function replyFor({ options, script }: House, request: ReceivedRequest): Promise<Reply> {
+/** `close()` of an HTTP server would end idle connections too; that of its base only stops to listen. */
+function fallSilent(house: House): void {
+  house.isSilent = true
+  for (const exchange of house.exchanges.values()) exchange.mute()
+  house.stopListening()
+}
+
+async function replyFor({ isSilent, options, script }: House, request: ReceivedRequest): Promise<Reply> {
+  if (isSilent) return hang()
   const source = options.routes?.[`${request.method} ${request.path.split('?')[0]}`] ?? script.take()
   return typeof source === 'function' ? source(request) : source
 }

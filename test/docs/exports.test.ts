@@ -133,6 +133,7 @@ const entries = {
       'hang',
       'hold',
       'json',
+      'linger',
       'providerContract',
       'raw',
       'recordEvents',

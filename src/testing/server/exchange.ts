@@ -5,7 +5,7 @@ import type { Stage } from './play.ts'
 import type { ReceivedRequest } from '../received-request.ts'
 
 /** One request and the answer to it, from the arrival of the request to the end of the exchange. */
-export type Exchange = { readonly request: ReceivedRequest; readonly stage: Stage; stop(): void }
+export type Exchange = { readonly request: ReceivedRequest; readonly stage: Stage; stop(): void; mute(): void }
 
 type Mutable = { -readonly [Key in keyof ReceivedRequest]: ReceivedRequest[Key] }
 
@@ -29,6 +29,7 @@ export function createExchange(message: IncomingMessage, response: ServerRespons
     untilBlocked: () => untilBlocked(),
   }
   let writing: Promise<void> | undefined
+  let isMute = false
 
   response.on('close', () => {
     request.closedAt = performance.now()
@@ -43,6 +44,7 @@ export function createExchange(message: IncomingMessage, response: ServerRespons
     socket: message.socket,
     pauses,
     async send(bytes) {
+      if (isMute) await pauses.forEver()
       request.bytesSent += bytes.length
       writing = new Promise(resolve => response.write(bytes, () => resolve()))
       await pauses.until(writing)
@@ -65,7 +67,8 @@ export function createExchange(message: IncomingMessage, response: ServerRespons
     endedByServer = true
     over.abort(gone)
   }
-  return { request, stage, stop }
+  const mute = (): void => void (isMute = true)
+  return { request, stage, stop, mute }
 }
 
 /** The whole body of a request; undefined when the client left before it was there. */

@@ -21,7 +21,7 @@ export type Stage = {
 /** Does with one request what the reply says, in time. Resolves when nothing more is to be sent. */
 export async function play(reply: Reply, plan: ReplyPlan, stage: Stage): Promise<void> {
   const { response, pauses } = stage
-  if (reply.type === 'hang') await pauses.forEver()
+  if (reply.type === 'hang' || reply.type === 'linger') await pauses.forEver()
   if (reply.type === 'refuse') return cut(reply.by, stage)
   await pauses.after(reply.headersAfterMs ?? 0)
   if (reply.headersUntil !== undefined) await pauses.until(reply.headersUntil)
