@@ -29,8 +29,11 @@ const server: LocalServer = {
     service: 'vllm',
     capabilities: { output: 'json-schema', prefix: true },
     reasoning: reasoningSwitches.template,
-    // Both true is a 400; without either the template closes the turn and opens another. A reasoning parser takes what comes for a
-    // thought until it ends, and the template may open one again: only without thinking is the rest of the text text.
-    prefix: { message: {}, body: { continue_final_message: true, add_generation_prompt: false }, stopsThinking: true },
+    // Both true is a 400; without either the template closes the turn and opens another. Without thinking the template opens no
+    // thought, but a parser like deepseek_r1 takes all that comes for one until it ends (seen with 0.32).
+    prefix: {
+      ...{ message: {}, body: { continue_final_message: true, add_generation_prompt: false } },
+      ...{ stopsThinking: true, restLooksThought: true },
+    },
   },
 }

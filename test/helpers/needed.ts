@@ -1,8 +1,9 @@
 import { type PeerGroup, peerGroups } from '../peers/groups.ts'
 
 /** What not every machine has. A group of peers needs no line here. */
-export const needs = ['redis', 'llama', 'embedded', ...peerGroups] as const
-export type Need = 'redis' | 'llama' | 'embedded' | PeerGroup
+const own = ['redis', 'llama', 'embedded', 'vllm', 'litellm', 'fastapi', 'ollama'] as const
+export const needs = [...own, ...peerGroups]
+export type Need = (typeof own)[number] | PeerGroup
 
 export type Needed = {
   /** For `skipIf`. */

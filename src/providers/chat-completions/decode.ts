@@ -25,6 +25,8 @@ export type DecodeOptions = AnswerContext & {
   readonly call?: Call | undefined
   readonly thinkTags?: boolean | 'opened' | undefined
   readonly allowEmpty?: boolean | undefined
+  /** What is told as reasoning is text: the answer goes on from a text, behind which no thought is open. */
+  readonly isAllText?: boolean | undefined
 }
 
 /** Everything that is known of one answer; never shared between attempts (R10, R11). */
@@ -189,6 +191,7 @@ function emitBlanks(state: Decoding): void {
 }
 
 function emitReasoning(state: Decoding, text: string): void {
+  if (state.options.isAllText === true) return emitText(state, text)
   state.hasReasoning = true
   emit(state, { type: 'reasoning-delta', text })
 }
@@ -239,7 +242,7 @@ function emitFinish(state: Decoding, finishReason: FinishReason): void {
   emit(state, {
     type: 'finish',
     finishReason,
-    usage: hasAnswer(state) || state.hasReasoning ? reportedUsage(usage) : usage,
+    usage: hasAnswer(state) || state.hasReasoning ? reportedUsage(usage, state.hasReasoning) : usage,
     providerMetadata: extrasResult(extras),
   })
 }

@@ -58,6 +58,8 @@ export type PrefixForm = {
   readonly body: Readonly<Record<string, unknown>>
   /** It cannot go on from a text while it thinks: reasoning is switched off. */
   readonly stopsThinking?: boolean | undefined
+  /** A parser of thoughts takes the rest of a text for a thought, because it sees no thought end. */
+  readonly restLooksThought?: boolean | undefined
   /** The answer as JSON, not as a stream, is known to begin with the prefix again. */
   readonly jsonRepeats?: boolean | undefined
 }

@@ -1,5 +1,6 @@
 import type { ResponseHeaders } from '../../contract.ts'
 import { detailsOf, headersIn, namedTime } from './error-details.ts'
+import { withoutLitellm } from './error-litellm.ts'
 import { asObject, parseJson } from './parse-json.ts'
 import { textOfHtml } from './safe-text.ts'
 
@@ -48,7 +49,7 @@ export function readErrorBody(body: string): ServerError {
 
 /** The same for a value that is parsed already, for example the `error` of an event in a stream. */
 export function readErrorValue(value: unknown): ServerError {
-  return read(value, 0)
+  return withoutLitellm(read(value, 0))
 }
 
 /** An object that stands for an error although nothing in it is called `error`: SGLang's and SiliconFlow's flat form. */
@@ -194,7 +195,9 @@ function messageOf(object: { readonly [key: string]: unknown }, depth: number): 
 /** vLLM and SGLang write a failed validation in Python, with the whole input in it: only place and complaint are taken. */
 function fromPython(text: string): string {
   if (!/^(?:\[|\d+ validation errors?:\s*)\{'/.test(text)) return text.slice(0, longestMessage)
-  const place = /'loc': \(([^)]{0,200})\)/.exec(text)?.[1]?.replace(/['\s]/g, '').replaceAll(',', '.')
+  // a list in older versions, one text since 0.32
+  const [, list, path] = /'loc': (?:\(([^)]{0,200})\)|'([^']{0,200})')/.exec(text) ?? []
+  const place = path ?? list?.replace(/['\s]/g, '').replaceAll(',', '.')
   const complaint = /'msg': (?:'([^']{0,200})'|"([^"]{0,200})")/.exec(text)
   return `${place ?? ''}: ${complaint?.[1] ?? complaint?.[2] ?? 'not valid'}`
 }

@@ -126,6 +126,8 @@ export const codeRows: readonly Row[] = [
     reason: 'rate-limit',
   },
   { from: 'R137', code: /^(?:overloaded|server(?:is)?overloaded|(?:engine|model)overloaded)/, reason: 'overloaded' },
+  // the proxy leaves each of its deployments alone for a while, because each has failed: nobody asked for too much
+  { from: 'LiteLLM 1.108', code: /^alldeploymentsincooldown/, reason: 'overloaded' },
   {
     from: 'F18',
     code: /^(?:(?:servicetier|flextier)?capacityexceeded|nocapacity|systembusy|(?:service|server)busy|modelatcapacity)/,

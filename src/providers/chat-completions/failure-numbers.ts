@@ -57,6 +57,8 @@ const rows: readonly Row[] = [
   [/max_tokens: (\d+) > (\d+), which is the maximum/, 'output', 'ceiling'],
   // vLLM: "max_tokens is too large: 5000. This model's maximum context length is 4096 tokens and ... has 20 input tokens (5000 > 4096 - 20)"
   [/\((\d+) > (\d+) - (\d+)\)/, 'output', 'context', 'input'],
+  // vLLM 0.32: "max_tokens=4000 cannot be greater than max_model_len=2048"
+  [/max_tokens=(\d+) cannot be greater than max_model_len=(\d+)/, 'output', 'ceiling'],
   // "prompt is too long: 208310 tokens > 200000 maximum"
   [/too long: (\d+)(?: tokens)? > (\d+) max/, 'input', 'context'],
   // Kimi: "exceeded model token limit: 262144 (requested: 269030)"

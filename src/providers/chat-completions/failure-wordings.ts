@@ -146,6 +146,7 @@ const wordings: readonly Wording[] = [
   // DeepSeek: "Model Not Exist", "The supported API model names are ..., but you passed ..."
   ['R137', 'not-found', refusals, /model (?:does )?not exist|model not found|supported api model names/i],
   ['R137', 'not-found', refusals, /\b(?:no such|unknown|unsupported) model\b|not a valid model/i],
+  ['LiteLLM 1.108', 'not-found', refusals, /invalid model name passed/i],
   // but not "Parameter top_k of model X is not supported"
   ['R137', 'not-found', refusals, /(?<!\bof )\bmodel \S{1,120} (?:does not exist|(?:is )?not (?:found|supported))/i],
   [
@@ -188,6 +189,9 @@ const wordings: readonly Wording[] = [
     /(?:service|system|server) (?:is )?(?:too )?busy|overloaded|(?:at|over) capacity|temporarily unavailable/i,
   ],
   ['R137', 'overloaded', [400, 429, 500, 502, 504, noStatus], /queue is full|maximum pending requests/i],
+  ['LiteLLM 1.108', 'overloaded', [429, noStatus], /^no (?:healthy )?deployments? available/i],
+  // a vLLM that is about to stop says the second to new requests, while it still answers the others
+  ['vLLM 0.32', 'overloaded', [500, noStatus], /engine is currently busy|cannot schedule new futures after shutdown/i],
 ]
 
 export const wordingRows: readonly Row[] = [...wordings, ...chineseWordings].map(rowOf)

@@ -3,6 +3,7 @@ import { longestSaid, ProviderError, shortName } from '../../errors.ts'
 import { retryAfterMs } from '../../http/retry-after.ts'
 import type { ServerError } from './error-body.ts'
 import { readErrorBody, readErrorValue } from './error-body.ts'
+import { withUpstreams } from './error-litellm.ts'
 import { concurrencyLimitIn, retryHintMs } from './error-hints.ts'
 import { failureMessage } from './failure-message.ts'
 import { failureNumbers } from './failure-numbers.ts'
@@ -50,7 +51,7 @@ export function requestIdOf(headers: ResponseHeaders, body?: string): string | u
 
 function failureFrom(error: ServerError, answer: AnswerContext, otherwise?: FailureReason): ProviderError {
   const { status, rules, secrets } = answer
-  const headers = { ...error.headers, ...answer.headers }
+  const headers = withUpstreams({ ...error.headers, ...answer.headers })
   const told = statusOf(error, status)
   const { reason, charged, atMostMs, cure } = begun(answer, meaningOf(error, { status: told, headers, rules, otherwise }))
   const numbers = numbersOf(reason, error)

@@ -1,5 +1,6 @@
 import type { FailureReason, FinishReason } from '../../contract.ts'
 import type { Choice } from './chunk.ts'
+import { asObject } from './parse-json.ts'
 
 /** Either the answer is over, or what the server calls a finish is a failure. */
 export type Finish =
@@ -29,7 +30,9 @@ export function saidFinish(raw: unknown): Finish | undefined {
  * What a choice says of its end. A gateway turns what it does not know into `stop`; beside it stands what the model's own service had
  * said, and where that is a failure it is one (F6).
  */
-export function choiceFinish({ finish_reason: said, native_finish_reason: native }: Choice): Finish | undefined {
+export function choiceFinish({ finish_reason: said, ...choice }: Choice): Finish | undefined {
+  // OpenRouter's place for it, and LiteLLM's
+  const native = choice.native_finish_reason ?? asObject(choice['provider_specific_fields'])?.['native_finish_reason']
   if (native === undefined || native === null) return saidFinish(said)
   const own = saidFinish(native)
   return own?.failure === undefined ? saidFinish(said) : own

@@ -162,6 +162,7 @@ function send(asking: Asking): Promise<void> {
         secrets: endpoint.secrets,
         thinkTags,
         allowEmpty,
+        isAllText: dialect.prefix?.restLooksThought === true && prefix !== undefined && prefix.text !== '',
         call: encoded.call,
       })
       return guard(asking.reader, status)

@@ -30,6 +30,8 @@ export type AnswerOptions = AnswerContext & {
   readonly thinkTags?: boolean | 'opened' | undefined
   /** Nothing is an answer too: to go on from a text that was whole already. @default false */
   readonly allowEmpty?: boolean | undefined
+  /** What is told as reasoning is text: the answer goes on from a text, behind which no thought is open. @default false */
+  readonly isAllText?: boolean | undefined
 }
 
 export type AnswerReader = BodyReader & {

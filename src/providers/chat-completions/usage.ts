@@ -44,9 +44,13 @@ export function laterUsage(earlier: Usage | undefined, later: Usage): Usage {
   }
 }
 
-/** The figures of an answer that holds something: no such answer costs nothing, so what is 0 there was not reported (F7). */
-export function reportedUsage(usage: Usage | undefined): Usage | undefined {
-  if (usage === undefined || isNothing(usage)) return undefined
+/**
+ * The figures of an answer that holds something: no such answer costs nothing, so what is 0 there was not reported (F7). Nor was the
+ * thought of one that holds a thought: vLLM 0.32 says 0 of it.
+ */
+export function reportedUsage(given: Usage | undefined, hasReasoning: boolean): Usage | undefined {
+  if (given === undefined || isNothing(given)) return undefined
+  const usage = hasReasoning && given.reasoningTokens === 0 ? { ...given, reasoningTokens: undefined } : given
   if (usage.inputTokens !== 0 && usage.outputTokens !== 0 && usage.totalTokens !== 0) return usage
   const { inputTokens, outputTokens, totalTokens } = usage
   return {

@@ -4,11 +4,13 @@ import { expect, test } from 'vitest'
 import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
 import { readOllama } from '../../../../src/providers/ollama-answer.ts'
 import { fixtureAnswers } from './fixture-answers.ts'
+import { recordedAnswers } from './recorded-answers.ts'
 import { replay, summaryOf } from './replay.ts'
 
 const folder = new URL('../../../fixtures/', import.meta.url)
 const bytesOf = (name: string) => new Uint8Array(readFileSync(new URL(name, folder)))
-const rows = Object.entries(fixtureAnswers).map(([name, answer]) => ({
+const answers = { ...fixtureAnswers, ...recordedAnswers }
+const rows = Object.entries(answers).map(([name, answer]) => ({
   name,
   ...answer,
   options: { ...answer.options, read: name.endsWith('.ndjson') ? readOllama : readAnswer },
@@ -52,8 +54,8 @@ test('every answer among the fixtures has a row, and its source in the README', 
   const names = readdirSync(folder).filter(name => name !== 'README.md')
   const readme = readFileSync(new URL('README.md', folder), 'utf8')
   expect(names.filter(name => !readme.includes(`\`${name}\``))).toEqual([])
-  // errors with a status of their own have their rows in failure-rows.ts
-  expect(names.filter(name => !name.startsWith('llama-error-') && !(name in fixtureAnswers))).toEqual([])
+  // errors with a status of their own have their rows in failure-rows.ts and recorded-failures.test.ts
+  expect(names.filter(name => !/-error-.*\.json$/.test(name) && !(name in answers))).toEqual([])
 })
 
 function everyByte(bytes: Uint8Array): number[] {
