@@ -1,6 +1,6 @@
 import { changedError, ProviderError } from '../errors.ts'
 import type { Endpoint } from './endpoint.ts'
-import { createEndpoint } from './endpoint.ts'
+import { createEndpoint, withKey } from './endpoint.ts'
 import type { ServiceOptions } from './target.ts'
 
 export function deepseekEndpoint(options: ServiceOptions): Endpoint {
@@ -23,7 +23,7 @@ export async function requestOnce<Answer>(options: ServiceOptions, request: OneR
   const of = { provider: endpoint.service, model }
   if (endpoint.missingKey !== undefined) throw new ProviderError(endpoint.missingKey, { reason: 'authentication', ...of })
   try {
-    return await request.ask(endpoint, signal)
+    return await Promise.race([withKey(endpoint, keyed => request.ask(keyed, signal)), whenAborted(signal)])
   } catch (error) {
     if (ProviderError.isInstance(error)) throw changedError(error, of)
     if (request.signal !== undefined || !signal.aborted) throw error
@@ -32,6 +32,15 @@ export async function requestOnce<Answer>(options: ServiceOptions, request: OneR
   } finally {
     await endpoint.connections.close()
   }
+}
+
+/** A function that fetches a key knows nothing of the signal. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = () => reject(signal.reason as Error)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+  })
 }
 
 /** Beta features stand beside /v1, not below it. */

@@ -3,7 +3,7 @@ import type { Failure } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import type { Connections } from '../http/connections.ts'
 import { createConnections } from '../http/connections.ts'
-import type { ServiceOptions } from './target.ts'
+import type { ApiKeyFunction, ServiceOptions } from './target.ts'
 
 /** Where a service is and who asks there: resolved once, when a target is made. */
 export type Endpoint = {
@@ -15,9 +15,14 @@ export type Endpoint = {
   readonly connections: Connections
   /** What must never stand in an error, whatever the server quotes. */
   readonly secrets: readonly string[]
+  /** Asks the function that was given as `apiKey`, for one request; rejects with an `authentication` failure. Undefined: the key is fixed. */
+  readonly askKey: (() => Promise<Credentials>) | undefined
   /** What is wrong with the key, in a sentence; undefined when nothing is. */
   readonly missingKey: string | undefined
 }
+
+/** What one request carries, and what must not stand in an error about it. */
+export type Credentials = Pick<Endpoint, 'headers' | 'secrets'>
 
 export type EndpointDefaults = {
   readonly service: string
@@ -28,29 +33,110 @@ export type EndpointDefaults = {
   readonly keyNeeded?: boolean | undefined
   /** The header that carries the key. @default 'authorization', as a bearer token */
   readonly keyHeader?: string | undefined
+  /** The environment variables that may hold the base URL, where the service has none of its own. */
+  readonly addressVariables?: readonly string[] | undefined
+  /** Put behind an address of this host that has no path. */
+  readonly defaultPath?: { readonly host: RegExp; readonly path: string } | undefined
 }
 
 export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaults): Endpoint {
   const { service, keyVariables = [], keyHeader = 'authorization' } = defaults
-  const baseURL = checkedURL(options.baseURL ?? defaults.baseURL, service)
-  const key = keyOf(options, keyVariables, service)
-  const headers: Readonly<Record<string, string>> = {
-    'content-type': 'application/json',
-    'user-agent': 'unbusy',
-    ...(key === undefined ? undefined : { [keyHeader]: keyHeader === 'authorization' ? `Bearer ${key}` : key }),
-    ...checkedHeaders(options.headers ?? {}, service),
+  const baseURL = addressOf(options, defaults)
+  const own = checkedHeaders(options.headers ?? {}, service)
+  const common = {
+    service,
+    baseURL,
+    connections: createConnections(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
   }
+  const { origin } = new URL(baseURL)
+  const { apiKey } = options
+  if (typeof apiKey === 'function') {
+    const headers = headersWith(undefined, keyHeader, own)
+    const askIt = () => askKey(apiKey, { service, keyHeader, own })
+    return {
+      ...common,
+      headers,
+      identity: { origin, credential: nameOf(apiKey) },
+      secrets: [],
+      missingKey: undefined,
+      askKey: askIt,
+    }
+  }
+  const key = keyOf(apiKey, keyVariables, service)
+  const headers = headersWith(key, keyHeader, own)
   // Azure takes either: a key of its own header, or a token
   const credential = headers[keyHeader] ?? headers['authorization']
   return {
-    service,
-    baseURL,
+    ...common,
     headers,
-    identity: { origin: new URL(baseURL).origin, credential: digest(key ?? credential ?? '') },
-    connections: createConnections(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
+    identity: { origin, credential: digest(key ?? credential ?? '') },
     secrets: [key, credential].filter(secret => secret !== undefined),
     missingKey: credential === undefined ? missingKey(defaults) : undefined,
+    askKey: undefined,
   }
+}
+
+function headersWith(
+  key: string | undefined,
+  keyHeader: string,
+  own: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const common = { 'content-type': 'application/json', 'user-agent': 'unbusy' }
+  if (key === undefined) return { ...common, ...own }
+  // Azure takes a key in a header of its own, and a token of Entra as every other service does
+  const isBearer = keyHeader === 'authorization' || /^eyJ[\w-]+\.[\w-]+\./.test(key)
+  return { ...common, ...(isBearer ? { authorization: `Bearer ${key}` } : { [keyHeader]: key }), ...own }
+}
+
+/** Sends with the key of this moment, which a function may have to fetch first. One that is fixed costs no promise. */
+export function withKey<Result>(endpoint: Endpoint, send: (keyed: Endpoint) => Promise<Result>): Promise<Result> {
+  return endpoint.askKey === undefined
+    ? send(endpoint)
+    : endpoint.askKey().then(credentials => send({ ...endpoint, ...credentials }))
+}
+
+/** A key that cannot be fetched now may be there in a moment: nobody is shut out for minutes. */
+const unfetchedMs = 10_000
+
+type Asked = { readonly service: string; readonly keyHeader: string; readonly own: Readonly<Record<string, string>> }
+
+async function askKey(apiKey: ApiKeyFunction, { service, keyHeader, own }: Asked): Promise<Credentials> {
+  let key: unknown
+  try {
+    key = await apiKey()
+  } catch (cause) {
+    throw unfetched(`The function apiKey of ${service} failed. See the cause.`, { service, cause })
+  }
+  if (typeof key !== 'string' || !/^[\x21-\x7e]+$/.test(key))
+    throw unfetched(`The function apiKey of ${service} must return the key as a text, without spaces and line breaks.`, {
+      service,
+    })
+  const headers = headersWith(key, keyHeader, own)
+  return { headers, secrets: [key, headers['authorization']].filter(secret => secret !== undefined) }
+}
+
+function unfetched(message: string, { service, cause }: { readonly service: string; readonly cause?: unknown }): ProviderError {
+  return new ProviderError(message, { reason: 'authentication', provider: service, atMostMs: unfetchedMs, cause })
+}
+
+const names = new WeakMap<ApiKeyFunction, string>()
+let namesGiven = 0
+
+/** A function counts as itself: what it returns is not known before it is asked, and changes. */
+function nameOf(apiKey: ApiKeyFunction): string {
+  const name = names.get(apiKey) ?? `function ${(namesGiven += 1)}`
+  names.set(apiKey, name)
+  return name
+}
+
+/** The option, the service's own address, or the environment. */
+function addressOf(options: ServiceOptions, { service, baseURL, addressVariables = [], defaultPath }: EndpointDefaults): string {
+  const named = addressVariables.map(variable => process.env[variable]).find(value => value !== undefined && value !== '')
+  const address = checkedURL(options.baseURL ?? baseURL ?? named, { service, addressVariables })
+  const url = new URL(address)
+  if (defaultPath === undefined || url.pathname !== '/' || !defaultPath.host.test(url.hostname)) return address
+  url.pathname = defaultPath.path
+  return url.href
 }
 
 function missingKey({ service, keyVariables = [], keyNeeded = keyVariables.length > 0 }: EndpointDefaults): string | undefined {
@@ -79,9 +165,14 @@ export function rootOf(baseURL: string): string {
   return url.href
 }
 
-function checkedURL(baseURL: string | undefined, service: string): string {
+function checkedURL(
+  baseURL: string | undefined,
+  { service, addressVariables }: { readonly service: string; readonly addressVariables: readonly string[] },
+): string {
+  const [variable] = addressVariables
+  const cure = variable === undefined ? '' : `, or set ${variable}`
   if (baseURL === undefined)
-    throw new TypeError(`${service}: baseURL is missing: where is the server? Write { baseURL: 'http://host:8000/v1' }.`)
+    throw new TypeError(`${service}: baseURL is missing: where is the server? Write { baseURL: 'http://host:8000/v1' }${cure}.`)
   const url = URL.parse(baseURL)
   // 'localhost:8000' parses as a URL of the scheme 'localhost:'
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
@@ -93,8 +184,8 @@ function checkedURL(baseURL: string | undefined, service: string): string {
   return baseURL
 }
 
-function keyOf(options: ServiceOptions, keyVariables: readonly string[], service: string): string | undefined {
-  if (options.apiKey !== undefined && options.apiKey !== '') return checkedKey(options.apiKey, `${service}: apiKey`)
+function keyOf(apiKey: string | undefined, keyVariables: readonly string[], service: string): string | undefined {
+  if (apiKey !== undefined && apiKey !== '') return checkedKey(apiKey, `${service}: apiKey`)
   for (const variable of keyVariables) {
     const value = process.env[variable]
     if (value !== undefined && value !== '') return checkedKey(value, `${service}: the environment variable ${variable}`)

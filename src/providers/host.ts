@@ -18,7 +18,7 @@ export type HostOptions = ServiceOptions & DialectOptions
  *
  * @example
  * host('siliconflow', 'deepseek-ai/DeepSeek-V4-Flash')
- * host('azure', 'my-deployment', { baseURL: 'https://my-resource.services.ai.azure.com/openai/v1' })
+ * host('azure', 'my-deployment', { baseURL: 'https://my-resource.openai.azure.com', apiKey: () => entra.token() })
  */
 export function host(name: HostName, model: string, options: HostOptions = {}): Target {
   const row = rowOf(name)

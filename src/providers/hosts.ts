@@ -10,6 +10,10 @@ export type Host = DialectOptions & {
   readonly keyVariables: readonly string[]
   /** The header that carries the key. @default 'authorization', as a bearer token */
   readonly keyHeader?: string | undefined
+  /** The environment variables that may hold the address. */
+  readonly addressVariables?: readonly string[] | undefined
+  /** Put behind an address of this host that has no path: customers copy theirs without it. */
+  readonly defaultPath?: { readonly host: RegExp; readonly path: string } | undefined
   /** Clocks that it needs, where the defaults do not fit it. */
   readonly timeout?: Partial<TimeoutSettings> | undefined
 }
@@ -94,7 +98,9 @@ export const hosts = {
     reasoningStyle: 'effort',
   },
   azure: {
-    keyVariables: ['AZURE_API_KEY'],
+    keyVariables: ['AZURE_OPENAI_API_KEY', 'AZURE_API_KEY'],
+    addressVariables: ['AZURE_OPENAI_ENDPOINT'],
+    defaultPath: { host: /\.azure\.(?:com|us|cn)$/, path: '/openai/v1' },
     toolCallIds: 'short',
     keyHeader: 'api-key',
   },

@@ -7,7 +7,7 @@ import type { Checks } from '../check.ts'
 import { callback } from '../check.ts'
 import { answerGuard } from './answer-guard.ts'
 import type { Endpoint } from './endpoint.ts'
-import { createEndpoint, rootOf, urlOf } from './endpoint.ts'
+import { createEndpoint, rootOf, urlOf, withKey } from './endpoint.ts'
 import { dialectChecks } from './dialect-options.ts'
 import { readOllama } from './ollama-answer.ts'
 import { askWithRepairs } from './ollama-repairs.ts'
@@ -97,7 +97,11 @@ function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
   return askWithRepairs(call, attempt, { memory: service.memory, send: (changed, to) => send(changed, to, service) })
 }
 
-async function send(call: Call, attempt: Attempt, { endpoint, options }: Service): Promise<void> {
+function send(call: Call, attempt: Attempt, service: Service): Promise<void> {
+  return withKey(service.endpoint, endpoint => sendTo(call, attempt, { ...service, endpoint }))
+}
+
+async function sendTo(call: Call, attempt: Attempt, { endpoint, options }: Service): Promise<void> {
   // an answer before this one may have seemed to be over
   attempt.linger?.(undefined, 0)
   const { toRawPrompt, stream = true, keepAlive, extraBody, thinkTags = true } = options

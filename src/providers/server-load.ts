@@ -3,7 +3,7 @@ import { ProviderError } from '../errors.ts'
 import { getJson } from '../http/get-json.ts'
 import type { JsonAnswer } from '../http/get-json.ts'
 import type { Endpoint } from './endpoint.ts'
-import { rootOf, urlOf } from './endpoint.ts'
+import { rootOf, urlOf, withKey } from './endpoint.ts'
 
 export type Load = NonNullable<Provider['load']>
 
@@ -16,8 +16,8 @@ export function metricsLoad(endpoint: Endpoint, metrics: LoadMetrics): Load {
 
 /** A page beside `/v1`. */
 export function askServer(endpoint: Endpoint, path: string, signal: AbortSignal): Promise<JsonAnswer> {
-  const { headers, connections } = endpoint
-  return getJson({ url: urlOf(rootOf(endpoint.baseURL), path), headers, connections, signal })
+  const url = urlOf(rootOf(endpoint.baseURL), path)
+  return withKey(endpoint, ({ headers, connections }) => getJson({ url, headers, connections, signal }))
 }
 
 export function loadOf(

@@ -19,10 +19,16 @@ import {
 /** What every step of a chain can be given, whatever the service. */
 export type TargetOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when'>
 
+export type ApiKeyFunction = () => string | Promise<string>
+
 /** What every service that is reached over HTTP can be given. */
 export type ServiceOptions = TargetOptions & {
-  /** The key. @default the service's environment variable, read when the target is made; without any key the target is skipped */
-  readonly apiKey?: string | undefined
+  /**
+   * The key, or a function that returns it or a promise of it, for tokens that expire: it is asked once for every request, so it should
+   * keep a token as long as that is valid. What it throws fails the attempt with `authentication`, and the next target is asked.
+   * @default the service's environment variable, read when the target is made; without any key the target is skipped
+   */
+  readonly apiKey?: string | ApiKeyFunction | undefined
   /** Where the service is, taken as it is: no `/v1` is put behind it. `http:` or `https:`. @default the service's own address */
   readonly baseURL?: string | undefined
   /** Headers for every request, over ours. Names are not case-sensitive. */
@@ -77,7 +83,8 @@ export const targetChecks = {
 export const serviceChecks = {
   ...targetChecks,
   apiKey: (value, name) => {
-    if (typeof value !== 'string') throw new TypeError(`${name} must be a text.`)
+    if (typeof value !== 'string' && typeof value !== 'function')
+      throw new TypeError(`${name} must be a text, or a function that returns one.`)
   },
   baseURL: text,
   headers: record,

@@ -10,7 +10,7 @@ import { isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import { refusal } from './chat-completions/refusal.ts'
 import { callback, checkOptions, isRecord, oneOf, text } from '../check.ts'
 import type { Endpoint } from './endpoint.ts'
-import { createEndpoint, urlOf } from './endpoint.ts'
+import { createEndpoint, urlOf, withKey } from './endpoint.ts'
 import { localTimeout } from './local-timeout.ts'
 import { free } from './prices.ts'
 import { promptOf } from './prompt-of.ts'
@@ -100,7 +100,7 @@ function createProvider(endpoint: Endpoint, form: Form): Provider {
     // nothing comes until the whole answer is there
     timeout: { ...localTimeout, headersMs: 300_000, firstChunkMs: 300_000 },
     refuse: call => refusal(call, capabilities, endpoint),
-    stream: (call, attempt) => generate(call, attempt, { endpoint, form }),
+    stream: (call, attempt) => withKey(endpoint, keyed => generate(call, attempt, { endpoint: keyed, form })),
     close: () => endpoint.connections.close(),
   }
 }

@@ -4,7 +4,7 @@ import { post } from '../../http/post.ts'
 import { answerGuard } from '../answer-guard.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { wireJson } from '../wire-json.ts'
-import { urlOf } from '../endpoint.ts'
+import { urlOf, withKey } from '../endpoint.ts'
 import type { Dialect } from './dialect.ts'
 import type { Encoded, EncodeSettings } from './encode.ts'
 import { encode } from './encode.ts'
@@ -127,8 +127,11 @@ function isTransport({ type }: ProviderEvent): boolean {
 }
 
 function send(asking: Asking): Promise<void> {
+  return withKey(asking.service.settings.endpoint, endpoint => sendTo(asking, endpoint))
+}
+
+function sendTo(asking: Asking, endpoint: Endpoint): Promise<void> {
   const { service } = asking
-  const { endpoint } = service.settings
   const attempt = asking.reasoned ? withoutTransport(asking.attempt) : asking.attempt
   // an answer before this one may have seemed to be over
   attempt.linger?.(undefined, 0)

@@ -68,7 +68,7 @@ test('every mistake is a TypeError that says what to write instead', () => {
       "a header name with a space": "deepseek: headers: 'x team' is not a name that a header may have.",
       "a header with a line break": "deepseek: headers: the value of 'x-team' must be a text on one line, in Latin letters.",
       "a host that is not in the table": "host: 'silicon-flow' is not in the table. Did you mean 'siliconflow'? For any other server write openaiCompatible(model, { baseURL }).",
-      "a host without an address": "azure: baseURL is missing: where is the server? Write { baseURL: 'http://host:8000/v1' }.",
+      "a host without an address": "azure: baseURL is missing: where is the server? Write { baseURL: 'http://host:8000/v1' }, or set AZURE_OPENAI_ENDPOINT.",
       "a keepAlive that is no time": "ollama: keepAlive must be seconds, or a text like '10m'.",
       "a key with a newline": "deepseek: apiKey holds a space, a line break or another character that a key cannot have: remove it (a file read as a key often ends in a newline: .trim()).",
       "a model that is a number": "vllm: the model must be a text that is not empty, for example vllm('name-of-the-model').",
