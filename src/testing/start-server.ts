@@ -9,7 +9,7 @@ import { gone } from './server/pauses.ts'
 import { cut, play } from './server/play.ts'
 import { planOf } from './server/reply-plan.ts'
 import type { ReceivedRequest } from './received-request.ts'
-import { hang, type Reply, type ReplySource } from './reply.ts'
+import { hang, type Reply, type ReplySource, status } from './reply.ts'
 import { createReplyScript } from './server/reply-script.ts'
 import type { ReplyScript } from './server/reply-script.ts'
 import type { WireFormat, WireFormatName } from './wire/wire-format.ts'
@@ -219,8 +219,16 @@ function fallSilent(house: House): void {
 
 async function replyFor({ isSilent, options, script }: House, request: ReceivedRequest): Promise<Reply> {
   if (isSilent) return hang()
-  const source = options.routes?.[`${request.method} ${request.path.split('?')[0]}`] ?? script.take()
+  const source = options.routes?.[`${request.method} ${request.path.split('?')[0]}`] ?? fromList(script, request)
   return typeof source === 'function' ? source(request) : source
+}
+
+/** A list is for the model. What only looks at the server, such as `GET /models`, sees the next reply and leaves it there. */
+function fromList(script: ReplyScript, { method, path }: ReceivedRequest): ReplySource {
+  if (method !== 'GET') return script.take()
+  const next = script.peek()
+  const isAnswer = typeof next === 'object' && next.type === 'answer'
+  return isAnswer ? status(404, { error: { message: `This server has no reply for GET ${path}.` } }) : next
 }
 
 function closeWhenIdle({ exchanges }: House, socket: Socket, idleMs: number): void {
