@@ -23,6 +23,8 @@ export type FailureReason =
   | 'empty'
   | 'invalid-output'
   | 'content-filter'
+  | 'excluded'
+  | 'budget'
 
 /** What a failure leads to: ask the same target again, ask the next one, or give up. */
 export type Decision = 'retry' | 'next' | 'stop'

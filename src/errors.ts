@@ -126,9 +126,9 @@ export function changedError(error: ProviderError, changes: Partial<ProviderErro
 }
 
 /**
- * No target answered. `attempts` tells every one in order; `reason`, `status` and `retryAfterMs` sum them up the way a gateway
+ * No target answered. `attempts` has every one in order; `reason`, `status` and `retryAfterMs` sum them up the way a gateway
  * would answer: all unauthorised 502, all too large 413, all rate-limited 429 with the soonest retry, all invalid 400, all timed
- * out 504, anything mixed 503.
+ * out 504, all excluded by `when` 403, anything mixed 503. `message` is one line that strangers may see; `trail` is for your own log.
  */
 export class ChainExhaustedError extends UnbusyError {
   override readonly name = 'ChainExhaustedError'
@@ -145,17 +145,28 @@ export class ChainExhaustedError extends UnbusyError {
     failures: readonly ProviderError[],
     { opensInMs }: { readonly opensInMs?: number | undefined } = {},
   ) {
-    super(describe(attempts), failures.length === 0 ? undefined : { cause: failures.at(-1) })
-    this.attempts = attempts
-    this.failures = failures
     const { reason, status } = summary(failures)
-    this.reason = reason
-    this.status = status
     const waits = [
       ...failures.flatMap(failure => failure.retryAfterMs ?? []),
       ...(opensInMs === undefined ? [] : [Math.ceil(opensInMs)]),
     ]
-    this.retryAfterMs = waits.length === 0 ? undefined : Math.min(...waits)
+    const retryAfterMs = waits.length === 0 ? undefined : Math.min(...waits)
+    super(inOneLine(reason, retryAfterMs), failures.length === 0 ? undefined : { cause: failures.at(-1) })
+    this.attempts = attempts
+    this.failures = failures
+    this.reason = reason
+    this.status = status
+    this.retryAfterMs = retryAfterMs
+  }
+
+  /** A line for every request made and every target skipped: provider, model, reason and our sentence. For a log, not for strangers. */
+  get trail(): string {
+    return this.attempts.map(lineOf).join('\n')
+  }
+
+  /** What Node's `inspect` and an uncaught error show: where it was thrown, and the trail. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `${this.stack ?? this.message}\n${this.trail.replaceAll(/^/gm, '  ')}`
   }
 
   static override isInstance(value: unknown): value is ChainExhaustedError {
@@ -174,21 +185,27 @@ const gatewayStatus: Partial<Record<FailureReason, number>> = {
   'content-filter': 400,
   'not-found': 404,
   timeout: 504,
+  excluded: 403,
+  budget: 402,
 }
 
 function summary(failures: readonly ProviderError[]): { reason: FailureReason; status: number } {
   const filtered = failures.find(failure => failure.reason === 'content-filter')
   if (filtered !== undefined) return { reason: 'content-filter', status: 400 }
-  const reasons = new Set(failures.map(failure => failure.reason))
+  // whom `when` shuts out says nothing of those that could have answered
+  const able = failures.filter(failure => failure.reason !== 'excluded')
+  const reasons = new Set((able.length === 0 ? failures : able).map(failure => failure.reason))
   const [only = 'overloaded'] = reasons
   return reasons.size === 1 ? { reason: only, status: gatewayStatus[only] ?? 503 } : { reason: 'overloaded', status: 503 }
 }
 
-function describe(attempts: readonly AttemptRecord[]): string {
-  const lines = attempts.map(record => {
-    const what = record.status === undefined ? record.reason : `${record.reason} (${record.status})`
-    const sent = record.attempt === 0 ? 'skipped' : `attempt ${record.attempt}, ${Math.round(record.durationMs)} ms`
-    return `  ${record.provider} ${record.model}: ${what}, ${sent}${record.message === undefined ? '' : `: ${record.message}`}`
-  })
-  return `No target answered.\n${lines.join('\n')}`
+function inOneLine(reason: FailureReason, retryAfterMs: number | undefined): string {
+  const later = retryAfterMs === undefined ? '' : ` Try again in ${Math.max(1, Math.ceil(retryAfterMs / 1_000))} s.`
+  return `No target answered (${reason}).${later}`
+}
+
+function lineOf({ provider, model, attempt, status, reason, outcome, message, durationMs }: AttemptRecord): string {
+  const what = reason === undefined ? outcome : status === undefined ? reason : `${reason} (${status})`
+  const sent = attempt === 0 ? 'skipped' : `attempt ${attempt}, ${Math.round(durationMs)} ms`
+  return `${provider} ${model}: ${what}, ${sent}${message === undefined ? '' : `: ${message}`}`
 }

@@ -163,7 +163,8 @@ function refusalOf(walk: Walk, candidate: Candidate): Partial<Failure> | undefin
 }
 
 function findRefusal(call: Call, target: ChainTarget): Partial<Failure> | undefined {
-  if (target.when !== undefined && !target.when(call)) return { message: 'Its `when` condition does not allow this call.' }
+  if (target.when !== undefined && !target.when(call))
+    return { reason: 'excluded', message: 'Its `when` does not allow this call.' }
   return target.provider.refuse?.(call)
 }
 

@@ -32,6 +32,8 @@ export const policy = {
   'invalid-output': { decision: 'next', charged: 'nobody', again: 'no' },
   // never shop around for a laxer model
   'content-filter': { decision: 'stop', charged: 'nobody', again: 'no' },
+  excluded: { decision: 'next', charged: 'nobody', again: 'no' },
+  budget: { decision: 'next', charged: 'nobody', again: 'no' },
 } satisfies Record<FailureReason, Rule>
 
 /** The longest Retry-After that is waited for by default while another target could answer. */

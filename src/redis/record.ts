@@ -72,4 +72,5 @@ const reasons = {
   ...{ network: true, overloaded: true, 'server-error': true, truncated: true, 'malformed-response': true, timeout: true },
   ...{ loading: true, 'rate-limit': true, quota: true, authentication: true, permission: true, 'not-found': true },
   ...{ 'context-length': true, 'invalid-request': true, empty: true, 'invalid-output': true, 'content-filter': true },
+  ...{ excluded: true, budget: true },
 } as const satisfies { readonly [reason in FailureReason]: true }

@@ -1,4 +1,5 @@
 import type { AttemptRecord, ClientEvent, EventListener } from '../contract.ts'
+import { ChainExhaustedError } from '../errors.ts'
 
 /** What a logger must be able to do: pino's order of arguments, fields first. */
 export type Logger = {
@@ -79,6 +80,13 @@ function logCall(logger: Logger, event: ClientEvent & { type: 'call-end' }): voi
     attempts: event.attempts.length,
     durationMs: Math.round(event.durationMs),
   }
-  if (outcome === 'failed' || outcome === 'degraded') logger.warn(fields, 'call not answered by any target')
+  if (outcome === 'failed' || outcome === 'degraded')
+    logger.warn({ ...fields, ...whyOf(event.error) }, 'call not answered by any target')
   else logger.info(fields, outcome === 'aborted' ? 'call aborted' : 'call answered')
+}
+
+function whyOf(error: unknown): object {
+  if (!ChainExhaustedError.isInstance(error)) return {}
+  const { reason, status, retryAfterMs, trail } = error
+  return { reason, status, retryAfterMs, trail }
 }

@@ -1,5 +1,6 @@
+import { inspect } from 'node:util'
 import { ChainExhaustedError, createClient, deepseek, llama, openai, textGeneration } from 'unbusy'
-import { answer, status } from 'unbusy/testing'
+import { answer, fakeTarget, status } from 'unbusy/testing'
 import { expect } from 'vitest'
 import { test } from '../helpers/vitest.ts'
 
@@ -228,4 +229,66 @@ test('a content filter stops the chain: no laxer model is looked for', async ({ 
   await expect(client.generate('Hi')).rejects.toMatchObject({ reason: 'content-filter' })
   expect(local.requests).toHaveLength(0)
   await client.close()
+})
+
+test('F101: a call that every `when` shuts out is refused as such: nothing is overloaded, and no retry helps', async ({
+  clock,
+  events,
+}) => {
+  const shut = (name: string) => fakeTarget('never', { clock, name, when: () => false })
+  const client = createClient({ chain: [shut('first'), shut('second')], clock, onEvent: events.listener })
+  const error: unknown = await client.generate('Hi').catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({
+    status: 403,
+    reason: 'excluded',
+    retryAfterMs: undefined,
+    message: 'No target answered (excluded).',
+  })
+  expect(error).toMatchObject({
+    failures: [
+      { reason: 'excluded', provider: 'first' },
+      { reason: 'excluded', provider: 'second' },
+    ],
+  })
+  expect(events.of('target-skip')).toMatchObject([{ reason: 'excluded' }, { reason: 'excluded' }])
+  expect(clock.now()).toBe(0)
+
+  // beside others it is left out of the sum
+  const limited = fakeTarget({ error: 'rate-limit', retryAfterMs: 60_000 }, { clock, retry: { waitForMs: 0 } })
+  const mixed = createClient({ chain: [shut('first'), limited], clock }).generate('Hi')
+  await expect(clock.until(mixed)).rejects.toMatchObject({
+    status: 429,
+    failures: [{ reason: 'excluded' }, { reason: 'rate-limit' }],
+  })
+})
+
+test('F97: message, failures and trail of an exhausted chain agree, and only the trail names providers, models and numbers of theirs', async ({
+  clock,
+}) => {
+  const chain = [
+    fakeTarget('never', { clock, name: 'acme', model: 'secret-model', when: () => false }),
+    fakeTarget({ error: 'rate-limit', retryAfterMs: 19_500 }, { clock, name: 'umbrella', model: 'u-1', retry: { waitForMs: 0 } }),
+  ]
+  const error: unknown = await clock.until(
+    createClient({ chain, clock })
+      .generate('Hi')
+      .catch((thrown: unknown) => thrown),
+  )
+  if (!(error instanceof ChainExhaustedError)) throw new Error('expected', { cause: error })
+  expect(error.message).toBe('No target answered (rate-limit). Try again in 20 s.')
+  const [skipped = '', failed = ''] = error.trail.split('\n')
+  expect(skipped).toBe('acme secret-model: excluded, skipped: Its `when` does not allow this call.')
+  expect(failed).toMatch(/^umbrella u-1: rate-limit \(429\), attempt 1, \d+ ms: The fake target failed/)
+  expect(error.failures).toHaveLength(error.attempts.length)
+  expect(inspect(error)).toContain(failed)
+  expect(inspect(new Error('outer', { cause: error }))).toContain(failed)
+})
+
+test('the lines of a logger tell the trail of a call that nobody answered', async ({ clock }) => {
+  const lines: object[] = []
+  const log = (fields: object) => void lines.push(fields)
+  const chain = [fakeTarget({ error: 'quota' }, { clock, name: 'acme' })]
+  const client = createClient({ chain, clock, logger: { debug: log, info: log, warn: log } })
+  await client.generate('Hi').catch(() => {})
+  expect(lines.at(-1)).toMatchObject({ reason: 'quota', status: 502, trail: expect.stringContaining('acme fake-1: quota (402)') })
 })

@@ -82,7 +82,7 @@ test('when all fail, the error has every raw text and what is wrong with it', as
   expect(error.failures.map(({ text }) => text)).toEqual(['{"name":1}', 'No.'])
   expect(error.failures[0]?.issues?.map(({ path }) => path)).toEqual([['name'], ['minutes']])
   expect(error.failures.every(failure => failure instanceof ProviderError && failure.reason === 'invalid-output')).toBe(true)
-  expect(error.message).toContain('name, minutes')
+  expect(error.trail).toContain('name, minutes')
 })
 
 test('repair asks the same target once more with what was wrong, also when it is not retried', async () => {

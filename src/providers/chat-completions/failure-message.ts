@@ -63,5 +63,8 @@ const sentences: Readonly<Record<FailureReason | 'redirect', readonly [what: str
   empty: ['The answer is empty', nextOr('Ask again')],
   'invalid-output': ['The answer does not have the form that was asked for', nextOr('Ask again')],
   'content-filter': ['The content filter of the service stepped in', 'No other target is asked. Change the prompt.'],
+  // no server says these two: they are ours
+  excluded: ['The call is excluded from this target', nextOr('Change its `when`')],
+  budget: ['The call would cost too much', nextOr('Raise the budget')],
   redirect: ['The server redirects to another address', 'Redirects are never followed with a key: correct the base URL.'],
 }
