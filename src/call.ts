@@ -239,7 +239,14 @@ function inOrder({ steps, targets, random }: Shared, call: Call): readonly Chain
 
 function withTimeout(targets: readonly ChainTarget[], timeout: GenerateInput['timeout']): readonly ChainTarget[] {
   if (timeout === undefined) return targets
-  return targets.map(target => ({ ...target, timeout: merge(target.timeout, timeout) }))
+  return targets.map(target => ({
+    ...target,
+    timeout: merge(target.timeout, timeout),
+    thinking:
+      timeout.firstChunkMs === undefined || target.thinking === undefined
+        ? target.thinking
+        : { ...target.thinking, firstChunkMs: undefined },
+  }))
 }
 
 /** Aborts the call with the caller's own reason; returns a function that stops listening. */

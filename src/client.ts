@@ -10,7 +10,15 @@ import { checkClientOptions } from './check-input.ts'
 import type { Clock, Target } from './contract.ts'
 import { UnbusyError } from './errors.ts'
 import { createHealth, type TargetSnapshot } from './health/health.ts'
-import { type ClientOptions, type GenerateInput, healthSettings, hedgeSettings, targetRetry, targetTimeout } from './options.ts'
+import {
+  type ClientOptions,
+  type GenerateInput,
+  healthSettings,
+  hedgeSettings,
+  targetRetry,
+  targetTimeout,
+  thinkingLimits,
+} from './options.ts'
 import type { InferOutput, StandardSchema } from './output/standard-schema.ts'
 import type { ToolCallOf, ToolSet } from './output/tool-set.ts'
 import { createTeller } from './telemetry/events.ts'
@@ -66,7 +74,11 @@ export function createClient(options: ClientOptions): Client {
   const hedging = hedgeSettings(options.hedge)
   const resolve = (target: Target, targetIndex: number): ChainTarget => {
     const { provider, model, price, when } = target
-    const limits = { retry: targetRetry(target, options.retry), timeout: targetTimeout(target, options.timeout) }
+    const limits = {
+      retry: targetRetry(target, options.retry),
+      timeout: targetTimeout(target, options.timeout),
+      thinking: thinkingLimits(target, options),
+    }
     return {
       provider,
       model,

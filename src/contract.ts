@@ -223,6 +223,12 @@ export type Capabilities = {
   readonly tools?: boolean | undefined
   readonly images?: boolean | undefined
   readonly reasoning?: boolean | undefined
+  /**
+   * Nothing of its reasoning comes, and no sign of life: the first content is the answer's. While `reasoning` is not `'off'` such a
+   * target gets 120 s for its first content (a probe 60 s) where nobody has chosen `firstChunkMs`, and the last one that may answer
+   * all the time that is left. @default false
+   */
+  readonly hidesReasoning?: boolean | undefined
   /** The strongest form in which it can be held to a schema. */
   readonly output?: 'json-schema' | 'strict-tool' | 'json-object' | 'prompt' | undefined
   /** Goes on from `call.prefix` and emits only what comes after it. @default false */

@@ -13,7 +13,7 @@ import type {
   ToolChoice,
 } from './contract.ts'
 import type { Pool } from './chain/pool.ts'
-import type { HedgeSettings } from './chain/state.ts'
+import type { HedgeSettings, ThinkingLimits } from './chain/state.ts'
 import { type BreakerSettings, costFirst, type HealthSettings, loadFirst } from './health/settings.ts'
 import type { HealthStore } from './health/store.ts'
 import type { AnswerForm } from './output/answer-form.ts'
@@ -195,6 +195,23 @@ export function targetTimeout(target: Target, client: Partial<TimeoutSettings> |
 }
 
 /** Where nothing is retried, nothing is walked again either, unless somebody said so. */
+/** Of a target that thinks in silence (F9); docs/timeouts.md says why. */
+export function thinkingLimits(
+  { provider, timeout }: Target,
+  client: Pick<ClientOptions, 'timeout' | 'breaker'>,
+): ThinkingLimits | undefined {
+  if (provider.capabilities?.hidesReasoning !== true) return undefined
+  const { breaker } = client
+  const chosen = timeout?.firstChunkMs ?? client.timeout?.firstChunkMs
+  return {
+    firstChunkMs: chosen === undefined ? Math.max(thinking.firstChunkMs, provider.timeout?.firstChunkMs ?? 0) : undefined,
+    probeMs: breaker === false ? Infinity : (breaker?.probeFirstChunkMs ?? thinking.probeMs),
+  }
+}
+
+/** A service that hides its reasoning is silent for as long as the model thinks: half a minute is usual. */
+const thinking = { firstChunkMs: 120_000, probeMs: 60_000 }
+
 export function targetRetry(target: Target, client: ClientOptions['retry']): RetrySettings {
   const retry = merge<RetrySettings>(defaults.retry, asRetry(client), asRetry(target.retry))
   return retry.maxRetries === 0 && retry.rounds === undefined ? { ...retry, rounds: 1 } : retry

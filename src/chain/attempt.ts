@@ -12,6 +12,7 @@ import {
   morePatience,
   pauseClocks,
   restartClocks,
+  saysMuch,
   startChunks,
   startClocks,
   startTransport,
@@ -24,9 +25,6 @@ import type { AttemptKind, AttemptOptions, ChainTarget, RunningAttempt } from '.
 
 /** Why an attempt rejects that lost its race or whose caller left: neither an answer nor a failure. */
 export const abandoned = new UnbusyError('This attempt was abandoned.')
-
-/** Silence shorter than this says nothing about a target that is not known well. */
-const fairMs = 2_000
 
 type Ending = AttemptRecord['outcome'] & ('answered' | 'failed' | 'abandoned')
 type AttemptEvent =
@@ -41,7 +39,7 @@ type Content = ProviderEvent & { type: 'text-delta' | 'reasoning-delta' | 'tool-
  * ends once: clocks stopped, permit given back, signal fired so that the provider closes what it opened, one `attempt-end` told.
  */
 export function startAttempt(options: AttemptOptions): RunningAttempt {
-  const { clock, target, deadline, shareMs, firstContentAt, callStartedAt } = options
+  const { clock, target, deadline, shareMs, firstChunkMs, firstContentAt, callStartedAt } = options
   const onTimeout = (name: ClockName, afterMs: number) => timedOut(run, name, afterMs)
   const run: RunningAttempt = {
     options,
@@ -49,7 +47,16 @@ export function startAttempt(options: AttemptOptions): RunningAttempt {
     startedAt: clock.now(),
     controller: new AbortController(),
     done: Promise.withResolvers<Answer>(),
-    clocks: startClocks({ clock, timeout: target.timeout, deadline, shareMs, firstContentAt, callStartedAt, onTimeout }),
+    clocks: startClocks({
+      clock,
+      timeout: target.timeout,
+      firstChunkMs,
+      deadline,
+      shareMs,
+      firstContentAt,
+      callStartedAt,
+      onTimeout,
+    }),
     over: false,
     finished: false,
     wasQueued: false,
@@ -265,19 +272,12 @@ function chargedFor(run: RunningAttempt, error: ProviderError): Charge {
   return charged === 'model' && run.options.fold.overrides?.prefix !== undefined ? 'nobody' : charged
 }
 
-/** The clocks that end a call which came late, as well as a target that is slow. */
-const saysLittle: ReadonlySet<ClockName | undefined> = new Set(['total', 'firstContent', 'firstChunk', 'queued'])
-
-/**
- * A call that comes with its last second must not have a target counted as silent. Where many wait for one target, each of them would
- * close it again for all the others.
- */
 function hadFairTime(run: RunningAttempt, { clock }: ProviderError): boolean {
-  if (run.chunks > 0 || !saysLittle.has(clock)) return true
-  const usual = run.options.target.health.firstChunk()?.p98 ?? 0
-  return (
-    run.options.clock.now() - run.startedAt >= Math.min(run.options.target.timeout.firstChunkMs, Math.max(fairMs, usual * 1.3))
-  )
+  if (run.chunks > 0) return true
+  const { clock: time, target, thinks, firstChunkMs } = run.options
+  const usualMs = target.health.firstChunk()?.p98 ?? 0
+  const isThinking = thinks && run.status !== undefined
+  return saysMuch({ clock, silentMs: time.now() - run.startedAt, usualMs, firstChunkMs, isThinking })
 }
 
 function tell({ options, attempt }: RunningAttempt, event: AttemptEvent): void {

@@ -4,6 +4,8 @@ import { ProviderError } from '../errors.ts'
 export type ClocksOptions = {
   readonly clock: Clock
   readonly timeout: TimeoutSettings
+  /** The longest until the first content, in place of that of `timeout`. */
+  readonly firstChunkMs?: number | undefined
   /** When the whole call must be over, on the clock. */
   readonly deadline: number
   /** When the call must have its first content, and when it began, on the clock. */
@@ -51,7 +53,7 @@ export const longestTimerMs = 2_147_483_647
  * that a chunk costs one assignment and no timer.
  */
 export function startClocks(options: ClocksOptions): Clocks {
-  const { clock, timeout, shareMs } = options
+  const { clock, timeout, firstChunkMs = timeout.firstChunkMs, shareMs } = options
   const now = clock.now()
   const clocks: Clocks = {
     options,
@@ -62,7 +64,7 @@ export function startClocks(options: ClocksOptions): Clocks {
     leastHeadersMs: 0,
     content: 'firstChunk',
     contentSince: now,
-    contentLimitMs: Math.min(timeout.firstChunkMs, shareMs),
+    contentLimitMs: Math.min(firstChunkMs, shareMs),
     longestGapMs: 0,
     queuedUntil: Infinity,
     patience: 1,
@@ -120,10 +122,10 @@ export function keepAliveCame(clocks: Clocks): void {
 
 /** What had begun to wait for the end has nothing to wait for: another request follows in the same attempt. */
 export function waitForFirstChunk(clocks: Clocks): void {
-  const { timeout, shareMs } = clocks.options
+  const { timeout, firstChunkMs = timeout.firstChunkMs, shareMs } = clocks.options
   clocks.content = 'firstChunk'
   clocks.contentSince = clocks.startedAt
-  clocks.contentLimitMs = Math.min(timeout.firstChunkMs, shareMs)
+  clocks.contentLimitMs = Math.min(firstChunkMs, shareMs)
   arm(clocks, due(clocks).at)
 }
 
@@ -241,4 +243,34 @@ export function endOfSilence(clocks: Clocks, cause: ProviderError): ProviderErro
   return new ProviderError(`Silent for ${Math.round(silentMs)} ms ${when}, then the connection broke.`, {
     ...{ reason: 'timeout', clock: hasBegun ? 'chunk' : 'firstChunk', status, requestId, usage, cause },
   })
+}
+
+/** An attempt that a clock has ended without any content. */
+type Silence = {
+  readonly clock: ClockName | undefined
+  readonly silentMs: number
+  /** What nearly all of the target's first chunks take; 0: not known. */
+  readonly usualMs: number
+  readonly firstChunkMs: number
+  /** It has taken the request, and thinks without a sign. */
+  readonly isThinking: boolean
+}
+
+/** The clocks that end a call which came late, as well as a target that is slow. */
+const saysLittle: ReadonlySet<ClockName | undefined> = new Set(['total', 'firstContent', 'firstChunk', 'queued'])
+
+/** Silence shorter than this says nothing about a target that is not known well. */
+const fairMs = 2_000
+
+/** The same of one that thinks without a sign: not even a limit that somebody has chosen makes that a failure of the target (F9). */
+const thoughtMs = 60_000
+
+/**
+ * A call that comes with its last second must not have a target counted as silent. Where many wait for one target, each of them would
+ * close it again for all the others.
+ */
+export function saysMuch({ clock, silentMs, usualMs, firstChunkMs, isThinking }: Silence): boolean {
+  if (!saysLittle.has(clock)) return true
+  if (isThinking) return silentMs >= Math.max(thoughtMs, usualMs * 1.3)
+  return silentMs >= Math.min(firstChunkMs, Math.max(fairMs, usualMs * 1.3))
 }

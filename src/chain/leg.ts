@@ -1,6 +1,6 @@
 import pRetry from 'p-retry'
 
-import type { AttemptRecord, Decision, FailureReason } from '../contract.ts'
+import type { AttemptRecord, Call, Decision, FailureReason } from '../contract.ts'
 import type { Answer } from '../answer/answer.ts'
 import { ProviderError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
@@ -10,7 +10,7 @@ import { decide } from './policy.ts'
 import { backoffMs, untilOpening, wait, type Wait } from './wait.ts'
 import { stopLateTimer } from './hedge.ts'
 import { notify } from './signal.ts'
-import type { AttemptKind, Candidate, Leg, LegEnd, Walk } from './state.ts'
+import type { AttemptKind, AttemptOptions, Candidate, Leg, LegEnd, Walk } from './state.ts'
 
 /** Starts asking a target; the walk is notified when the leg has ended. */
 export function startLeg(
@@ -124,7 +124,7 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
     deadline: Math.min(walk.deadline, walk.clock.now() + target.timeout.totalMs),
     firstContentAt: leg.kind === 'probe' || walk.hasContent ? Infinity : walk.firstContentAt,
     callStartedAt: walk.startedAt,
-    shareMs: leg.kind === 'probe' ? walk.probeMs : shareMs(walk, candidate),
+    ...patienceWith(walk, leg, call),
     askedAgain: record => askedAgain(walk, leg, record),
     claim: () => claim(walk, leg),
   })
@@ -221,6 +221,19 @@ function planWait(walk: Walk, leg: Leg, failure: ProviderError): Planned | undef
 function enter(walk: Walk, leg: Leg): boolean {
   leg.permit = leg.candidate.target.health.enter('call', walk.call)
   return leg.permit !== undefined
+}
+
+type Patience = Pick<AttemptOptions, 'shareMs' | 'firstChunkMs' | 'thinks'>
+
+/** How long this attempt may show nothing. One that thinks in silence gets longer, and the last that may answer all that is left (F9). */
+function patienceWith(walk: Walk, { candidate, kind }: Leg, { reasoning }: Call): Patience {
+  const { timeout, thinking } = candidate.target
+  const share = kind === 'probe' ? walk.probeMs : shareMs(walk, candidate)
+  if (thinking === undefined || reasoning === 'off') return { shareMs: share, firstChunkMs: timeout.firstChunkMs, thinks: false }
+  const { firstChunkMs = timeout.firstChunkMs, probeMs } = thinking
+  if (kind === 'probe') return { shareMs: probeMs, firstChunkMs, thinks: true }
+  const isLast = share === Infinity && thinking.firstChunkMs !== undefined
+  return { shareMs: share, firstChunkMs: isLast ? Infinity : firstChunkMs, thinks: true }
 }
 
 /** An attempt may use half of what is left while somebody else could still answer (tashfeenahmed/freellmapi#751). */

@@ -25,9 +25,18 @@ export type ChainTarget = {
   readonly targetIndex: number
   readonly retry: RetrySettings
   readonly timeout: TimeoutSettings
+  /** Undefined: it does not think in silence. */
+  readonly thinking: ThinkingLimits | undefined
   readonly price: Price | undefined
   readonly when: ((call: Call) => boolean) | undefined
   readonly health: TargetHealth
+}
+
+/** How long a target may be silent that thinks and shows nothing of it. */
+export type ThinkingLimits = {
+  /** In place of `timeout.firstChunkMs`; undefined where somebody has chosen that. */
+  readonly firstChunkMs: number | undefined
+  readonly probeMs: number
 }
 
 export type WalkOptions = {
@@ -153,6 +162,10 @@ export type AttemptOptions = {
   readonly callStartedAt: number
   /** The longest that may pass without any content. */
   readonly shareMs: number
+  /** The longest until its first content. */
+  readonly firstChunkMs: number
+  /** It thinks and shows nothing of it: its silence says little. */
+  readonly thinks: boolean
   readonly permit: Permit
   readonly fold: Fold
   /** The provider asks the same target again, changed: `record` is the request before. Returns the number of the next. */

@@ -32,6 +32,9 @@ export type Health = {
   close(): void
 }
 
+/** A little more than such a probe may take. */
+const thinkingLeaseMs = 65_000
+
 export type HealthTarget = {
   readonly provider: Provider
   readonly model: string
@@ -95,7 +98,8 @@ export function createHealth({ clock, random, settings, emit, store }: HealthOpt
     hearing.attach(names.credential, fact => key.learn(fact, clock.now()))
     const fleet: FleetNames | undefined = store === undefined || provider.identity === undefined ? undefined : { store, ...names }
     const watch = localFault.of(names.origin, provider.name)
-    const memory = createTargetMemory({ clock, random, settings, provider: provider.name, model, key, watch, pace, fleet, emit })
+    const about = { provider: provider.name, model, key, watch, pace, fleet, emit }
+    const memory = createTargetMemory({ ...about, clock, random, settings: settingsFor(settings, provider) })
     hearing.attach(names.target, memory.learn)
     return memory
   }
@@ -128,4 +132,11 @@ function namesOf({ provider: { name, identity }, model }: HealthTarget, place: n
   const origin = identity?.origin ?? `${name} (${place})`
   const credential = JSON.stringify([origin, identity?.credential ?? ''])
   return { origin, credential, target: JSON.stringify([origin, identity?.credential ?? '', model]) }
+}
+
+/** A probe of one that thinks in silence lasts longer, and is not to be replaced by the next one meanwhile (F9). */
+function settingsFor(settings: HealthSettings, { capabilities }: Provider): HealthSettings {
+  const { breaker } = settings
+  if (capabilities?.hidesReasoning !== true || breaker === false) return settings
+  return { ...settings, breaker: { ...breaker, probeLeaseMs: Math.max(breaker.probeLeaseMs, thinkingLeaseMs) } }
 }

@@ -48,6 +48,7 @@ export const dialectChecks = {
     tools: flag,
     images: flag,
     reasoning: flag,
+    hidesReasoning: flag,
     output: oneOf('json-schema', 'strict-tool', 'json-object', 'prompt'),
     prefix: flag,
     contextTokens: count,

@@ -7,6 +7,7 @@ import { dialectChecks, withDialectOptions } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'
 import type { Host, HostName } from './hosts.ts'
 import { hosts } from './hosts.ts'
+import { withSilenceOf } from './silent-models.ts'
 import type { ServiceOptions } from './target.ts'
 import { checkTarget, createTarget, serviceChecks } from './target.ts'
 
@@ -24,7 +25,7 @@ export function host(name: HostName, model: string, options: HostOptions = {}): 
   const row = rowOf(name)
   checkTarget(model, options, { service: name, checks: { ...serviceChecks, ...dialectChecks } })
   const ofHost = withDialectOptions({ ...plainDialect, service: name, timeout: row.timeout }, row)
-  const provider = chatCompletions(withDialectOptions(ofHost, options), {
+  const provider = chatCompletions(withDialectOptions(withSilenceOf(ofHost, model), options), {
     endpoint: createEndpoint(options, { ...row, service: name }),
     stream: options.stream ?? true,
     extraBody: options.extraBody,

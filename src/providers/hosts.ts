@@ -103,6 +103,7 @@ export const hosts = {
     defaultPath: { host: /\.azure\.(?:com|us|cn)$/, path: '/openai/v1' },
     toolCallIds: 'short',
     keyHeader: 'api-key',
+    capabilities: { hidesReasoning: true },
   },
   nvidia: {
     ...deepseekHost,
@@ -126,7 +127,17 @@ export const hosts = {
   },
   huggingface: { baseURL: 'https://router.huggingface.co/v1', keyVariables: ['HF_TOKEN'] },
   baseten: { baseURL: 'https://inference.baseten.co/v1', keyVariables: ['BASETEN_API_KEY'] },
-  'github-models': { baseURL: 'https://models.github.ai/inference', keyVariables: ['GITHUB_TOKEN'], toolCallIds: 'short' },
+  'github-models': {
+    baseURL: 'https://models.github.ai/inference',
+    keyVariables: ['GITHUB_TOKEN'],
+    toolCallIds: 'short',
+    capabilities: { hidesReasoning: true },
+  },
+  gemini: {
+    baseURL: 'https://generativelanguage.googleapis.com/v1beta/openai',
+    keyVariables: ['GEMINI_API_KEY'],
+    capabilities: { hidesReasoning: true },
+  },
   vercel: {
     baseURL: 'https://ai-gateway.vercel.sh/v1',
     keyVariables: ['AI_GATEWAY_API_KEY', 'VERCEL_OIDC_TOKEN'],

@@ -9,6 +9,7 @@ import type { DialectOptions } from './dialect-options.ts'
 import { dialectChecks, withDialectOptions } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'
 import { priceOf } from './prices.ts'
+import { withSilenceOf } from './silent-models.ts'
 import type { ServiceOptions } from './target.ts'
 import { createTarget, modelAndOptions, serviceChecks } from './target.ts'
 
@@ -32,7 +33,7 @@ export function openai(modelOrOptions?: OpenAIModel | OpenAIOptions, optionsOfMo
     service: 'openai',
     checks,
   })
-  const provider = chatCompletions(withDialectOptions(dialect, options), {
+  const provider = chatCompletions(withDialectOptions(withSilenceOf(dialect, model), options), {
     endpoint: createEndpoint(options, {
       service: 'openai',
       baseURL: 'https://api.openai.com/v1',
@@ -49,7 +50,7 @@ const checks = { ...serviceChecks, ...dialectChecks }
 const dialect: Dialect = {
   ...plainDialect,
   service: 'openai',
-  capabilities: { tools: true, images: true, reasoning: true, output: 'json-schema', prefix: false },
+  capabilities: { tools: true, images: true, reasoning: true, hidesReasoning: true, output: 'json-schema', prefix: false },
   instructionRole: 'developer',
   tokenLimit: 'max_completion_tokens',
   reasoning: reasoningSwitches.effort,

@@ -8,7 +8,7 @@ import { loadFirst } from '../../src/health/settings.ts'
 import { defaults } from '../../src/options.ts'
 import { embedded } from '../../src/embedded/index.ts'
 import { deepseek, llama, ollama, openai, openaiCompatible, sglang, tensorrtLlm, textGeneration, vllm } from '../../src/index.ts'
-import { hosts } from '../../src/providers/hosts.ts'
+import { type Host, hosts } from '../../src/providers/hosts.ts'
 import { prices } from '../../src/providers/prices.ts'
 import { tableOf } from './markdown.ts'
 
@@ -44,11 +44,11 @@ const expected: Readonly<Record<string, readonly Row[]>> = {
     return [name, word(stream), word(tools), word(images), word(reasoning), output ?? 'tried', word(prefix)]
   }),
   outputs: Object.entries(services()).map(([name, { provider }]) => [name, provider.capabilities?.output ?? 'tried']),
-  hosts: Object.entries(hosts).map(([name, host]) => [
+  hosts: Object.entries<Host>(hosts).map(([name, host]) => [
     name,
-    'baseURL' in host ? host.baseURL : 'yours',
+    host.baseURL ?? 'yours',
     host.keyVariables.join(', ') || 'none',
-    ('capabilities' in host ? host.capabilities.output : undefined) ?? 'tried',
+    host.capabilities?.output ?? 'tried',
   ]),
   prices: Object.entries(prices).map(([model, { input, cachedInput, output }]) => [
     model,

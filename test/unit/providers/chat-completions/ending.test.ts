@@ -4,6 +4,7 @@ import type { ProviderEvent } from '../../../../src/contract.ts'
 import { ProviderError } from '../../../../src/errors.ts'
 import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
 import { readOllama } from '../../../../src/providers/ollama-answer.ts'
+import { laterUsage } from '../../../../src/providers/chat-completions/usage.ts'
 import type { AnswerOptions } from '../../../../src/providers/chat-completions/read-answer.ts'
 import type { BodyReader } from '../../../../src/http/post.ts'
 import { delta, stream } from './replay.ts'
@@ -158,6 +159,11 @@ test.for([
   ['a finish with each piece, and usage', [steps['text+stop'], steps['text+stop'], steps.usage], [1_000, 10_000]],
   // its first token may take seconds
   ['a finish on the frame that opens the message (F4)', [stream(delta({ role: 'assistant', content: '' }, 'stop'))], []],
+  [
+    'finish and usage, and both again behind more content',
+    [steps['stop+usage'], steps.text, steps['stop+usage'], steps.text, steps['stop+usage']],
+    [1_000, 100, 100],
+  ],
   ['all in one read', [steps.text + steps.stop + steps.usage + steps.done], []],
 ] as const)('how long more may come after %s', ([, told, waits]) => {
   const answer = reading()
@@ -264,6 +270,26 @@ test.for([
   for (const report of reports) answer.write(stream({ ...delta({ content: 'a' }), ...report }))
   answer.write(steps.stop + steps.done)
   expect(answer.outcome().replace(/^a+ stop ?/, '')).toBe(told)
+})
+
+test('no figure is lost to a later report that does not have it', () => {
+  const first = { inputTokens: 3, cachedInputTokens: 2, outputTokens: 4, reasoningTokens: 1, totalTokens: 7 }
+  const zeros = { inputTokens: 0, cachedInputTokens: 0, outputTokens: 0, reasoningTokens: 0, totalTokens: 0 }
+  expect(laterUsage(first, zeros)).toEqual(first)
+  expect(laterUsage(first, { inputTokens: 9, outputTokens: 0 })).toEqual({ ...first, inputTokens: 9 })
+  expect(laterUsage(zeros, first)).toEqual(first)
+  expect(laterUsage(undefined, zeros)).toEqual(zeros)
+})
+
+test('what is over stays so: its end, a reset and a silence tell nothing again', () => {
+  const answer = reading()
+  answer.write(steps.text + steps.stop + steps.done)
+  const told = answer.events.length
+  answer.end()
+  answer.reset()
+  answer.silence()
+  expect(answer.events).toHaveLength(told)
+  expect(answer.outcome()).toBe('a stop')
 })
 
 test('usage that came before the finish does not close the answer: the last one is still to come (F36)', () => {
