@@ -1,12 +1,12 @@
-import type { Attempt, Call, FailureReason, FinishReason, ProviderEvent, Usage } from '../../contract.ts'
+import type { Attempt, Call, FailureReason, ProviderEvent, Usage } from '../../contract.ts'
 import { ProviderError } from '../../errors.ts'
 import type { Choice, Chunk, Part } from './chunk.ts'
 import { choiceOf, isReasoningPart, reasoningOf, textOfPart } from './chunk.ts'
 import type { Ending } from './ending.ts'
-import { contentCame, createEnding, endSaid, finishSaid, usageCame, usageClosed } from './ending.ts'
+import { contentCame, createEnding, finishSaid, usageCame, usageClosed } from './ending.ts'
 import { isBadBaseResponse, isErrorValue, isFlatError } from './error-body.ts'
 import type { Extras } from './extras.ts'
-import { addExtras, extrasResult, setExtra } from './extras.ts'
+import { addExtras } from './extras.ts'
 import type { AnswerContext } from './failure.ts'
 import { inBandFailure, requestIdOf } from './failure.ts'
 import { choiceFinish } from './finish-reason.ts'
@@ -16,9 +16,10 @@ import { createThinkTags } from './think-tags.ts'
 import { toolCallIdsOf } from './tool-call-ids.ts'
 import type { ToolCalls } from './tool-calls.ts'
 import { createToolCalls } from './tool-calls.ts'
-import { isNothing, reportedUsage, usageOf } from './usage.ts'
+import { isNothing, usageOf } from './usage.ts'
 import type { AnswerState } from './verdict.ts'
-import { verdictOf } from './verdict.ts'
+import type { ToolMarkup } from './tool-markup.ts'
+import { markupOf } from './tool-markup.ts'
 
 export type DecodeOptions = AnswerContext & {
   readonly emit: Attempt['emit']
@@ -36,6 +37,10 @@ export type Decoding = {
   /** Undefined where none are looked for, and when none can come any more. */
   tags: ThinkTags | undefined
   toolCalls: ToolCalls | undefined
+  /** Undefined where no tools were offered. */
+  readonly markup: ToolMarkup | undefined
+  /** What was thought, where a form was asked for: some servers put the answer there (F55). */
+  thought: string
   id: string
   told: boolean
   readonly ending: Ending
@@ -58,6 +63,8 @@ export function startDecoding(options: DecodeOptions): Decoding {
     extras: { found: undefined, logprobs: undefined },
     tags: undefined,
     toolCalls: undefined,
+    markup: markupOf(options.call),
+    thought: '',
     id: '',
     told: false,
     ending: createEnding(),
@@ -69,7 +76,7 @@ export function startDecoding(options: DecodeOptions): Decoding {
     flowing: true,
   }
   if (thinkTags !== false) {
-    const onText = (text: string) => emitText(decoding, text)
+    const onText = (text: string) => sayText(decoding, text)
     const onReasoning = (text: string) => emitReasoning(decoding, text)
     decoding.tags = createThinkTags({ opened: thinkTags === 'opened', onText, onReasoning })
   }
@@ -124,8 +131,8 @@ function readChoice(state: Decoding, choice: Choice, chunk: Chunk): void {
 }
 
 /** There is more than a frame and thoughts. */
-export function hasAnswer({ hasText, toolCalls, refusal }: Decoding): boolean {
-  return hasText || refusal !== '' || countOf(toolCalls) > 0
+export function hasAnswer({ hasText, toolCalls, refusal, markup }: Decoding): boolean {
+  return hasText || refusal !== '' || countOf(toolCalls) > 0 || markup?.hasBegun() === true
 }
 
 function isFailed({ error, base_resp: response }: Chunk): boolean {
@@ -158,7 +165,7 @@ function readPart(state: Decoding, part: Part): boolean {
 
 function readText(state: Decoding, text: string): void {
   if (text === '') return
-  if (state.tags === undefined) return emitText(state, text)
+  if (state.tags === undefined) return sayText(state, text)
   state.tags.write(text)
   if (state.tags.isOver()) state.tags = undefined
 }
@@ -175,7 +182,15 @@ function readParts(state: Decoding, parts: readonly unknown[]): void {
  * Blanks alone are no content: they wait for the text that they belong to, so that no caller commits to an empty answer (R44, R47), and
  * behind a finish they do not reopen the answer.
  */
-function emitText(state: Decoding, text: string): void {
+/** Text for the reader, without tool calls that the server left in it (F54). */
+function sayText(state: Decoding, text: string): void {
+  if (state.markup === undefined) return emitText(state, text)
+  const plain = state.markup.write(text)
+  if (plain !== '') emitText(state, plain)
+  else tellAlive(state)
+}
+
+export function emitText(state: Decoding, text: string): void {
   const { hasText, blanks, ending } = state
   if (hasText && blanks === '' && ending.state !== 'finished') return emit(state, { type: 'text-delta', text })
   state.blanks += text
@@ -184,7 +199,7 @@ function emitText(state: Decoding, text: string): void {
   emitBlanks(state)
 }
 
-function emitBlanks(state: Decoding): void {
+export function emitBlanks(state: Decoding): void {
   const { blanks: text } = state
   state.blanks = ''
   emit(state, { type: 'text-delta', text })
@@ -192,6 +207,7 @@ function emitBlanks(state: Decoding): void {
 
 function emitReasoning(state: Decoding, text: string): void {
   if (state.options.isAllText === true) return emitText(state, text)
+  if (state.options.call?.output !== undefined) state.thought += text
   state.hasReasoning = true
   emit(state, { type: 'reasoning-delta', text })
 }
@@ -213,41 +229,7 @@ function tell(state: Decoding, { id, model }: Chunk): void {
   emit(state, { type: 'response-metadata', id: state.id === '' ? undefined : state.id, model: named, requestId })
 }
 
-/** The answer is over. `complete`: it was one JSON document, so nothing of it can be missing. Emits `finish`, once. */
-export function finishDecoding(state: Decoding, complete: boolean): void {
-  if (!endSaid(state.ending)) return
-  const { options, toolCalls } = state
-  const { finishReason } = state.ending
-  state.tags?.end(finishReason !== 'length')
-  if (state.hasText && state.blanks !== '') emitBlanks(state)
-  const verdict = verdictOf({
-    ...state,
-    finishReason,
-    toolCalls: countOf(toolCalls),
-    complete,
-    allowEmpty: options.allowEmpty === true,
-  })
-  if ('failure' in verdict) throw decodeFailure(state, verdict.failure, verdict.message)
-  const fault = toolCalls?.close()
-  if (fault !== undefined) throw decodeFailure(state, 'invalid-output', brokenToolCall(fault, finishReason))
-  emitFinish(state, verdict.finishReason)
-}
-
-function emitFinish(state: Decoding, finishReason: FinishReason): void {
-  const { options, extras, refusal } = state
-  const { usage } = state.ending
-  if (refusal !== '') setExtra(extras, 'refusal', refusal)
-  const requestId = state.told ? undefined : requestIdOf(options.headers)
-  if (requestId !== undefined) emit(state, { type: 'response-metadata', requestId })
-  emit(state, {
-    type: 'finish',
-    finishReason,
-    usage: hasAnswer(state) || state.hasReasoning ? reportedUsage(usage, state.hasReasoning) : usage,
-    providerMetadata: extrasResult(extras),
-  })
-}
-
-function toolCallsOf(state: Decoding): ToolCalls {
+export function toolCallsOf(state: Decoding): ToolCalls {
   const { call } = state.options
   state.toolCalls ??= createToolCalls({
     emit: event => emit(state, event),
@@ -258,23 +240,17 @@ function toolCallsOf(state: Decoding): ToolCalls {
   return state.toolCalls
 }
 
-function countOf(toolCalls: ToolCalls | undefined): number {
+export function countOf(toolCalls: ToolCalls | undefined): number {
   return toolCalls?.count() ?? 0
 }
 
-function emit(state: Decoding, event: ProviderEvent): void {
+export function emit(state: Decoding, event: ProviderEvent): void {
   if (state.ending.state === 'finished' && isContent(event)) contentCame(state.ending)
   state.flowing = state.options.emit(event)
 }
 
 function isContent({ type }: ProviderEvent): boolean {
   return type === 'text-delta' || type === 'reasoning-delta' || type === 'tool-call-delta'
-}
-
-/** The input of a call is the model's work, so neither the target nor its health is to blame. */
-function brokenToolCall(fault: string, finishReason: AnswerState['finishReason']): string {
-  const cut = finishReason === 'length' ? ' The token limit cut it: raise maxOutputTokens.' : ''
-  return `No tool call is handed out: ${fault}.${cut}`
 }
 
 /** With what it cost: an answer that is none was made, and billed, all the same. */
