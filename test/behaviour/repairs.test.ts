@@ -412,3 +412,17 @@ test('events tell each request of a call that was asked again, with a number of 
   await client.generate({ prompt: 'Hi', seed: 1 })
   expect(told).toEqual(['start 1 first', 'end 1 failed', 'start 2 retry', 'end 2 answered'])
 })
+
+test('F56: a refusal of ids that stays is told as what it is, not as a conversation that is too long', async () => {
+  const message =
+    "Invalid 'messages[1].tool_calls[0].id': string too long. Expected a string with maximum length 40, but got one of 46."
+  const server = await startRecorder(() => refused(message, { code: 'string_above_max_length' }))
+  const failed = createClient({ chain: [openai({ baseURL: server.origin, apiKey, retry: 0 })] }).generate('Hi')
+  await expect(failed).rejects.toMatchObject({ reason: 'invalid-request' })
+})
+
+test('F46: 20 KB of headers are taken', async () => {
+  const server = await startRecorder(() => ({ ...hello, headers: { 'content-security-policy': 'x'.repeat(20_000) } }))
+  const client = createClient({ chain: [plain(server.origin)] })
+  expect((await client.generate('Hi')).text).toBe('Hello')
+})

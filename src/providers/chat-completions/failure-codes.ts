@@ -18,6 +18,14 @@ export const exactRows: readonly Row[] = [
   // Google tells both apart only by the id of the quota, which belongs to a model
   { from: 'F11', words: /\w*PerDay\w*/, type: /resourceexhausted/, reason: 'quota', charged: 'model' },
   { from: 'F11', words: /\w*Per(?:Minute|Second)\w*/, type: /resourceexhausted/, reason: 'rate-limit', atMostMs: aMinute },
+  // OpenAI writes the code of a text that is too long where the id of a tool call is
+  {
+    from: 'F56',
+    code: /stringabovemaxlength/,
+    words: /tool_calls?\b[^]{0,12}\bid\b|tool_call_id/i,
+    reason: 'invalid-request',
+    charged: 'request',
+  },
   // smaller calls can still be paid for
   {
     from: 'F12',
