@@ -21,7 +21,7 @@ export function transportFailure(error: TransportError, { phase, origin, status 
     const message = `The headers of the answer of ${origin} are larger than this client takes (64 KiB).`
     return new ProviderError(message, { reason: 'malformed-response', status, cause: withoutData(error) })
   }
-  if (isGarbled(error)) {
+  if (isGarbled(error) || (phase !== 'reading' && hasTwoLengths(error))) {
     return new ProviderError(
       `What ${origin} answers is not HTTP/1.1 (${reasonOf(error)}). Check the port and whether it is http or https.`,
       {
@@ -55,6 +55,11 @@ export function isRefusedByUndici(error: TransportError): boolean {
 /** The parser's complaints, except that the end came too soon. undici means to give them codes, but up to 8.12 has none in them. */
 function isGarbled(error: TransportError): boolean {
   return error.name === 'HTTPParserError' && !/eof/i.test(error.message)
+}
+
+/** A body with two lengths, one of them chunked (F31). While it is read, the same code tells of a body that was cut. */
+function hasTwoLengths({ code }: TransportError): boolean {
+  return code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
 }
 
 function reasonOf(error: TransportError): string {

@@ -1,5 +1,5 @@
 import { createClient, openaiCompatible } from 'unbusy'
-import { answer, fakeTarget, json, raw, status } from 'unbusy/testing'
+import { answer, fakeTarget, garbage, json, raw, status } from 'unbusy/testing'
 import { expect } from 'vitest'
 import { z } from 'zod'
 import { test } from '../helpers/vitest.ts'
@@ -108,4 +108,23 @@ test('F35: a key that was refused once by mistake is used again in seconds', asy
   }
   expect(texts.slice(0, 3)).toEqual(['one', 'spare', 'spare'])
   expect(texts.at(-1)).toBe('four')
+})
+
+test('F31: a body with two lengths is malformed, and the message tells what is wrong', async ({ server }) => {
+  const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n'
+  const first = await server(garbage(`${head}5\r\nhello\r\n0\r\n\r\n`))
+  await using client = createClient({ chain: [openaiCompatible('a', { baseURL: first.baseURL })], retry: 0 })
+  await expect(client.generate('Hi.')).rejects.toMatchObject({
+    reason: 'malformed-response',
+    failures: [{ message: expect.stringContaining('content-length') as string }],
+  })
+})
+
+test('F31: a proxy that wants a password is asked once, and charged to nobody', async ({ server }) => {
+  const first = await server([status(407, '<html><title>407</title></html>'), answer('Hello.')])
+  const chain = [openaiCompatible('a', { baseURL: first.baseURL }), openaiCompatible('b', { baseURL: first.baseURL })]
+  await using client = createClient({ chain, hedge: false })
+  const { attempts, model } = await client.generate('Hi.')
+  expect([attempts[0]!.message, model]).toEqual([expect.stringMatching(/proxy/), 'b'])
+  expect((await client.generate('Hi.').catch(() => undefined))?.model ?? 'a').toBe('a')
 })

@@ -22,7 +22,7 @@ export function namedTime(object: Fields): number | undefined {
   return known.find(ms => ms !== undefined)
 }
 
-const timeFields = ['retryDelay', 'retry_after', 'retry_after_seconds', 'retryAfter'] as const
+const timeFields = ['retryDelay', 'retry_after', 'retry_after_seconds', 'retryAfter', 'resets_in_seconds'] as const
 
 /** Headers in a body: those that an aggregator passes on. */
 export function headersIn(headers: unknown): ResponseHeaders {

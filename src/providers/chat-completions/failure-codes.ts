@@ -109,7 +109,7 @@ export const codeRows: readonly Row[] = [
   },
   {
     from: 'F28',
-    code: /^(?:prompt(?:blocked|filtered)|prohibitedcontent|content(?:blocked|moderation|safety|risk|existsrisk)|safety(?:blocked|violation)|datainspection)|sensitivewords/,
+    code: /^(?:prompt(?:blocked|filtered)|prohibitedcontent|content(?:blocked|moderation|safety|risk|existsrisk)|safety(?:blocked|violation)|datainspection|censor)|sensitivewords/,
     reason: 'content-filter',
   },
   // before the quotas: these are about one model of the account

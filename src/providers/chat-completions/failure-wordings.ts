@@ -9,6 +9,7 @@ const unpaid = [...refusals, 401, 402, 409, 412, 429, 500]
 
 /** Looked at in this order. Each wording counts only under the statuses where it decides something. */
 const wordings: readonly Wording[] = [
+  ['LiteLLM', 'rate-limit', [429], /no deployments available/i],
   ['R85', 'loading', [503, noStatus], /^loading model|model (?:\S{1,120} )?is (?:currently |still )?loading/i],
   // llama.cpp, and what runs on it, cannot read the tool call that the model began: the server is well (ggml-org/llama.cpp#26381).
   // Early in this list: older builds quote what the model wrote
@@ -112,7 +113,7 @@ const wordings: readonly Wording[] = [
     'F34',
     'quota',
     unpaid,
-    /\b(?:weekly|monthly|daily|\d+.?hour)\b[\w\s/-]{0,30}\b(?:limit|quota|allowance|cap)\b(?! of requests)/i,
+    /\b(?:weekly|monthly|daily|\d+.?hour)\b[\w\s/-]{0,30}\b(?:limit|quota|allowance|allocation|credits|cap)\b(?! of requests)/i,
   ],
   [
     'F34',
@@ -121,6 +122,7 @@ const wordings: readonly Wording[] = [
     /(?:reached|exceeded|hit|exhausted|used(?: up)?|consumed) (?:all )?(?:of )?(?:your|the|its|their|available)? ?(?:[\w-]+ ){0,4}(?:allowance|budget|credits|usage (?:limit|cap)|spend(?:ing)? (?:limit|cap)|plan limit|free tier|free quota)/i,
   ],
   ['F34', 'quota', unpaid, /usage limit (?:reached|exceeded|for)/i],
+  ['F34', 'quota', unpaid, /(?:does not|doesn.?t) have any credits|\bcalls ?\/ ?month\b/i],
   ['F16', 'quota', unpaid, /budget (?:has been |was |is )?exceeded|max(?:imum)? budget/i],
   [
     'F15',
@@ -145,7 +147,12 @@ const wordings: readonly Wording[] = [
 
   // DeepSeek: "Model Not Exist", "The supported API model names are ..., but you passed ..."
   ['R137', 'not-found', refusals, /model (?:does )?not exist|model not found|supported api model names/i],
-  ['R137', 'not-found', refusals, /\b(?:no such|unknown|unsupported) model\b|not a valid model/i],
+  [
+    'R137',
+    'not-found',
+    refusals,
+    /\b(?:no such|unknown|unsupported) model\b|not a valid model|\bmodel (?:is |has been )?disabled/i,
+  ],
   ['LiteLLM 1.108', 'not-found', refusals, /invalid model name passed/i],
   // but not "Parameter top_k of model X is not supported"
   ['R137', 'not-found', refusals, /(?<!\bof )\bmodel \S{1,120} (?:does not exist|(?:is )?not (?:found|supported))/i],
@@ -174,6 +181,12 @@ const wordings: readonly Wording[] = [
     'authentication',
     refusals,
     /(?:invalid|incorrect|missing|wrong|expired) api[ -]?key|api[ -]?key (?:is |has )?(?:invalid|missing|not valid|required|expired)|authentication fails/i,
+  ],
+  [
+    'Groq',
+    'permission',
+    refusals,
+    /(?:organization|account|project|key|user) (?:has been|is) (?:restricted|disabled|blocked|banned|deactivated)/i,
   ],
   ['Gemini', 'permission', refusals, /(?:user )?location is not supported|not available in your (?:country|region)/i],
   [
