@@ -13,7 +13,7 @@ const clock = fakeClock()
 const events = recordEvents()
 const silent = fakeTarget({ hang: true }, { name: 'silent', clock })
 const good = fakeTarget('Short.', { name: 'good', clock })
-const client = createClient({ chain: [silent, good], clock, onEvent: events.listener })
+const client = createClient({ chain: [silent, good], clock, hedge: false, onEvent: events.listener })
 
 assert.equal(await clock.until(summarise(client, 'A long text.')), 'Short.')
 assert.deepEqual(
