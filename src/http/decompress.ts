@@ -1,29 +1,44 @@
-import { constants, createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib'
+import { constants, createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
 import type { Transform } from 'node:stream'
 import type { ResponseHeaders } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 
-export type Encoding = 'identity' | 'gzip' | 'deflate' | 'br'
+export type Encoding = 'identity' | 'gzip' | 'deflate' | 'br' | 'zstd'
 
 const encodings: Readonly<Record<string, Encoding>> = {
-  '': 'identity',
-  identity: 'identity',
   gzip: 'gzip',
   'x-gzip': 'gzip',
   deflate: 'deflate',
   br: 'br',
+  zstd: 'zstd',
 }
 
-/** How a body is compressed. Every request asks for `identity`; some gateways compress in spite of it. */
-export function encodingOf(headers: ResponseHeaders): Encoding {
-  const value = String(headers['content-encoding'] ?? '')
-    .trim()
+const unreadableOnes: ReadonlySet<string> = new Set(['compress', 'x-compress', 'dcb', 'dcz', 'exi', 'pack200-gzip'])
+
+/**
+ * How a body is compressed, by its header and its first bytes. Every request asks for `identity`; some gateways compress in spite of it,
+ * some without saying so (F61), and some write a word there that is no coding, `none` or `utf-8` (F60): such a body is read as it is.
+ */
+export function encodingOf(headers: ResponseHeaders, first: Buffer): Encoding {
+  const words = String(headers['content-encoding'] ?? '')
     .toLowerCase()
-  const encoding = Object.hasOwn(encodings, value) ? encodings[value] : undefined
+    .split(',')
+    .map(word => word.trim())
+    .filter(word => Object.hasOwn(encodings, word) || unreadableOnes.has(word))
+  const [word, second] = words
+  if (word === undefined) return magicOf(first)
+  const encoding = second === undefined && Object.hasOwn(encodings, word) ? encodings[word] : undefined
   if (encoding !== undefined) return encoding
-  throw new ProviderError(`The answer is compressed as "${value.slice(0, 40)}", though it was asked for uncompressed.`, {
+  throw new ProviderError(`The answer is compressed as "${words.join(', ')}", though it was asked for uncompressed.`, {
     reason: 'malformed-response',
   })
+}
+
+/** By what each format begins with. No text does: the second byte is no character, or a control character. brotli has no such mark. */
+function magicOf(first: Buffer): Encoding {
+  if (first[0] === 0x1f && first[1] === 0x8b) return 'gzip'
+  if (first.length >= 4 && first.readUInt32LE() === 0xfd2fb528) return 'zstd'
+  return first[0] === 0x78 && [0x01, 0x5e, 0x9c, 0xda].includes(first[1] ?? 0) ? 'deflate' : 'identity'
 }
 
 export type UnzipOptions = {
@@ -81,6 +96,7 @@ export function unzip({ encoding, onData, onEnd, onRoom, onError }: UnzipOptions
 /** Each hands out what it can as soon as it can: a token must not wait for the block to be full. */
 function createStream(encoding: UnzipOptions['encoding'], first: Buffer): Transform {
   if (encoding === 'br') return createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH })
+  if (encoding === 'zstd') return createZstdDecompress()
   const options = { flush: constants.Z_SYNC_FLUSH }
   if (encoding === 'gzip') return createGunzip(options)
   // "deflate" means the zlib format, whose first byte ends in 8; some servers send the bare one

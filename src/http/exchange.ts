@@ -7,7 +7,7 @@ import type { Encoding, Unzip } from './decompress.ts'
 import { maxBodyBytes } from './limits.ts'
 import type { Route, RoutedRequest } from './single-connection.ts'
 import { transportFailure } from './transport-failure.ts'
-import type { Phase, TransportError } from './transport-failure.ts'
+import type { Loss, Phase, TransportError } from './transport-failure.ts'
 
 /** Who asks, and who reads the answer. */
 export type Asker = {
@@ -36,17 +36,6 @@ export type ExchangeEnd =
   /** The connection was lost before the headers of an answer, or never came about. */
   | { readonly type: 'lost'; readonly loss: Loss }
 
-export type Loss = {
-  readonly error: TransportError
-  readonly phase: 'connecting' | 'waiting'
-  /** Other requests used the connection before this one. */
-  readonly reused: boolean
-  /** Something of an answer came, if only a byte. */
-  readonly answered: boolean
-  /** How long after it was sent the connection was lost. */
-  readonly afterMs: number
-}
-
 /** One request on its way, once. */
 export type Exchange = {
   readonly asker: Asker
@@ -62,6 +51,8 @@ export type Exchange = {
   waiting: boolean
   controller: Dispatcher.DispatchController | undefined
   body: Body | undefined
+  /** Of an answer of whose body nothing has come yet. */
+  headers: ResponseHeaders | undefined
   unzip: Unzip | undefined
   /** The reader has all it waits for: when the connection, which may still bring the end of the body, is given up. */
   isRead: boolean
@@ -85,6 +76,7 @@ export function startExchange({ dispatcher, request, asker, onEnd }: ExchangeOpt
     waiting: false,
     controller: undefined,
     body: undefined,
+    headers: undefined,
     unzip: undefined,
     isRead: false,
     quiet: 0,
@@ -160,7 +152,13 @@ function openBody(exchange: Exchange, status: number, headers: ResponseHeaders):
   if (exchange.over) return
   const body: Body = { reader: respond(status, headers), maxBytes, bytes: 0, carried: undefined }
   exchange.body = body
-  const encoding = encodingOf(headers)
+  exchange.headers = headers
+}
+
+/** What came first tells how the rest is read. */
+function openUnzip(exchange: Exchange, body: Body, first: Buffer): void {
+  const encoding = encodingOf(exchange.headers ?? {}, first)
+  exchange.headers = undefined
   if (encoding !== 'identity') exchange.unzip = unzipInto(exchange, body, encoding)
 }
 
@@ -177,8 +175,10 @@ function unzipInto(exchange: Exchange, body: Body, encoding: Exclude<Encoding, '
 
 /** Answers `false` when no more bytes should come until `resume`. */
 function take(exchange: Exchange, chunk: Buffer): boolean {
-  const { body, unzip: unzipping } = exchange
+  const { body, headers } = exchange
   if (body === undefined) return true
+  if (headers !== undefined) openUnzip(exchange, body, chunk)
+  const { unzip: unzipping } = exchange
   return unzipping === undefined ? flows(exchange, read(exchange, body, chunk), resume) : unzipping.write(chunk)
 }
 

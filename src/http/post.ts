@@ -1,8 +1,9 @@
 import { destinationOf, wireHeaders } from './check-request.ts'
 import type { Connections } from './connections.ts'
 import { closeExchange, startExchange } from './exchange.ts'
-import type { Asker, Exchange, ExchangeEnd, Loss } from './exchange.ts'
+import type { Asker, Exchange, ExchangeEnd } from './exchange.ts'
 import { isRefusedByUndici, mayConnectAgain, transportFailure } from './transport-failure.ts'
+import type { Loss } from './transport-failure.ts'
 
 export type { BodyReader } from './body.ts'
 

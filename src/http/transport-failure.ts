@@ -8,6 +8,18 @@ export type TransportError = Error & {
   readonly socket?: { readonly bytesRead?: number | undefined } | undefined
 }
 
+/** The connection was lost before the headers of an answer, or never came about. */
+export type Loss = {
+  readonly error: TransportError
+  readonly phase: 'connecting' | 'waiting'
+  /** Other requests used the connection before this one. */
+  readonly reused: boolean
+  /** Something of an answer came, if only a byte. */
+  readonly answered: boolean
+  /** How long after it was sent the connection was lost. */
+  readonly afterMs: number
+}
+
 export type Whereabouts = {
   readonly phase: Phase
   /** Named in the message. Never the path: a query may hold the prompt. */

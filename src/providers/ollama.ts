@@ -9,6 +9,7 @@ import { answerGuard } from './answer-guard.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint, rootOf, urlOf, withKey } from './endpoint.ts'
 import { dialectChecks } from './dialect-options.ts'
+import { mergeBody } from './merge-body.ts'
 import { readOllama } from './ollama-answer.ts'
 import { askWithRepairs } from './ollama-repairs.ts'
 import { chatBody, rawBody } from './ollama-request.ts'
@@ -18,6 +19,11 @@ import type { ServiceOptions } from './target.ts'
 import { checkTarget, createTarget, serviceChecks } from './target.ts'
 
 export type OllamaOptions = ServiceOptions & {
+  /**
+   * How many tokens the model is given room for, input and output together (`num_ctx`). What does not fit Ollama cuts off at the
+   * beginning, silently. @default the server's, often no more than 4,096
+   */
+  readonly contextTokens?: number | undefined
   /** How long the model stays in memory after the call: `'10m'`, seconds, `-1` for ever, `0` not at all. @default the server's, 5 minutes */
   readonly keepAlive?: string | number | undefined
   /**
@@ -54,6 +60,9 @@ export function ollama(model: string, options: OllamaOptions = {}): Target {
 
 const checks: Checks = {
   ...serviceChecks,
+  contextTokens: (value, name) => {
+    if (!Number.isInteger(value) || Number(value) < 1) throw new TypeError(`${name} must be a whole number of tokens, 1 or more.`)
+  },
   keepAlive: (value, name) => {
     if (typeof value !== 'number' && typeof value !== 'string')
       throw new TypeError(`${name} must be seconds, or a text like '10m'.`)
@@ -66,9 +75,12 @@ const checks: Checks = {
 const timeout = { headersMs: 300_000, firstChunkMs: 300_000, chunkMs: 120_000 }
 
 function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
-  const { stream = true, toRawPrompt } = options
   const memory = new Set<string>()
-  const capabilities: Capabilities = { stream, output: 'json-schema', prefix: toRawPrompt !== undefined }
+  const { stream = true, toRawPrompt, contextTokens } = options
+  const capabilities: Capabilities = {
+    ...{ stream, output: 'json-schema', prefix: toRawPrompt !== undefined },
+    ...(contextTokens === undefined ? undefined : { contextTokens }),
+  }
   return {
     name: 'ollama',
     capabilities,
@@ -78,6 +90,10 @@ function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
     stream: (call, attempt) => ask(call, attempt, { endpoint, options, memory }),
     close: () => endpoint.connections.close(),
   }
+}
+
+function contextOf({ contextTokens }: OllamaOptions): Readonly<Record<string, unknown>> {
+  return contextTokens === undefined ? {} : { options: { num_ctx: contextTokens } }
 }
 
 /** Ollama takes images as bytes only, and fetches none. */
@@ -116,7 +132,7 @@ async function sendTo(call: Call, attempt: Attempt, { endpoint, options }: Servi
   await post({
     url: urlOf(rootOf(endpoint.baseURL), raw === undefined ? '/api/chat' : '/api/generate'),
     headers: endpoint.headers,
-    body: wireJson({ ...own, ...common, ...extraBody, ...call.extraBody }),
+    body: wireJson(mergeBody({ ...own, ...common }, contextOf(options), extraBody, call.extraBody)),
     attempt,
     connections: endpoint.connections,
     respond: (status, headers) =>

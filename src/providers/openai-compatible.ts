@@ -5,6 +5,8 @@ import { text } from '../check.ts'
 import type { DialectOptions } from './dialect-options.ts'
 import { dialectChecks, withDialectOptions } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'
+import { localTimeout } from './local-timeout.ts'
+import { isPrivateAddress } from './private-address.ts'
 import type { ServiceOptions } from './target.ts'
 import { checkTarget, createTarget, serviceChecks } from './target.ts'
 
@@ -18,7 +20,8 @@ export type OpenAICompatibleOptions = ServiceOptions &
   }
 
 /**
- * Any server that speaks chat completions.
+ * Any server that speaks chat completions. At a loopback or private address (also `localhost`, `*.local`, `*.internal`, `*.lan`, a name
+ * without a dot) it has the clocks of a local server.
  *
  * @example
  * openaiCompatible('my-model', { name: 'gateway', baseURL: 'https://llm.example.com/v1', apiKey })
@@ -28,8 +31,11 @@ export function openaiCompatible(model: string, options: OpenAICompatibleOptions
   const checks = { ...serviceChecks, ...dialectChecks, name: text, keyVariable: text }
   checkTarget(model, options, { service, checks })
   const { name = 'openai-compatible', keyVariable } = options
-  const provider = chatCompletions(withDialectOptions({ ...plainDialect, service: name }, options), {
-    endpoint: createEndpoint(options, { service: name, keyVariables: keyVariable === undefined ? [] : [keyVariable] }),
+  const endpoint = createEndpoint(options, { service: name, keyVariables: keyVariable === undefined ? [] : [keyVariable] })
+  // a server of one's own reads a long prompt as slowly as one that is named (F67)
+  const timeout = isPrivateAddress(endpoint.baseURL) ? localTimeout : undefined
+  const provider = chatCompletions(withDialectOptions({ ...plainDialect, service: name, timeout }, options), {
+    endpoint,
     stream: options.stream ?? true,
     extraBody: options.extraBody,
   })

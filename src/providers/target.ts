@@ -35,7 +35,10 @@ export type ServiceOptions = TargetOptions & {
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Any undici dispatcher (an agent, a proxy, a mock) in place of our own pool. It is never closed by us. */
   readonly dispatcher?: Dispatcher | undefined
-  /** Top-level fields for every request body, over what we write; `undefined` removes a field. `extraBody` of a call comes after it. */
+  /**
+   * Fields for every request body, over what we write. An object is merged with ours of the same name, one level deep; `undefined` removes
+   * a field. `extraBody` of a call comes after it.
+   */
   readonly extraBody?: Readonly<Record<string, unknown>> | undefined
   /** `false` for a server or an account that cannot stream: asks for JSON and gives the whole text at once. @default true */
   readonly stream?: boolean | undefined

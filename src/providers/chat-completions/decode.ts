@@ -11,8 +11,7 @@ import type { AnswerContext } from './failure.ts'
 import { inBandFailure, requestIdOf } from './failure.ts'
 import { choiceFinish } from './finish-reason.ts'
 import type { TextField } from './same-shape.ts'
-import type { ThinkTags } from './think-tags.ts'
-import { createThinkTags } from './think-tags.ts'
+import { createThinkTags, type ThinkTags } from './think-tags.ts'
 import { toolCallIdsOf } from './tool-call-ids.ts'
 import type { ToolCalls } from './tool-calls.ts'
 import { createToolCalls } from './tool-calls.ts'
@@ -20,6 +19,7 @@ import { isNothing, usageOf } from './usage.ts'
 import type { AnswerState } from './verdict.ts'
 import type { ToolMarkup } from './tool-markup.ts'
 import { markupOf } from './tool-markup.ts'
+import { type Halves, wholeCharacters } from './whole-characters.ts'
 
 export type DecodeOptions = AnswerContext & {
   readonly emit: Attempt['emit']
@@ -47,6 +47,7 @@ export type Decoding = {
   refusal: string
   /** What came before the first text, or behind a finish. */
   blanks: string
+  readonly halves: Halves
   hasText: boolean
   hasReasoning: boolean
   /** `nothing`: no chunk has come. */
@@ -70,6 +71,7 @@ export function startDecoding(options: DecodeOptions): Decoding {
     ending: createEnding(),
     refusal: '',
     blanks: '',
+    halves: { text: '', thought: '' },
     hasText: false,
     hasReasoning: false,
     seen: 'nothing',
@@ -190,7 +192,9 @@ function sayText(state: Decoding, text: string): void {
   else tellAlive(state)
 }
 
-export function emitText(state: Decoding, text: string): void {
+export function emitText(state: Decoding, part: string): void {
+  const text = wholeCharacters(state.halves, 'text', part)
+  if (text === '') return
   const { hasText, blanks, ending } = state
   if (hasText && blanks === '' && ending.state !== 'finished') return emit(state, { type: 'text-delta', text })
   state.blanks += text
@@ -205,8 +209,10 @@ export function emitBlanks(state: Decoding): void {
   emit(state, { type: 'text-delta', text })
 }
 
-function emitReasoning(state: Decoding, text: string): void {
-  if (state.options.isAllText === true) return emitText(state, text)
+export function emitReasoning(state: Decoding, part: string): void {
+  if (state.options.isAllText === true) return emitText(state, part)
+  const text = wholeCharacters(state.halves, 'thought', part)
+  if (text === '') return
   if (state.options.call?.output !== undefined) state.thought += text
   state.hasReasoning = true
   emit(state, { type: 'reasoning-delta', text })

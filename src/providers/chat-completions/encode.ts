@@ -1,4 +1,5 @@
 import type { Call } from '../../contract.ts'
+import { mergeBody } from '../merge-body.ts'
 import type { Dialect, Warn } from './dialect.ts'
 import { prefixOf, translateHistory } from './history.ts'
 import { outputTool } from './output-tool.ts'
@@ -25,12 +26,12 @@ export type Encoded = {
 export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): Encoded {
   const warnings: { setting: string; message: string }[] = []
   const warn = (setting: string, message: string) => void warnings.push({ setting, message })
-  const extraBody = { ...settings.extraBody, ...call.extraBody }
+  const extraBody = mergeBody(settings.extraBody ?? {}, call.extraBody)
   const plain = { ...call, extraBody, reasoning: reasoningOf(call, dialect) }
   const tool = outputTool(plain, dialect)
   const asked = withJsonInstruction(tool?.call ?? plain, dialect)
   const adapted = dialect.adapt?.(asked, warn) ?? asked
-  const body = {
+  const own = {
     model: adapted.model,
     messages: translateHistory(adapted, dialect),
     ...toolFields(adapted),
@@ -39,8 +40,8 @@ export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): 
     ...reasoning(adapted, dialect, warn),
     ...streaming(settings.stream, dialect),
     ...(prefixOf(call) === undefined ? undefined : dialect.prefix?.body),
-    ...adapted.extraBody,
   }
+  const body = mergeBody(own, adapted.extraBody)
   return { body: withoutOmitted(body, dialect), warnings, call: adapted, outputTool: tool?.name }
 }
 

@@ -1,6 +1,6 @@
 import type { FinishReason } from '../../contract.ts'
 import type { Decoding } from './decode.ts'
-import { countOf, decodeFailure, emit, emitBlanks, emitText, hasAnswer, toolCallsOf } from './decode.ts'
+import { countOf, decodeFailure, emit, emitBlanks, emitReasoning, emitText, hasAnswer, toolCallsOf } from './decode.ts'
 import { endSaid } from './ending.ts'
 import { extrasResult, setExtra } from './extras.ts'
 import { requestIdOf } from './failure.ts'
@@ -8,6 +8,7 @@ import { isGuidedAnswer } from './guided-answer.ts'
 import { reportedUsage } from './usage.ts'
 import type { AnswerState } from './verdict.ts'
 import { verdictOf } from './verdict.ts'
+import { restOf } from './whole-characters.ts'
 
 /** The answer is over. `complete`: it was one JSON document, so nothing of it can be missing. Emits `finish`, once. */
 export function finishDecoding(state: Decoding, complete: boolean): void {
@@ -15,6 +16,8 @@ export function finishDecoding(state: Decoding, complete: boolean): void {
   const { options } = state
   const { finishReason } = state.ending
   state.tags?.end(finishReason !== 'length')
+  emitReasoning(state, restOf(state.halves, 'thought'))
+  emitText(state, restOf(state.halves, 'text'))
   readRest(state, complete || finishReason !== undefined)
   if (state.hasText && state.blanks !== '') emitBlanks(state)
   const { toolCalls } = state

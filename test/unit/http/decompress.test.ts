@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { brotliCompressSync, createGzip, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
+import { brotliCompressSync, createGzip, constants, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { httpServer, postAndCollect, rejection, testAttempt, testConnections, until } from './helpers.ts'
 
@@ -106,4 +106,31 @@ test('what the reader throws ends a decompressed answer like any other', async (
   })
   expect(await rejection(postAndCollect({ url: server.url, respond, connections: testConnections() }).promise)).toBe(error)
   await server.idle()
+})
+
+test.each([
+  ['F61: gzip', gzipSync(text)],
+  ['F61: deflate', deflateSync(text)],
+  ['F61: zstd', zstdCompressSync(text)],
+])('%s without a label is known by how it begins', async (_, bytes) => {
+  for (const encoding of ['', 'identity', 'none', 'utf-8']) {
+    const { received, promise } = await answerOf(encoding, bytes)
+    await promise
+    expect(received.text === text).toBe(true)
+  }
+})
+
+test.each(['none', 'utf-8', 'UTF-8', 'chunked', 'application/json', 'null', 'identity, none', '*', ''])(
+  'F60: a body under content-encoding "%s" is read as it is, on an answer and on a refusal',
+  async encoding => {
+    const { received, promise } = await answerOf(encoding, Buffer.from(text))
+    await promise
+    expect(received.text === text).toBe(true)
+  },
+)
+
+test('zstd with its label is read', async () => {
+  const { received, promise } = await answerOf('zstd', zstdCompressSync(text))
+  await promise
+  expect(received.text === text).toBe(true)
 })
