@@ -19,3 +19,9 @@ test.each(named)('$from: $status $shown -> $reason, $charged', ({ status, body, 
   expect(failure.text).toBe(more.text)
   expect(failure.message).toMatch(message)
 })
+
+test('what was met in the field has its lines above (F11, F16, F18, F28, F29)', () => {
+  for (const number of ['F11', 'F16', 'F18', 'F28', 'F29']) {
+    expect(failureLines.filter(([from]) => from.startsWith(`${number} `)).length, number).toBeGreaterThanOrEqual(3)
+  }
+})
