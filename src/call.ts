@@ -4,7 +4,9 @@ import { type ChainPool, orderPool } from './chain/pool.ts'
 import type { ChainTarget, Hedge, Leg, Walked } from './chain/state.ts'
 import { abort, type CallSignal, createSignal } from './chain/signal.ts'
 import { walkChain } from './chain/walk.ts'
+import { askConditions, type Conditions, withConditions } from './chain/conditions.ts'
 import { checkInput } from './check-input.ts'
+import { copyInput } from './copy-input.ts'
 import type { Call, CallTimeoutSettings, ClientEvent, Clock, EventListener, Failure } from './contract.ts'
 import { ChainExhaustedError, UnbusyError } from './errors.ts'
 import { closeQueue } from './answer/event-queue.ts'
@@ -58,7 +60,8 @@ type CallEnd = ClientEvent & { readonly type: 'call-end' }
 type Ending = { readonly outcome: CallEnd['outcome']; readonly result?: GenerateResult; readonly error?: unknown }
 
 /** A call that resolves with the whole answer. */
-export async function runGenerate(shared: Shared, input: string | GenerateInput): Promise<GenerateResult> {
+export async function runGenerate(shared: Shared, given: string | GenerateInput): Promise<GenerateResult> {
+  const input = copyInput(given)
   const loading = loadForm(input)
   if (loading !== undefined) await loading
   const begun = begin(shared, input)
@@ -68,7 +71,8 @@ export async function runGenerate(shared: Shared, input: string | GenerateInput)
 const always = () => true
 
 /** A call whose reader gets what comes as it comes. Resolves at the first content. */
-export async function runStream(shared: Shared, input: string | GenerateInput, from?: Broken): Promise<AnswerStream> {
+export async function runStream(shared: Shared, given: string | GenerateInput, from?: Broken): Promise<AnswerStream> {
+  const input = copyInput(given)
   const loading = loadForm(input)
   if (loading !== undefined) await loading
   const begun = begin(shared, input, from)
@@ -155,6 +159,7 @@ function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> 
   const { callId, call, startedAt, signal, given } = begun
   const { clock, random, hedge, probeMs, background, tell, options } = shared
   const { totalMs, firstContentMs } = merge<CallTimeoutSettings>(defaults.timeout, options.timeout, given.timeout)
+  const conditions = askConditions(shared.targets, call)
   hedge?.called()
   return walkChain({
     callId,
@@ -170,7 +175,7 @@ function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> 
     probeMs,
     background,
     tell,
-    targets: withTimeout(inOrder(shared, call), given.timeout),
+    targets: withTimeout(withConditions(inOrder(shared, call, conditions), conditions), given.timeout),
     signal,
     decide: options.decide,
   }).then(walked => resultOf(shared, walked))
@@ -232,9 +237,9 @@ function tellEnd(shared: Shared, { callId, startedAt }: Begun, { outcome, result
 }
 
 /** The chain for this call: each pool in the order in which its members are asked now. */
-function inOrder({ steps, targets, random }: Shared, call: Call): readonly ChainTarget[] {
+function inOrder({ steps, targets, random }: Shared, call: Call, conditions: Conditions | undefined): readonly ChainTarget[] {
   if (steps.length === targets.length) return targets
-  return steps.flatMap(step => ('queues' in step ? orderPool(step, call, random) : step.targets))
+  return steps.flatMap(step => ('queues' in step ? orderPool(step, call, { random, conditions }) : step.targets))
 }
 
 function withTimeout(targets: readonly ChainTarget[], timeout: GenerateInput['timeout']): readonly ChainTarget[] {

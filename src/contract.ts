@@ -237,14 +237,23 @@ export type Capabilities = {
   readonly contextTokens?: number | undefined
 }
 
+/** What targets of one chain, or of a whole fleet, have in common: with the model it names one memory of health. */
+export type Identity = {
+  readonly origin: string
+  /** Below which path it answers, where several services stand behind one origin. A refused key is refused below all of them. @default none */
+  readonly path?: string | undefined
+  /** A digest of the key and of the headers that come with it, never the key. */
+  readonly credential: string
+  /** Other processes know the same credential by the same name, so that what is learned of it may be shared. @default true */
+  readonly inFleet?: boolean | undefined
+}
+
 /** Knows one service: how to write a request for it and how to read what comes back. */
 export type Provider = {
   readonly name: string
   readonly capabilities?: Capabilities | undefined
   /** Whom the health of its targets belongs to. Without it, every target of the chain has a health of its own. */
-  readonly identity?:
-    | { readonly origin: string; /** A digest of the key, never the key. */ readonly credential: string }
-    | undefined
+  readonly identity?: Identity | undefined
   /** Clocks that this service needs, where the defaults do not fit it. What a user sets wins over them. */
   readonly timeout?: Partial<TimeoutSettings> | undefined
   /** Says, before an attempt and without a request, that this call cannot be taken: a missing key, an image for a model without eyes. */
@@ -302,7 +311,10 @@ export type Target = {
   readonly timeout?: Partial<TimeoutSettings> | undefined
   /** US dollars per million tokens. Undefined = not known, and then no hedge goes there unless hedging was asked for. */
   readonly price?: Price | undefined
-  /** Nothing is sent to this target unless it answers true: no attempt, no hedge, no probe. */
+  /**
+   * Nothing is sent to this target unless it returns true: no attempt, no hedge, no probe. It is asked once a call, before anything is
+   * sent. Anything but a boolean, a promise too, rejects the call with a TypeError, and nothing is sent to anybody.
+   */
   readonly when?: ((call: Call) => boolean) | undefined
 }
 

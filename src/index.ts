@@ -64,6 +64,7 @@ export type {
   Failure,
   FailureReason,
   FinishReason,
+  Identity,
   ImagePart,
   Issue,
   JsonSchema,

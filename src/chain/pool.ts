@@ -1,4 +1,5 @@
 import type { Call, Clock, Target } from '../contract.ts'
+import { type Conditions, isAllowed } from './conditions.ts'
 import type { ChainTarget } from './state.ts'
 
 /**
@@ -44,9 +45,9 @@ export type ChainPool = PoolOptions & { readonly targets: readonly ChainTarget[]
 export function orderPool(
   { targets, strategy, weights, affinity, queues }: ChainPool,
   call: Call,
-  random: () => number,
+  { random, conditions }: { readonly random: () => number; readonly conditions: Conditions | undefined },
 ): ChainTarget[] {
-  queues.refresh(call)
+  queues.refresh(conditions)
   const chance = new Map(targets.map(target => [target, random()]))
   const by = (rank: (target: ChainTarget) => number) => (one: ChainTarget, other: ChainTarget) => rank(one) - rank(other)
   const atRandom = targets.toSorted(by(target => chance.get(target) ?? 0))
@@ -76,7 +77,7 @@ function betterOfTwo([first, second, ...rest]: readonly ChainTarget[]): ChainTar
 }
 
 /** What servers say of their own queues. Asked in the background when a pool is used, never waited for. */
-export type QueueWatch = { refresh(call: Call): void; of(target: ChainTarget): number; close(): void }
+export type QueueWatch = { refresh(conditions: Conditions | undefined): void; of(target: ChainTarget): number; close(): void }
 
 /** Figures older than this are asked for anew. */
 const staleMs = 2_000
@@ -103,12 +104,12 @@ export function watchQueues(targets: readonly ChainTarget[], clock: Clock): Queu
     controller.abort()
   }
   return {
-    refresh(call) {
+    refresh(conditions) {
       const now = clock.now()
       if (now - askedAt < staleMs) return
       askedAt = now
       // nothing at all goes where `when` forbids this call
-      const asked = targets.filter(({ provider, when }) => provider.load !== undefined && (when === undefined || when(call)))
+      const asked = targets.filter(target => target.provider.load !== undefined && isAllowed(target, conditions))
       if (asked.length === 0) return
       stop()
       controller = new AbortController()

@@ -22,8 +22,8 @@ export type { TargetHealth } from './target-memory.ts'
 /** What a client remembers of its targets between calls. Nothing of one call is in it. */
 export type Health = {
   /**
-   * The memory of one target. Two targets of one identity (origin, model, key) share it, and a refused key is shared by all targets
-   * of one credential at one origin. A target without identity has a memory of its own.
+   * The memory of one target. Two targets of one identity (origin, path, model, credential) share it, and a refused key is shared by
+   * all targets of one credential at one origin. A target without identity has a memory of its own.
    */
   of(target: HealthTarget): TargetHealth
   /** One entry for every target that was asked for, by index. */
@@ -96,7 +96,8 @@ export function createHealth({ clock, random, settings, emit, store }: HealthOpt
     const key = keys.get(names.credential) ?? createKeyMemory(settings.gate, random)
     keys.set(names.credential, key)
     hearing.attach(names.credential, fact => key.learn(fact, clock.now()))
-    const fleet: FleetNames | undefined = store === undefined || provider.identity === undefined ? undefined : { store, ...names }
+    const isShared = provider.identity !== undefined && provider.identity.inFleet !== false
+    const fleet: FleetNames | undefined = store === undefined || !isShared ? undefined : { store, ...names }
     const watch = localFault.of(names.origin, provider.name)
     const about = { provider: provider.name, model, key, watch, pace, fleet, emit }
     const memory = createTargetMemory({ ...about, clock, random, settings: settingsFor(settings, provider) })
@@ -130,8 +131,9 @@ type Names = { readonly origin: string; readonly credential: string; readonly ta
 /** Without identity nothing is known about whom a target has in common with others: its place among them is its name. */
 function namesOf({ provider: { name, identity }, model }: HealthTarget, place: number): Names {
   const origin = identity?.origin ?? `${name} (${place})`
+  const path = identity?.path === undefined ? [] : [identity.path]
   const credential = JSON.stringify([origin, identity?.credential ?? ''])
-  return { origin, credential, target: JSON.stringify([origin, identity?.credential ?? '', model]) }
+  return { origin, credential, target: JSON.stringify([origin, identity?.credential ?? '', ...path, model]) }
 }
 
 /** A probe of one that thinks in silence lasts longer, and is not to be replaced by the next one meanwhile (F9). */

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
-import type { Failure } from '../contract.ts'
+import type { Failure, Identity } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import type { Connections } from '../http/connections.ts'
 import { createConnections } from '../http/connections.ts'
+import { identityOf } from './identity.ts'
 import type { ApiKeyFunction, ServiceOptions } from './target.ts'
 
 /** Where a service is and who asks there: resolved once, when a target is made. */
@@ -11,7 +11,7 @@ export type Endpoint = {
   readonly baseURL: string
   /** What every request carries: content type, the key, the user's own headers. */
   readonly headers: Readonly<Record<string, string>>
-  readonly identity: { readonly origin: string; readonly credential: string }
+  readonly identity: Identity
   readonly connections: Connections
   /** What must never stand in an error, whatever the server quotes. */
   readonly secrets: readonly string[]
@@ -48,7 +48,6 @@ export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaul
     baseURL,
     connections: createConnections(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
   }
-  const { origin } = new URL(baseURL)
   const { apiKey } = options
   if (typeof apiKey === 'function') {
     const headers = headersWith(undefined, keyHeader, own)
@@ -56,7 +55,7 @@ export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaul
     return {
       ...common,
       headers,
-      identity: { origin, credential: nameOf(apiKey) },
+      identity: identityOf(baseURL, { own, keyFunction: apiKey }),
       secrets: [],
       missingKey: undefined,
       askKey: askIt,
@@ -69,7 +68,7 @@ export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaul
   return {
     ...common,
     headers,
-    identity: { origin, credential: digest(key ?? credential ?? '') },
+    identity: identityOf(baseURL, { own: { ...keyHeaders(key, keyHeader), ...own } }),
     secrets: [key, credential].filter(secret => secret !== undefined),
     missingKey: credential === undefined ? missingKey(defaults) : undefined,
     askKey: undefined,
@@ -82,10 +81,14 @@ function headersWith(
   own: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   const common = { 'content-type': 'application/json', 'user-agent': 'unbusy' }
-  if (key === undefined) return { ...common, ...own }
+  return { ...common, ...keyHeaders(key, keyHeader), ...own }
+}
+
+function keyHeaders(key: string | undefined, keyHeader: string): Readonly<Record<string, string>> {
+  if (key === undefined) return {}
   // Azure takes a key in a header of its own, and a token of Entra as every other service does
   const isBearer = keyHeader === 'authorization' || /^eyJ[\w-]+\.[\w-]+\./.test(key)
-  return { ...common, ...(isBearer ? { authorization: `Bearer ${key}` } : { [keyHeader]: key }), ...own }
+  return isBearer ? { authorization: `Bearer ${key}` } : { [keyHeader]: key }
 }
 
 /** Sends with the key of this moment, which a function may have to fetch first. One that is fixed costs no promise. */
@@ -117,16 +120,6 @@ async function askKey(apiKey: ApiKeyFunction, { service, keyHeader, own }: Asked
 
 function unfetched(message: string, { service, cause }: { readonly service: string; readonly cause?: unknown }): ProviderError {
   return new ProviderError(message, { reason: 'authentication', provider: service, atMostMs: unfetchedMs, cause })
-}
-
-const names = new WeakMap<ApiKeyFunction, string>()
-let namesGiven = 0
-
-/** A function counts as itself: what it returns is not known before it is asked, and changes. */
-function nameOf(apiKey: ApiKeyFunction): string {
-  const name = names.get(apiKey) ?? `function ${(namesGiven += 1)}`
-  names.set(apiKey, name)
-  return name
 }
 
 /** The option, the service's own address, or the environment. */
@@ -218,8 +211,4 @@ function checkedHeaders(headers: Readonly<Record<string, string>>, service: stri
     checked[name.toLowerCase()] = value
   }
   return checked
-}
-
-function digest(key: string): string {
-  return createHash('sha256').update(key).digest('hex').slice(0, 12)
 }

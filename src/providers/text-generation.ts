@@ -96,7 +96,7 @@ function createProvider(endpoint: Endpoint, form: Form): Provider {
   return {
     name: endpoint.service,
     capabilities,
-    identity: endpoint.identity,
+    identity: { ...endpoint.identity, path: `${endpoint.identity.path ?? ''}${form.path}` },
     // nothing comes until the whole answer is there
     timeout: { ...localTimeout, headersMs: 300_000, firstChunkMs: 300_000 },
     refuse: call => refusal(call, capabilities, endpoint),

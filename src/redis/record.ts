@@ -10,7 +10,7 @@ export const longestFactMs = 86_400_000
 type Fields = { readonly [name: string]: unknown }
 
 /** Grows when the fields change their meaning: processes of two versions may share one Redis during a deployment. */
-const version = 1
+const version = 2
 /** Ours have a few hundred characters. Whatever is longer is not read at all. */
 const mostCharacters = 4_096
 

@@ -87,3 +87,11 @@ test('decide answers with a decision, or with nothing for the table', () => {
   // @ts-expect-error there are three decisions
   createClient({ chain: [deepseek()], decide: () => 'skip' })
 })
+
+test('F80: a condition returns a boolean, at once', () => {
+  deepseek({ when: ({ metadata }) => metadata['confidential'] !== true })
+  // @ts-expect-error a promise is no answer
+  deepseek({ when: async () => false })
+  // @ts-expect-error a text is no answer
+  deepseek({ when: () => 'no' })
+})

@@ -124,7 +124,11 @@ test('targets at one place with one key share an identity, and it does not hold 
   const identityOf = (target: Target) => target.provider.identity
   const one = identityOf(deepseek('deepseek-flash', { apiKey: 'sk-a' }))
   expect(one).toEqual(identityOf(deepseek('deepseek-v4-pro', { apiKey: 'sk-a' })))
-  expect(one).toEqual({ origin: 'https://api.deepseek.com', credential: expect.stringMatching(/^[0-9a-f]{12}$/) as string })
+  expect(one).toEqual({
+    origin: 'https://api.deepseek.com',
+    path: '',
+    credential: expect.stringMatching(/^[0-9a-f]{12}$/) as string,
+  })
   expect(one).not.toEqual(identityOf(deepseek('deepseek-flash', { apiKey: 'sk-b' })))
 })
 

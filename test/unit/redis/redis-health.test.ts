@@ -242,10 +242,11 @@ test('foreign data under our prefix is ignored, in messages and in records', asy
     '[]',
     '{',
     '{"unbusy":1}',
-    '{"unbusy":2,"from":"x","key":"k","kind":"gate","reason":"rate-limit","forMs":1}',
+    // another version, in which keys were made of less
+    '{"unbusy":1,"from":"x","key":"k","kind":"gate","reason":"rate-limit","forMs":1}',
   ]
   for (const text of [...wrong, 'x'.repeat(10_000)]) redis.say('unbusy:news', text)
-  const record = { unbusy: 1, from: 'x', key, kind: 'gate', reason: 'rate-limit', forMs: 1_000 }
+  const record = { unbusy: 2, from: 'x', key, kind: 'gate', reason: 'rate-limit', forMs: 1_000 }
   for (const odd of [
     { forMs: -1 },
     { forMs: 1e12 },
