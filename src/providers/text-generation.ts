@@ -1,22 +1,23 @@
-import type { Attempt, Call, Capabilities, Provider, ResponseHeaders, Target } from '../contract.ts'
-import { ProviderError, shortName } from '../errors.ts'
-import type { BodyReader } from '../http/post.ts'
+import type { Attempt, Call, Capabilities, Provider, Target } from '../contract.ts'
 import { post } from '../http/post.ts'
+import { answerGuard } from './answer-guard.ts'
 import { plainDialect } from './chat-completions/dialect.ts'
-import { failureOf, inBandFailure } from './chat-completions/failure.ts'
-import { endOfJson, startOfJson } from './chat-completions/json-end.ts'
 import { withJsonInstruction } from './chat-completions/output-format.ts'
-import { isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import { refusal } from './chat-completions/refusal.ts'
-import { callback, checkOptions, isRecord, oneOf, text } from '../check.ts'
+import { callback, checkOptions, group, oneOf, text } from '../check.ts'
+import { dialectChecks } from './dialect-options.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint, urlOf, withKey } from './endpoint.ts'
 import { localTimeout } from './local-timeout.ts'
+import { mergeBody } from './merge-body.ts'
 import { free } from './prices.ts'
 import { promptOf } from './prompt-of.ts'
 import type { ServiceOptions } from './target.ts'
 import { createTarget, serviceChecks } from './target.ts'
+import { readText } from './text-generation-answer.ts'
 import { wireJson } from './wire-json.ts'
+
+const sampling = ['temperature', 'topP', 'maxOutputTokens', 'stopSequences', 'seed'] as const
 
 export type TextGenerationOptions = Omit<ServiceOptions, 'stream'> & {
   readonly baseURL: string
@@ -34,6 +35,13 @@ export type TextGenerationOptions = Omit<ServiceOptions, 'stream'> & {
   readonly model?: string | undefined
   /** How the target is called in results, events and errors. @default 'text-generation' */
   readonly name?: string | undefined
+  /**
+   * `<think>` at the beginning of the text, or a `</think>` that was never opened, is reasoning. `opened`: the template opens the tag
+   * itself, so only its end comes. @default true
+   */
+  readonly thinkTags?: boolean | 'opened' | undefined
+  /** The server's names of settings, for example `{ maxOutputTokens: 'max_tokens' }`. What has none is left out, with a warning. @default none */
+  readonly fields?: Readonly<Partial<Record<(typeof sampling)[number], string>>> | undefined
   /** Writes the conversation as one prompt. @default a single user message as it is; else turns headed by their role (see `promptOf`) */
   readonly toPrompt?: ((messages: Call['messages']) => string) | undefined
 }
@@ -45,12 +53,14 @@ type Form = {
   readonly promptField: string
   readonly responseField: string
   readonly toPrompt: (messages: Call['messages']) => string
+  readonly thinkTags: boolean | 'opened'
+  readonly fields: NonNullable<TextGenerationOptions['fields']>
   readonly extraBody: TextGenerationOptions['extraBody']
 }
 
 /**
- * The plain kind of server that people put before a model: `POST /generate` with `{ prompt }` answers `{ response }`. It does not
- * stream: the whole text comes as one `text-delta`. Sampling settings are not sent (`extraBody` can), and each gives a warning.
+ * The plain kind of server that people put before a model: `POST /generate` with `{ prompt }` answers `{ response }`. It is not asked to
+ * stream. Sampling settings are sent where `fields` names them; each other gives a warning.
  *
  * @example
  * textGeneration({ baseURL: 'http://r1.internal:8000' })
@@ -74,13 +84,22 @@ const checks = {
   model: text,
   name: text,
   toPrompt: callback,
+  thinkTags: dialectChecks.thinkTags,
+  fields: group(Object.fromEntries(sampling.map(setting => [setting, text]))),
 }
 
 function formOf(options: TextGenerationOptions): Form {
   const { path = '/generate', method = 'POST', promptField = 'prompt', responseField = 'response', toPrompt = promptOf } = options
-  const { promptIn = method === 'GET' ? 'query' : 'body', extraBody } = options
+  const { promptIn = method === 'GET' ? 'query' : 'body' } = options
   if (method === 'GET' && promptIn === 'body') throw new TypeError("textGeneration: a GET has no body: write promptIn: 'query'.")
-  return { path: path.startsWith('/') ? path : `/${path}`, method, promptIn, promptField, responseField, toPrompt, extraBody }
+  return {
+    ...{ path: path.startsWith('/') ? path : `/${path}`, method, promptIn, promptField, responseField },
+    ...{ toPrompt, extraBody: options.extraBody, ...readingOf(options) },
+  }
+}
+
+function readingOf({ thinkTags = true, fields = {} }: TextGenerationOptions): Pick<Form, 'thinkTags' | 'fields'> {
+  return { thinkTags, fields }
 }
 
 const capabilities: Capabilities = {
@@ -106,12 +125,14 @@ function createProvider(endpoint: Endpoint, form: Form): Provider {
 }
 
 async function generate(call: Call, attempt: Attempt, { endpoint, form }: { endpoint: Endpoint; form: Form }): Promise<void> {
-  for (const setting of ['temperature', 'topP', 'maxOutputTokens', 'stopSequences', 'seed', 'reasoning'] as const) {
-    if (call[setting] === undefined) continue
-    const message = `${endpoint.service} takes a prompt and nothing else: it was left out. extraBody can set a field of your server.`
+  for (const setting of [...sampling, 'reasoning'] as const) {
+    if (call[setting] === undefined || (setting !== 'reasoning' && form.fields[setting] !== undefined)) continue
+    const message = `${endpoint.service} is told of no field for it: it was left out. The option fields can name one, extraBody can set one.`
     attempt.emit({ type: 'warning', setting, message })
   }
-  const { url, body } = requestOf(call, endpoint, form)
+  const { url, body, prompt } = requestOf(call, endpoint, form)
+  const { emit, linger, guard } = answerGuard(attempt)
+  const { responseField, thinkTags } = form
   await post({
     url,
     body,
@@ -120,99 +141,27 @@ async function generate(call: Call, attempt: Attempt, { endpoint, form }: { endp
     attempt,
     connections: endpoint.connections,
     respond: (status, headers) =>
-      readText({ status, headers, secrets: endpoint.secrets, attempt, responseField: form.responseField }),
+      guard(readText({ status, headers, secrets: endpoint.secrets, emit, linger, responseField, thinkTags, prompt }), status),
   })
 }
 
-function requestOf(call: Call, endpoint: Endpoint, form: Form): { readonly url: string; readonly body: string } {
+function requestOf(
+  call: Call,
+  endpoint: Endpoint,
+  form: Form,
+): { readonly url: string; readonly body: string; readonly prompt: string } {
   const { messages } = withJsonInstruction(call, { ...plainDialect, capabilities })
   const prompt = form.toPrompt(messages)
   const url = new URL(urlOf(endpoint.baseURL, form.path))
   if (form.promptIn === 'query') url.searchParams.set(form.promptField, prompt)
-  const fields = {
-    ...(form.promptIn === 'body' ? { [form.promptField]: prompt } : undefined),
-    ...form.extraBody,
-    ...call.extraBody,
-  }
-  return { url: url.href, body: form.method === 'GET' ? '' : wireJson(fields) }
-}
-
-type Reading = {
-  readonly status: number
-  readonly headers: ResponseHeaders
-  readonly secrets: readonly string[]
-  readonly attempt: Attempt
-  readonly responseField: string
-}
-
-function readText({ status, headers, secrets, attempt, responseField }: Reading): BodyReader {
-  let body = ''
-  let blank = true
-  let isWhole = false
-  let isOver = false
-  const json = startOfJson()
-
-  const end = () => {
-    if (isOver) return
-    isOver = true
-    if (status < 200 || status > 299) throw failureOf({ status, headers, body, secrets })
-    const answer = textOf(body, responseField, status)
-    if (answer.trim() === '') throw new ProviderError('The server answered with an empty text.', { reason: 'empty', status })
-    attempt.emit({ type: 'text-delta', text: answer })
-    attempt.emit({ type: 'finish', finishReason: 'stop' })
-  }
-  /** The body may stay open, or be lost, behind all that is needed of it. */
-  const close = () => {
-    isWhole = true
-    attempt.linger?.(end, endWithinMs)
-  }
-  if (status < 200 || status > 299) close()
-
-  return {
-    write(part) {
-      body += part
-      if (!isWhole && '{['.includes(body.trimStart()[0] ?? ' ') && endOfJson(json, part) !== undefined) close()
-      // a server that keeps the line alive with blanks is queueing, not answering
-      blank &&= part.trim() === ''
-      if (blank) attempt.emit({ type: 'queued' })
-      return true
-    },
-    end,
-    isOver: () => isOver,
-    lost() {
-      if (isWhole) end()
-      return isOver
-    },
-  }
-}
-
-/** The end of a body comes right behind its last bracket, or never. */
-const endWithinMs = 1_000
-
-function textOf(body: string, responseField: string, status: number): string {
-  if (body.trim() === '') throw new ProviderError('The server answered with an empty body.', { reason: 'overloaded', status })
-  const answer = parsed(body, status)
-  if (typeof answer === 'string') return answer
-  const field = isRecord(answer) ? answer[responseField] : undefined
-  if (typeof field === 'string') return field
-  if (isRecord(answer) && answer['error'] !== undefined) throw inBandFailure(answer['error'], { status, headers: {} })
-  const names = isRecord(answer) ? Object.keys(answer).slice(0, 8).map(shortName) : []
-  const fields = names.filter(name => name !== '').join(', ')
-  throw new ProviderError(
-    `The answer has no text in the field '${responseField}' (its fields: ${fields === '' ? 'none that can be named' : fields}). Set the option responseField.`,
-    {
-      reason: 'malformed-response',
-      status,
-    },
+  const settings = Object.fromEntries(
+    sampling.flatMap(setting => {
+      const field = form.fields[setting]
+      return field === undefined || call[setting] === undefined ? [] : [[field, call[setting]] as const]
+    }),
   )
-}
-
-function parsed(body: string, status: number): unknown {
-  try {
-    return parseJson(body)
-  } catch {
-    // no cause: the parser's message quotes the answer
-    const reason = isCutJson(body) ? 'truncated' : 'malformed-response'
-    throw new ProviderError('The answer is not JSON, or it was cut.', { reason, status })
-  }
+  if (form.method === 'GET') for (const [field, value] of Object.entries(settings)) url.searchParams.set(field, String(value))
+  const own = { ...(form.promptIn === 'body' ? { [form.promptField]: prompt } : undefined), ...settings }
+  const body = form.method === 'GET' ? '' : wireJson(mergeBody(own, form.extraBody, call.extraBody))
+  return { url: url.href, body, prompt }
 }

@@ -1,0 +1,252 @@
+import type { Attempt, FinishReason, ResponseHeaders, Usage } from '../contract.ts'
+import { ProviderError, shortName } from '../errors.ts'
+import { inMebibytes, maxDocumentLength } from '../http/limits.ts'
+import type { BodyReader } from '../http/post.ts'
+import { endEvents, eventReader, readEvents } from '../http/server-sent-events.ts'
+import { isErrorValue } from './chat-completions/error-body.ts'
+import { failureOf, inBandFailure, strangeAnswer } from './chat-completions/failure.ts'
+import { finishOf } from './chat-completions/finish-reason.ts'
+import { endOfJson, startOfJson } from './chat-completions/json-end.ts'
+import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
+import type { ThinkTags } from './chat-completions/think-tags.ts'
+import { createThinkTags } from './chat-completions/think-tags.ts'
+import { usageOf } from './chat-completions/usage.ts'
+
+export type TextAnswer = {
+  readonly status: number
+  readonly headers: ResponseHeaders
+  readonly secrets: readonly string[]
+  readonly emit: Attempt['emit']
+  readonly linger: Attempt['linger']
+  readonly responseField: string
+  readonly thinkTags: boolean | 'opened'
+  /** Some servers give it back before the text. */
+  readonly prompt: string
+}
+
+type Fields = { readonly [key: string]: unknown }
+
+/** The end of a body comes right behind its last bracket, or never. */
+const endWithinMs = 1_000
+
+type Reading = {
+  readonly answer: TextAnswer
+  readonly pieces: string[]
+  length: number
+  form: 'blank' | 'json' | 'events' | 'text'
+  isWhole: boolean
+  isOver: boolean
+  /** Of a stream: the text so far, and how it ended. */
+  streamed: string
+  channels: Pick<ThinkTags, 'write' | 'end'> | undefined
+  hasText: boolean
+  finishReason: FinishReason | undefined
+  usage: Usage | undefined
+}
+
+/**
+ * Reads the answer of a plain server by its content: JSON with the text in a field, in the list `text` (vLLM's demo server) or in
+ * `[{ generated_text }]` (TGI); server-sent events of such objects; a bare text where the server calls it `text/plain`.
+ */
+export function readText(answer: TextAnswer): BodyReader {
+  const reading: Reading = {
+    ...{ answer, pieces: [], length: 0, form: 'blank', isWhole: false, isOver: false },
+    ...{ streamed: '', channels: undefined, hasText: false, finishReason: undefined, usage: undefined },
+  }
+  const { status, emit, linger } = answer
+  const json = startOfJson()
+  const events = eventReader(reading, { onData: readEvent, onComment: () => void emit({ type: 'queued' }) })
+  const close = () => {
+    reading.isWhole = true
+    linger?.(() => end(reading), endWithinMs)
+  }
+  const isRefusal = status < 200 || status > 299
+  if (isRefusal) close()
+  return {
+    write(part) {
+      if (reading.form === 'blank') begin(reading, part)
+      if (reading.form === 'blank') emit({ type: 'queued' })
+      keep(reading, part)
+      if (reading.form === 'events' && !isRefusal) readEvents(events, part)
+      if (reading.form === 'json' && !reading.isWhole && endOfJson(json, part) !== undefined) close()
+      return true
+    },
+    end() {
+      if (reading.form === 'events' && !isRefusal && !reading.isOver) endEvents(events)
+      end(reading)
+    },
+    isOver: () => reading.isOver,
+    lost() {
+      if (reading.isWhole) end(reading)
+      return reading.isOver
+    },
+  }
+}
+
+function begin(reading: Reading, part: string): void {
+  const [first = ''] = part.replace(/^\uFEFF/, '').trimStart()
+  if (first === '') return
+  if ('{["'.includes(first)) reading.form = 'json'
+  else reading.form = /^\s*(?:data|event|id|retry)?:/.test(part) ? 'events' : 'text'
+}
+
+function keep(reading: Reading, part: string): void {
+  reading.length += part.length
+  if (reading.length > maxDocumentLength) {
+    const message = `The answer is larger than ${inMebibytes(maxDocumentLength)}. The connection was closed.`
+    throw failed('malformed-response', message, reading)
+  }
+  reading.pieces.push(part)
+}
+
+function end(reading: Reading): void {
+  if (reading.isOver) return
+  reading.isOver = true
+  const { answer, form } = reading
+  const body = reading.pieces.join('').replace(/^\uFEFF/, '')
+  if (answer.status < 200 || answer.status > 299) throw failureOf({ ...answer, body })
+  if (form === 'events') return endStream(reading)
+  const text = form === 'text' ? plainText(body, answer) : textOfDocument(reading, body)
+  const own = withoutPrompt(text, answer.prompt)
+  if (own.trim() === '') throw failed('empty', 'The server answered with an empty text.', reading)
+  reading.channels = channelsOf(reading, answer.thinkTags === 'opened' || closesUnopened(own))
+  reading.channels.write(own)
+  finish(reading)
+}
+
+/** Thought and text apart. `opened`: the text begins inside a thought. */
+function channelsOf(reading: Reading, opened: boolean): Pick<ThinkTags, 'write' | 'end'> {
+  const { emit, thinkTags } = reading.answer
+  const onText = (text: string): void => {
+    if (text === '') return
+    reading.hasText ||= text.trim() !== ''
+    emit({ type: 'text-delta', text })
+  }
+  if (thinkTags === false) return { write: onText, end: () => {} }
+  return createThinkTags({ opened, onText, onReasoning: text => void emit({ type: 'reasoning-delta', text }) })
+}
+
+/** In a whole text a tag that was never opened is seen before anything was handed on (F64). */
+function closesUnopened(text: string): boolean {
+  const close = text.indexOf('</think>')
+  return close !== -1 && !text.slice(0, close).includes('<think>')
+}
+
+function finish(reading: Reading): void {
+  const { answer, channels, usage, finishReason = 'stop' } = reading
+  channels?.end(finishReason !== 'length')
+  if (!reading.hasText) throw failed('empty', 'The server answered without a text.', reading)
+  answer.emit({ type: 'finish', finishReason, ...(usage === undefined ? undefined : { usage }) })
+}
+
+/** A 200 of a proxy is plain text as well: only what the server itself calls a text is one. */
+function plainText(body: string, answer: TextAnswer): string {
+  const isText = /^text\/plain\b/i.test(String(answer.headers['content-type'] ?? ''))
+  if (isText && !/^\s*<(?:!doctype|html|head|body)\b/i.test(body)) return body
+  throw strangeAnswer(body, answer)
+}
+
+function textOfDocument(reading: Reading, body: string): string {
+  if (body.trim() === '') throw failed('overloaded', 'The server answered with an empty body.', reading)
+  let value: unknown
+  try {
+    value = parseJson(body)
+  } catch {
+    // no cause: the parser's message quotes the answer
+    throw failed(isCutJson(body) ? 'truncated' : 'malformed-response', 'The answer is not JSON, or it was cut.', reading)
+  }
+  if (typeof value === 'string') return value
+  const fields = asObject(Array.isArray(value) ? value[0] : value) ?? {}
+  noteEnd(reading, fields)
+  const text = textIn(fields, reading.answer)
+  if (text !== undefined) return text
+  throw withoutText(fields, reading)
+}
+
+function textIn(fields: Fields, { responseField }: TextAnswer): string | undefined {
+  const named = fields[responseField]
+  if (typeof named === 'string') return named
+  const { text, generated_text: generated, meta_info: meta } = fields
+  if (typeof generated === 'string') return generated
+  // SGLang's own form
+  if (typeof text === 'string' && asObject(meta) !== undefined) return text
+  return Array.isArray(text) && typeof text[0] === 'string' ? text[0] : undefined
+}
+
+function withoutText(fields: Fields, { answer }: Reading): ProviderError {
+  const { status, headers, secrets, responseField } = answer
+  if (isErrorValue(fields['error'])) return inBandFailure(fields['error'], { status, headers, secrets })
+  if (isErrorValue(fields['detail'])) return inBandFailure({ detail: fields['detail'] }, { status, headers, secrets })
+  const names = Object.keys(fields).slice(0, 8).map(shortName)
+  const shown = names.filter(name => name !== '').join(', ')
+  return new ProviderError(
+    `The answer has no text in the field '${responseField}' (its fields: ${shown === '' ? 'none that can be named' : shown}). Set the option responseField.`,
+    { reason: 'malformed-response', status },
+  )
+}
+
+/** Why it ended and what it cost, wherever servers of this kind write it (F106). */
+function noteEnd(reading: Reading, fields: Fields): void {
+  const inner = asObject(fields['details']) ?? asObject(fields['meta_info']) ?? {}
+  reading.usage = usageIn(fields, inner) ?? reading.usage
+  const said = fields['finish_reason'] ?? fields['done_reason'] ?? inner['finish_reason']
+  const word = asObject(said)?.['type'] ?? said
+  if (typeof word !== 'string' || word === '' || word === 'null') return
+  const known = finishOf(word)
+  if (known.failure !== undefined) throw failed(known.failure, known.message, reading)
+  reading.finishReason = known.finishReason
+}
+
+function usageIn(fields: Fields, inner: Fields): Usage | undefined {
+  const counts = { ...fields, ...inner }
+  const output = counts['generated_tokens'] ?? counts['eval_count']
+  const counted = { completion_tokens: output, prompt_tokens: counts['prompt_eval_count'] }
+  return usageOf(fields['usage']) ?? usageOf(inner) ?? usageOf(fields) ?? usageOf(counted)
+}
+
+/** `[DONE]`, or an object with the next piece, or with all that there is by now. */
+function readEvent(reading: Reading, data: string): void {
+  if (reading.isWhole) return
+  if (data.trim() === '[DONE]') return void (reading.isWhole = true)
+  const fields = fieldsOf(reading, data)
+  noteEnd(reading, fields)
+  reading.isWhole = fields['done'] === true
+  const token = asObject(fields['token'])?.['text']
+  if (typeof token === 'string') return add(reading, token)
+  const piece = textIn(fields, reading.answer)
+  if (piece === undefined) {
+    if (isErrorValue(fields['error']) || isErrorValue(fields['detail'])) throw withoutText(fields, reading)
+    return
+  }
+  const isAll = asObject(fields['meta_info']) !== undefined || Array.isArray(fields['text'])
+  add(reading, isAll ? piece.slice(reading.streamed.length) : piece)
+}
+
+function fieldsOf(reading: Reading, data: string): Fields {
+  try {
+    return asObject(parseJson(data)) ?? {}
+  } catch {
+    throw failed('malformed-response', `The stream holds an event that is no JSON (${data.length} characters).`, reading)
+  }
+}
+
+function add(reading: Reading, piece: string): void {
+  reading.streamed += piece
+  reading.channels ??= channelsOf(reading, reading.answer.thinkTags === 'opened')
+  reading.channels.write(piece)
+}
+
+function endStream(reading: Reading): void {
+  const isEnded = reading.isWhole || reading.finishReason !== undefined
+  if (!isEnded) throw failed('truncated', 'The answer was cut: the stream ended without a finish reason or [DONE].', reading)
+  finish(reading)
+}
+
+/** vLLM's demo server and some pipelines give the prompt back, and the answer behind it. */
+function withoutPrompt(text: string, prompt: string): string {
+  return prompt.length > 0 && text.length > prompt.length && text.startsWith(prompt) ? text.slice(prompt.length) : text
+}
+
+function failed(reason: ProviderError['reason'], message: string, { answer, usage }: Reading): ProviderError {
+  return new ProviderError(message, { reason, status: answer.status, usage })
+}

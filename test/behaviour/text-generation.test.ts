@@ -1,0 +1,77 @@
+import { inspect } from 'node:util'
+import { createClient, textGeneration, type TextGenerationOptions } from 'unbusy'
+import { json, raw, type Reply } from 'unbusy/testing'
+import { expect } from 'vitest'
+import { test } from '../helpers/vitest.ts'
+
+const prompt = 'Why?'
+
+const event = (value: unknown) => `data: ${JSON.stringify(value)}\n\n`
+
+const read: readonly (readonly [string, Reply, object, Partial<TextGenerationOptions>?])[] = [
+  ['F64: a thought between tags', json({ response: '<think>Hm.</think>\n\nSo.' }), { text: 'So.', reasoningText: 'Hm.' }],
+  ['F64: a bare end of a thought', json({ response: 'Hm.</think>So.' }), { text: 'So.', reasoningText: 'Hm.' }],
+  ['F64: tags that are left alone', json({ response: 'Hm.</think>So.' }), { text: 'Hm.</think>So.' }, { thinkTags: false }],
+  ["F65: vLLM's demo server, which repeats the prompt", json({ text: ['Why?So.'] }), { text: 'So.' }],
+  ['F65: TGI', json([{ generated_text: 'So.' }]), { text: 'So.' }],
+  ['F65: a bare text', raw('So {it} is.', { contentType: 'text/plain' }), { text: 'So {it} is.' }],
+  ['F106: a finish reason', json({ response: 'So', finish_reason: 'length' }), { text: 'So', finishReason: 'length' }],
+  [
+    'F106: usage',
+    json({ response: 'So.', usage: { prompt_tokens: 2, completion_tokens: 3 } }),
+    { usage: { inputTokens: 2, outputTokens: 3 } },
+  ],
+  [
+    "F106: TGI's details",
+    json({ generated_text: 'So', details: { finish_reason: 'length', generated_tokens: 7 } }),
+    { finishReason: 'length' },
+  ],
+  ['F106: a stream of pieces', raw([event({ response: 'S' }), event({ response: 'o.' }), 'data: [DONE]\n\n']), { text: 'So.' }],
+  [
+    'F106: a stream of tokens',
+    raw([
+      event({ token: { text: 'S' } }),
+      event({ token: { text: 'o' }, generated_text: 'So', details: { finish_reason: 'length' } }),
+    ]),
+    { text: 'So', finishReason: 'length' },
+  ],
+  [
+    'F106: a stream that says each time all there is',
+    raw([
+      event({ text: 'S', meta_info: {} }),
+      event({ text: 'So.', meta_info: { finish_reason: { type: 'stop' }, completion_tokens: 2 } }),
+    ]),
+    { text: 'So.', finishReason: 'stop' },
+  ],
+]
+
+test.for(read)('%s', async ([, reply, wanted, options], { server }) => {
+  const { url } = await server(reply)
+  await using client = createClient({ chain: [textGeneration({ baseURL: url, ...options })] })
+  expect(await client.generate(prompt)).toMatchObject(wanted)
+})
+
+test('F65: an error and a detail in a 200 are told, the key masked', async ({ server }) => {
+  const { url, replyWith } = await server(json({ detail: 'The queue is full, overloaded.' }))
+  await using client = createClient({ chain: [textGeneration({ baseURL: url, apiKey: 'plainkey42', retry: 0 })], breaker: false })
+  await expect(client.generate(prompt)).rejects.toMatchObject({ failures: [{ said: 'The queue is full, overloaded.' }] })
+  replyWith(json({ error: 'plainkey42 is wrong' }))
+  await expect(client.generate(prompt)).rejects.toMatchObject({ failures: [{ said: '*** is wrong' }] })
+})
+
+test('F65: no cause quotes an answer; F106: a stream that stops is truncated', async ({ server }) => {
+  const { url, replyWith } = await server(raw('{"response": broken'))
+  await using client = createClient({ chain: [textGeneration({ baseURL: url, retry: 0 })], breaker: false })
+  const error: unknown = await client.generate(prompt).catch((thrown: unknown) => thrown)
+  expect(inspect(error, { showHidden: true, depth: 9 })).not.toContain('broken')
+  replyWith(raw([event({ response: 'So' })]))
+  await expect(client.generate(prompt)).rejects.toMatchObject({ failures: [{ reason: 'truncated' }] })
+})
+
+test('F106: settings are sent under the names that fields gives them, and no others', async ({ server }) => {
+  const { url, requests } = await server(json({ response: 'So.' }))
+  await using client = createClient({ chain: [textGeneration({ baseURL: url, fields: { maxOutputTokens: 'max_tokens' } })] })
+  const { warnings } = await client.generate({ prompt, maxOutputTokens: 5, seed: 1 })
+  expect(requests[0]?.json).toEqual({ prompt, max_tokens: 5 })
+  expect(warnings.map(({ setting }) => setting)).toEqual(['seed'])
+})
