@@ -3,6 +3,7 @@ import { createClient, deepseek, ollama, type ProviderError, textGeneration, vll
 import { fakeTarget, raw, type Reply } from 'unbusy/testing'
 import { expect } from 'vitest'
 import { z } from 'zod'
+import { anyText } from '../helpers/any-text.ts'
 import { test } from '../helpers/vitest.ts'
 
 const key = { apiKey: 'sk-test-0123456789abcdef' }
@@ -108,7 +109,7 @@ test("whatever a reply is made of, the call ends with an answer of the next targ
 }) => {
   const piece = fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom(...Object.values(hostile).map(text => text.slice(0, 300))) },
-    fc.string({ unit: 'binary', maxLength: 200 }),
+    anyText(200),
     fc.jsonValue().map(value => event(JSON.stringify(value))),
     fc.jsonValue().map(value => delta(JSON.stringify(value))),
     fc.jsonValue().map(value => `${JSON.stringify({ message: value, response: value, done: true })}\n`),

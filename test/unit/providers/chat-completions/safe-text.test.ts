@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { inBandFailure, failureOf } from '../../../../src/providers/chat-completions/failure.ts'
 import { masked, safeName, textOfHtml } from '../../../../src/providers/chat-completions/safe-text.ts'
+import { leastMs } from '../../../helpers/least-ms.ts'
 
 test.each([
   'sk-1234567890abcdef',
@@ -75,9 +76,8 @@ test('a page says its title, or its words', () => {
 
 test('F72: a page of anything is looked at in bounds', () => {
   for (const part of ['<', '<script', '<title', '<title>', '<a', '>', '<!--']) {
-    const startedAt = performance.now()
-    textOfHtml(part.repeat(100_000))
-    expect(performance.now() - startedAt).toBeLessThan(50)
+    const page = part.repeat(100_000)
+    expect(leastMs(() => textOfHtml(page), 50)).toBeLessThan(50)
   }
 })
 

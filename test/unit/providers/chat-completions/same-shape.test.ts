@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import type { ProviderEvent } from '../../../../src/contract.ts'
 import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
 import { learnShape, noShape, textOfSame } from '../../../../src/providers/chat-completions/same-shape.ts'
+import { anyText } from '../../../helpers/any-text.ts'
 
 type Delta = Readonly<Record<string, unknown>>
 
@@ -26,11 +27,7 @@ function frameOf(delta: Delta): Delta {
   return { id: 'x', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta, finish_reason: null }] }
 }
 
-const text = fc.oneof(
-  fc.string(),
-  fc.string({ unit: 'binary' }),
-  fc.constantFrom('"', '\\', '\n', '","x":"', '"}', '\u2028', '😀', 'Hi'),
-)
+const text = fc.oneof(fc.string(), anyText(), fc.constantFrom('"', '\\', '\n', '","x":"', '"}', '\u2028', '😀', 'Hi'))
 const delta = fc.oneof(
   { weight: 6, arbitrary: text.map(content => ({ content })) },
   { weight: 3, arbitrary: text.map(reasoning => ({ content: null, reasoning_content: reasoning })) },
