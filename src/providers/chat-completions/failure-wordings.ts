@@ -1,6 +1,6 @@
 import { chineseWordings } from './failure-wordings-chinese.ts'
 import type { Row } from './failure-row.ts'
-import { noStatus, refusals, rowOf } from './wording-row.ts'
+import { noStatus, refusals, rowsOf } from './wording-row.ts'
 import type { Wording } from './wording-row.ts'
 
 const aMinute = 60_000
@@ -207,4 +207,4 @@ const wordings: readonly Wording[] = [
   ['vLLM 0.32', 'overloaded', [500, noStatus], /engine is currently busy|cannot schedule new futures after shutdown/i],
 ]
 
-export const wordingRows: readonly Row[] = [...wordings, ...chineseWordings].map(rowOf)
+export const wordingRows: readonly Row[] = /* @__PURE__ */ rowsOf(wordings, chineseWordings)

@@ -1,6 +1,6 @@
 import { endOfJsonString } from '../../parse-json.ts'
 
-export { mayReachPrototype, parseJson } from '../../parse-json.ts'
+export { parseJson } from '../../parse-json.ts'
 
 /** Whether the text stops in the middle of a JSON value, rather than being no JSON at all. */
 export function isCutJson(text: string): boolean {

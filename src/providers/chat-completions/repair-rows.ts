@@ -208,16 +208,20 @@ function only(isMeant: (refused: Refused) => boolean, rows: readonly RepairRow[]
 }
 
 /** Looked at in this order: what names one thing before what names any. */
-export const repairRows: readonly RepairRow[] = [
-  withoutThinking,
-  affordable,
-  ceiling,
-  room,
-  ...only(
-    ({ error: { reason } }) => ['invalid-request', 'context-length', 'permission', 'not-found'].includes(reason),
-    [withoutStream, otherToolCallIds],
-  ),
-  ...only(isAboutRequest, [withReasoning, withoutTurnsReasoning, otherRole, toolsWithoutReasoning, otherEffort]),
-  ...schemaRows,
-  ...only(isAboutRequest, fieldRows),
-]
+export const repairRows: readonly RepairRow[] = /* @__PURE__ */ inOrder()
+
+function inOrder(): readonly RepairRow[] {
+  return [
+    withoutThinking,
+    affordable,
+    ceiling,
+    room,
+    ...only(
+      ({ error: { reason } }) => ['invalid-request', 'context-length', 'permission', 'not-found'].includes(reason),
+      [withoutStream, otherToolCallIds],
+    ),
+    ...only(isAboutRequest, [withReasoning, withoutTurnsReasoning, otherRole, toolsWithoutReasoning, otherEffort]),
+    ...schemaRows,
+    ...only(isAboutRequest, fieldRows),
+  ]
+}

@@ -15,6 +15,11 @@ export type Wording = readonly [
   more?: Pick<Row, 'charged' | 'atMostMs' | 'cure'>,
 ]
 
-export function rowOf([from, reason, statuses, words, more]: Wording): Row {
+function rowOf([from, reason, statuses, words, more]: Wording): Row {
   return { from, reason, statuses, words, ...more }
+}
+
+/** One table of several. A function that is called without effect: a bundle that needs no provider leaves the tables out. */
+export function rowsOf(...tables: readonly (readonly Wording[])[]): readonly Row[] {
+  return tables.flat().map(rowOf)
 }
