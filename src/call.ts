@@ -182,10 +182,10 @@ function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> 
 }
 
 function resultOf({ targets, hedge }: Shared, { answer, target, attempts }: Walked): GenerateResult {
-  const { provider, model, targetIndex } = target
+  const { provider, model, name, targetIndex, step } = target
   const cost = costOf(attempts, targets)
   hedge?.paid(cost ?? 0)
-  return { ...answer, cost, provider: provider.name, model, targetIndex, attempts, degraded: false }
+  return { ...answer, cost, provider: provider.name, model, name, targetIndex, step, attempts, degraded: false }
 }
 
 type Interrupted = { readonly input: string | GenerateInput; readonly outlet: Outlet; readonly error: ChainExhaustedError }

@@ -70,10 +70,10 @@ export function createClient(options: ClientOptions): Client {
   const { clock = systemClock, random = Math.random, onEvent, logger } = options
   const tell = createTeller([...(onEvent === undefined ? [] : [onEvent]), ...(logger === undefined ? [] : [logEvents(logger)])])
   const settings = healthSettings(options)
-  const health = createHealth({ clock, random, settings, emit: event => tell?.(event), store: options.health })
+  const health = createHealth({ clock, random, settings, emit: tell, store: options.health })
   const hedging = hedgeSettings(options.hedge)
-  const resolve = (target: Target, targetIndex: number): ChainTarget => {
-    const { provider, model, price, when } = target
+  const resolve = (target: Target, { targetIndex, step }: { targetIndex: number; step: number }): ChainTarget => {
+    const { provider, model, name, price, when } = target
     const limits = {
       retry: targetRetry(target, options.retry),
       timeout: targetTimeout(target, options.timeout),
@@ -82,16 +82,20 @@ export function createClient(options: ClientOptions): Client {
     return {
       provider,
       model,
+      name,
       targetIndex,
+      step,
       price,
       when,
       ...limits,
-      health: health.of({ provider, model, index: targetIndex, price }),
+      health: health.of({ provider, model, name, index: targetIndex, step, price }),
     }
   }
   const targets: ChainTarget[] = []
-  const steps = options.chain.map(step => {
-    const members = ('pool' in step ? step.pool : [step]).map((target, index) => resolve(target, targets.length + index))
+  const steps = options.chain.map((step, place) => {
+    const members = ('pool' in step ? step.pool : [step]).map((target, index) =>
+      resolve(target, { targetIndex: targets.length + index, step: place }),
+    )
     targets.push(...members)
     return 'pool' in step ? { ...step, targets: members, queues: watchQueues(members, clock) } : { targets: members }
   })

@@ -306,6 +306,8 @@ export type RetrySettings = {
 export type Target = {
   readonly provider: Provider
   readonly model: string
+  /** What you call it: told in attempts, health and events, where provider and model are those of other targets too. @default none */
+  readonly name?: string | undefined
   /** A number is short for `{ maxRetries }`. 0 means exactly one attempt. */
   readonly retry?: number | Partial<RetrySettings> | undefined
   readonly timeout?: Partial<TimeoutSettings> | undefined
@@ -327,7 +329,12 @@ export type Price = { readonly input: number; readonly cachedInput?: number | un
 export type AttemptRecord = {
   readonly provider: string
   readonly model: string
+  /** The target's own `name`. */
+  readonly name: string | undefined
+  /** The place of the target among all targets, from 0; members of pools are counted one by one. */
   readonly targetIndex: number
+  /** The place in the chain, from 0; a pool is one step. */
+  readonly step: number
   /** Which request to this target in this call, from 1. 0: none was sent. */
   readonly attempt: number
   /** `abandoned`: it lost a race or the caller left; it is neither a success nor a failure. */
@@ -356,11 +363,22 @@ export type Clock = {
   clearTimeout(handle: unknown): void
 }
 
-type OfAttempt = {
-  readonly callId: number
+/**
+ * What is thought of a target. `closed`: it is used. `gated`: the server, or a refused key or model, keeps calls away. `open`: it was
+ * down and is left alone. `half-open`: a gate or an opening is over, and no attempt has been good since.
+ */
+export type TargetState = 'closed' | 'half-open' | 'gated' | 'open'
+
+type OfTarget = {
   readonly provider: string
   readonly model: string
+  readonly name: string | undefined
   readonly targetIndex: number
+  readonly step: number
+}
+
+type OfAttempt = OfTarget & {
+  readonly callId: number
   readonly attempt: number
 }
 
@@ -396,15 +414,15 @@ export type ClientEvent = { readonly at: number } & (
       readonly usage: Usage | undefined
       readonly error: unknown
     }
-  /** A target's breaker or gate changed. `untilMs`: how long it stays so, from now; undefined = not known. */
-  | {
+  /** Told when it happens, also when nobody calls. */
+  | (OfTarget & {
       readonly type: 'health-change'
-      readonly provider: string
-      readonly model: string
-      readonly state: 'closed' | 'open' | 'half-open' | 'gated' | 'ungated'
+      readonly state: TargetState
       readonly reason: FailureReason | undefined
+      /** How long it stays so from now, undefined = not known; and how long it was in the state before. */
       readonly untilMs: number | undefined
-    }
+      readonly sinceMs: number
+    })
   /** Two or more services failed to be reached at once: most likely the fault is on our side, so nobody is charged. */
   | { readonly type: 'local-network-suspected'; readonly providers: readonly string[] }
   /** The shared memory of the fleet does not answer; this process goes on with its own. */

@@ -204,8 +204,9 @@ function inOneLine(reason: FailureReason, retryAfterMs: number | undefined): str
   return `No target answered (${reason}).${later}`
 }
 
-function lineOf({ provider, model, attempt, status, reason, outcome, message, durationMs }: AttemptRecord): string {
+function lineOf({ provider, model, name, attempt, status, reason, outcome, message, durationMs }: AttemptRecord): string {
   const what = reason === undefined ? outcome : status === undefined ? reason : `${reason} (${status})`
   const sent = attempt === 0 ? 'skipped' : `attempt ${attempt}, ${Math.round(durationMs)} ms`
-  return `${provider} ${model}: ${what}, ${sent}${message === undefined ? '' : `: ${message}`}`
+  const who = name === undefined || name === provider ? `${provider} ${model}` : `${provider} ${model} (${name})`
+  return `${who}: ${what}, ${sent}${message === undefined ? '' : `: ${message}`}`
 }

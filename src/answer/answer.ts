@@ -73,8 +73,12 @@ export type GenerateResult<Output = unknown, CalledTool extends ToolCall = ToolC
   /** Who answered; `default` when it is the default response. */
   readonly provider: string
   readonly model: string
-  /** The place of the target in the chain, from 0; -1 for the default response. */
+  /** The target's own `name`. */
+  readonly name: string | undefined
+  /** The place of the target among all targets, from 0, members of pools counted one by one; -1 for the default response. */
   readonly targetIndex: number
+  /** The place in the chain, from 0; a pool is one step. Above 0 another step than the first has answered. -1 for the default response. */
+  readonly step: number
   /** Every request made and every target passed over, in order. */
   readonly attempts: readonly AttemptRecord[]
   /** True when no target answered and this is the default response. */
@@ -117,6 +121,6 @@ export function defaultResult({ value, isTyped, attempts, cost }: Substitute): G
     ...{ reasoningText: '', toolCalls: [], finishReason: 'stop', usage: {}, warnings: [] },
     output: isText && !isTyped ? undefined : value,
     response: { id: undefined, model: undefined, requestId: undefined, providerMetadata: undefined },
-    ...{ cost, provider: 'default', model: 'default', targetIndex: -1, attempts, degraded: true },
+    ...{ cost, provider: 'default', model: 'default', name: undefined, targetIndex: -1, step: -1, attempts, degraded: true },
   }
 }

@@ -1,14 +1,17 @@
 import type { AttemptRecord, ProviderEvent } from '../contract.ts'
-import type { RunningAttempt } from './state.ts'
+import type { ChainTarget, RunningAttempt } from './state.ts'
+
+/** How a target is called wherever something is said of it. */
+export function namesOf({ provider, model, name, targetIndex, step }: ChainTarget) {
+  return { provider: provider.name, model, name, targetIndex, step }
+}
 
 export type Failed = (ProviderEvent & { type: 'asked-again' })['failure']
 
 /** One request as `attempts` tells it: the last of an attempt, or one that its provider followed by another. */
 export function recordOf(run: RunningAttempt, outcome: AttemptRecord['outcome'], error: Failed | undefined): AttemptRecord {
   return {
-    provider: run.options.target.provider.name,
-    model: run.options.target.model,
-    targetIndex: run.options.target.targetIndex,
+    ...namesOf(run.options.target),
     attempt: run.attempt,
     outcome,
     reason: error?.reason,

@@ -1,7 +1,7 @@
 import type { Answer } from '../answer/answer.ts'
 import type { Attempt, AttemptRecord, ClockName, ProviderEvent } from '../contract.ts'
 import { ProviderError, UnbusyError } from '../errors.ts'
-import { type Failed, recordOf } from './attempt-record.ts'
+import { type Failed, namesOf, recordOf } from './attempt-record.ts'
 import {
   chunkCame,
   endOfSilence,
@@ -283,8 +283,7 @@ function hadFairTime(run: RunningAttempt, { clock }: ProviderError): boolean {
 function tell({ options, attempt }: RunningAttempt, event: AttemptEvent): void {
   if (options.tell === undefined) return
   const { clock, callId, target } = options
-  const { provider, model, targetIndex } = target
-  options.tell({ ...event, at: clock.now(), callId, provider: provider.name, model, targetIndex, attempt })
+  options.tell({ ...event, at: clock.now(), callId, ...namesOf(target), attempt })
 }
 
 /** A provider that throws before it returns a promise has failed like one that rejects. */

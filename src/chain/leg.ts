@@ -5,6 +5,7 @@ import type { Answer } from '../answer/answer.ts'
 import { ProviderError } from '../errors.ts'
 import type { Permit } from '../health/health.ts'
 import { abandonAttempt, abandoned, startAttempt } from './attempt.ts'
+import { namesOf } from './attempt-record.ts'
 import { callTo, limitOf, othersLeft } from './next-target.ts'
 import { decide } from './policy.ts'
 import { backoffMs, untilOpening, wait, type Wait } from './wait.ts'
@@ -251,6 +252,5 @@ function sourceOf({ target: { provider, model, targetIndex }, asked }: Candidate
 }
 
 function attemptOf({ callId }: Walk, { target, asked }: Candidate) {
-  const { provider, model, targetIndex } = target
-  return { callId, provider: provider.name, model, targetIndex, attempt: asked }
+  return { callId, ...namesOf(target), attempt: asked }
 }

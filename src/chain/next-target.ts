@@ -1,5 +1,6 @@
 import type { AttemptRecord, Call, Failure, FailureReason } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
+import { namesOf } from './attempt-record.ts'
 import { longestTimerMs } from './clocks.ts'
 import type { Permit, Standing } from '../health/health.ts'
 import type { Candidate, ChainTarget, Walk } from './state.ts'
@@ -203,12 +204,11 @@ function tooSlow(walk: Walk, candidate: Candidate): boolean {
 
 /** Notes once a call that a target was not asked, and why. */
 function skip(walk: Walk, candidate: Candidate, refusal: Partial<Failure>): void {
-  const { provider, model, targetIndex } = candidate.target
+  const of = namesOf(candidate.target)
   const { reason, message = 'It cannot take this call.' } = refusal
   // one that was asked has reported why itself
   if (candidate.skipped || candidate.asked > 0) return
   candidate.skipped = true
-  const of = { provider: provider.name, model, targetIndex }
   const nothing = {
     status: undefined,
     clock: undefined,
@@ -230,5 +230,6 @@ function skip(walk: Walk, candidate: Candidate, refusal: Partial<Failure>): void
   }
   walk.trail = [...walk.trail, { record }]
   walk.tell?.({ type: 'target-skip', at: walk.clock.now(), callId: walk.callId, ...of, reason, message })
-  if (reason !== undefined) walk.failures.push(new ProviderError(message, { ...refusal, reason, provider: provider.name, model }))
+  if (reason !== undefined)
+    walk.failures.push(new ProviderError(message, { ...refusal, reason, provider: of.provider, model: of.model }))
 }

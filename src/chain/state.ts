@@ -22,7 +22,10 @@ import type { Wait } from './wait.ts'
 export type ChainTarget = {
   readonly provider: Provider
   readonly model: string
+  readonly name: string | undefined
   readonly targetIndex: number
+  /** Its place in the chain; a pool is one step. */
+  readonly step: number
   readonly retry: RetrySettings
   readonly timeout: TimeoutSettings
   /** Undefined: it does not think in silence. */

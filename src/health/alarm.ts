@@ -11,7 +11,12 @@ export type Alarm = {
 /** Node turns a longer delay into 1 ms: a gate of 25 days would be a storm. */
 export const longestTimerMs = 2 ** 31 - 1
 
-export function createAlarm(clock: Clock, ring: () => void): Alarm {
+/** @param options `keepsProcess: false`: a process may end while it is set */
+export function createAlarm(
+  clock: Clock,
+  ring: () => void,
+  { keepsProcess = true }: { readonly keepsProcess?: boolean } = {},
+): Alarm {
   let handle: unknown
   let setTo: number | undefined
 
@@ -26,6 +31,7 @@ export function createAlarm(clock: Clock, ring: () => void): Alarm {
     // Timers cut off fractions of a millisecond and would ring before the time is over.
     const delayMs = Math.max(0, Math.ceil(at - clock.now()))
     handle = clock.setTimeout(onTimer, Math.min(delayMs, longestTimerMs))
+    if (!keepsProcess && isTimer(handle)) handle.unref()
   }
 
   function onTimer(): void {
@@ -48,4 +54,9 @@ export function createAlarm(clock: Clock, ring: () => void): Alarm {
     clear,
     isSet: () => setTo !== undefined,
   }
+}
+
+/** Another clock than Node's may give anything as a handle. */
+function isTimer(handle: unknown): handle is { unref(): void } {
+  return typeof handle === 'object' && handle !== null && 'unref' in handle && typeof handle.unref === 'function'
 }

@@ -99,7 +99,11 @@ function succeed({ context, admission, isCounted }: Attempt, now: number): void 
   rooms.watch.reach()
   rooms.gate.answered()
   if (!isCounted) rooms.breaker.succeed(pass, now)
-  if (trials.length === 0) return
+  if (trials.length > 0) endWell(rooms, herald, { trials, now })
+  herald.succeeded(now)
+}
+
+function endWell(rooms: Rooms, herald: Herald, { trials, now }: { trials: readonly Trial[]; now: number }): void {
   const wasRefused = rooms.key.suspension.onTrial(now)
   const wasLong = rooms.gate.isLong(now)
   for (const trial of trials) trial.end('good', now)
@@ -122,7 +126,7 @@ function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; c
   const { reason, retryAfterMs, concurrencyLimit } = failure
   if (concurrencyLimit !== undefined) herald.publish({ kind: 'limit', reason, forMs: 0, limit: concurrencyLimit })
   if (shut === undefined) return
-  if (shut.what !== 'key') herald.gated(reason, shut.until, now)
+  if (shut.what !== 'key') herald.gated(reason, now)
   if (shut.isBrief) return
   const about = shut.what === 'key' ? 'credential' : 'target'
   if (shut.what !== 'gate') herald.publish({ kind: 'refused', reason, forMs: shut.until - now }, about)

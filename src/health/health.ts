@@ -1,4 +1,5 @@
 import type { Clock, Price, Provider } from '../contract.ts'
+import type { TargetNames } from './condition.ts'
 import { createHearing } from './hearing.ts'
 import type { FleetNames, HealthEvent } from './herald.ts'
 import { createKeyMemory } from './key-memory.ts'
@@ -38,8 +39,11 @@ const thinkingLeaseMs = 65_000
 export type HealthTarget = {
   readonly provider: Provider
   readonly model: string
-  /** Its place in the chain. */
+  readonly name?: string | undefined
+  /** Its place among all targets, members of pools counted one by one. */
   readonly index: number
+  /** Its place in the chain; a pool is one step. */
+  readonly step?: number | undefined
   readonly price?: Price | undefined
 }
 
@@ -47,7 +51,8 @@ export type HealthOptions = {
   readonly clock: Clock
   readonly random: () => number
   readonly settings: HealthSettings
-  readonly emit: (event: HealthEvent) => void
+  /** Undefined: nobody listens. */
+  readonly emit: ((event: HealthEvent) => void) | undefined
   /** The memory of a fleet. */
   readonly store?: HealthStore | undefined
 }
@@ -65,16 +70,15 @@ export function createHealth({ clock, random, settings, emit, store }: HealthOpt
   const localFault = createLocalFault({
     settings: settings.localFault,
     onSuspect({ origins, providers, since, now }) {
-      emit({ type: 'local-network-suspected', at: now, providers })
+      emit?.({ type: 'local-network-suspected', at: now, providers })
       for (const { memory, origin } of known) if (origins.includes(origin)) memory.pardon(since, now)
     },
     onEnd() {
       for (const { memory } of known) memory.pump()
     },
   })
-  const hearing = createHearing({ clock, emit })
+  const hearing = createHearing({ clock, emit: event => emit?.(event) })
   const unsubscribe = store?.subscribe(hearing.hear)
-
   function of(target: HealthTarget): TargetHealth {
     const last = latest[target.index]
     if (last !== undefined && isSame(last.target, target)) return last.memory
@@ -92,15 +96,16 @@ export function createHealth({ clock, random, settings, emit, store }: HealthOpt
     return entry
   }
 
-  function remember({ provider, model }: HealthTarget, names: Names): TargetMemory {
+  function remember(target: HealthTarget, names: Names): TargetMemory {
+    const { provider } = target
     const key = keys.get(names.credential) ?? createKeyMemory(settings.gate, random)
     keys.set(names.credential, key)
     hearing.attach(names.credential, fact => key.learn(fact, clock.now()))
     const isShared = provider.identity !== undefined && provider.identity.inFleet !== false
     const fleet: FleetNames | undefined = store === undefined || !isShared ? undefined : { store, ...names }
     const watch = localFault.of(names.origin, provider.name)
-    const about = { provider: provider.name, model, key, watch, pace, fleet, emit }
-    const memory = createTargetMemory({ ...about, clock, random, settings: settingsFor(settings, provider) })
+    const about = { names: namesIn(target), key, watch, pace, fleet, emit, clock, random }
+    const memory = createTargetMemory({ ...about, settings: settingsFor(settings, provider) })
     hearing.attach(names.target, memory.learn)
     return memory
   }
@@ -117,9 +122,11 @@ export function createHealth({ clock, random, settings, emit, store }: HealthOpt
 
 function snapshotsOf(known: readonly Known[], now: number): readonly TargetSnapshot[] {
   const byIndex = known.toSorted((a, b) => a.target.index - b.target.index)
-  return byIndex.map(({ target: { provider, model, index }, memory }) =>
-    snapshotOf({ provider: provider.name, model, targetIndex: index }, memory, now),
-  )
+  return byIndex.map(({ target, memory }) => snapshotOf(namesIn(target), memory, now))
+}
+
+function namesIn({ provider, model, name, index, step = index }: HealthTarget): TargetNames {
+  return { provider: provider.name, model, name, targetIndex: index, step }
 }
 
 function isSame(a: HealthTarget, b: HealthTarget): boolean {

@@ -1,17 +1,23 @@
-import type { FailureReason } from '../contract.ts'
+import type { FailureReason, TargetState } from '../contract.ts'
+import type { TargetNames } from './condition.ts'
 import type { TargetMemory } from './target-memory.ts'
 
 /** What is thought of one target now. Plain data: JSON keeps all of it. */
 export type TargetSnapshot = {
   readonly provider: string
   readonly model: string
+  /** The target's own `name`. */
+  readonly name: string | undefined
   readonly targetIndex: number
-  /** `gated`: the server, or a refused key or model, keeps calls away. `open`, `half-open`: it was down and is probed. */
-  readonly state: 'closed' | 'open' | 'half-open' | 'gated'
+  /** Its place in the chain, from 0; a pool is one step. */
+  readonly step: number
+  readonly state: TargetState
   /** Why it is not closed. */
   readonly reason: FailureReason | undefined
   /** How long it stays so, in milliseconds from now; undefined = not known. */
   readonly untilMs: number | undefined
+  /** How long it has been so, in milliseconds. */
+  readonly sinceMs: number
   readonly inFlight: number
   /** How many requests may be in flight; undefined = not limited. */
   readonly limit: number | undefined
@@ -23,34 +29,18 @@ export type TargetSnapshot = {
   readonly retriesLeft: number
 }
 
-export type SnapshotName = Pick<TargetSnapshot, 'provider' | 'model' | 'targetIndex'>
-
-export function snapshotOf(name: SnapshotName, { rooms, waiting }: TargetMemory, now: number): TargetSnapshot {
+export function snapshotOf(names: TargetNames, { rooms, waiting, look }: TargetMemory, now: number): TargetSnapshot {
   const { limiter, latency, budget } = rooms
   const limit = limiter.limit(now)
   const quantiles = latency.quantiles()
+  const { state, reason, until, since } = look(now)
   return {
-    ...name,
-    ...conditionOf(rooms, now),
+    ...names,
+    ...{ state, reason, untilMs: until === Infinity ? undefined : until - now, sinceMs: now - since },
     inFlight: limiter.inFlight(),
     limit: limit === Infinity ? undefined : limit,
     waiting: waiting(),
     firstChunkMs: quantiles === undefined ? undefined : { p50: quantiles.p50, p98: quantiles.p98 },
     retriesLeft: Math.floor(budget.tokens() + 1e-9),
   }
-}
-
-function conditionOf(
-  { gate, key, model, watch, breaker }: TargetMemory['rooms'],
-  now: number,
-): Pick<TargetSnapshot, 'state' | 'reason' | 'untilMs'> {
-  const gates = [gate, key.suspension, model, watch].filter(guard => guard.openAt(now) > now)
-  const last = gates.reduce<(typeof gates)[number] | undefined>(
-    (a, b) => (a === undefined || b.openAt(now) > a.openAt(now) ? b : a),
-    undefined,
-  )
-  if (last !== undefined) return { state: 'gated', reason: last.why().reason, untilMs: last.openAt(now) - now }
-  const state = breaker.state(now)
-  if (state === 'closed') return { state, reason: undefined, untilMs: undefined }
-  return { state, reason: breaker.why().reason, untilMs: state === 'open' ? breaker.openAt(now) - now : undefined }
 }

@@ -1,10 +1,12 @@
 import type { Clock } from '../contract.ts'
 import { createAttempt } from './attempt.ts'
 import type { Admission, AttemptContext } from './attempt.ts'
+import { conditionOf } from './condition.ts'
+import type { TargetNames } from './condition.ts'
 import { createFleetProbe } from './fleet-probe.ts'
 import type { Guard, Trial } from './guard.ts'
 import { createHerald } from './herald.ts'
-import type { FleetNames, HealthEvent } from './herald.ts'
+import type { FleetNames, HealthEvent, Herald } from './herald.ts'
 import type { KeyMember, KeyMemory } from './key-memory.ts'
 import type { Quantiles } from './latency.ts'
 import { createLease } from './lease.ts'
@@ -51,6 +53,7 @@ export type TargetHealth = {
 export type TargetMemory = TargetHealth & {
   readonly rooms: Rooms
   waiting(): number
+  readonly look: Herald['look']
   /** The target may have opened for a reason that lies outside of it. */
   pump(): void
   /** What another process learned. */
@@ -64,13 +67,13 @@ export type TargetMemoryOptions = {
   readonly clock: Clock
   readonly random: () => number
   readonly settings: HealthSettings
-  readonly provider: string
-  readonly model: string
+  readonly names: TargetNames
   readonly key: KeyMemory
   readonly watch: OriginWatch
   readonly pace: Pace
   readonly fleet: FleetNames | undefined
-  readonly emit: (event: HealthEvent) => void
+  /** Undefined: nobody listens. */
+  readonly emit: ((event: HealthEvent) => void) | undefined
 }
 
 type Memory = AttemptContext & {
@@ -98,20 +101,24 @@ export function createTargetMemory(options: TargetMemoryOptions): TargetMemory {
     firstChunk: rooms.latency.quantiles,
     inFlight: rooms.limiter.inFlight,
     waiting: waiters.size,
+    look: memory.herald.look,
     pump: onChange,
     learn: fact => learn(memory, fact),
     pardon(since, now) {
       rooms.breaker.pardon(since, now)
       onChange()
     },
-    close: waiters.clear,
+    close() {
+      waiters.clear()
+      memory.herald.close()
+    },
   }
 }
 
 function furnish(options: TargetMemoryOptions): Memory {
   const { clock, random, settings, key, watch, pace } = options
-  const herald = createHerald(options)
-  const rooms = createRooms({ settings, random, key, watch, onBreakerChange: herald.breakerChanged })
+  const herald = createHerald(options, now => conditionOf(rooms, now))
+  const rooms: Rooms = createRooms({ settings, random, key, watch, onBreakerChange: herald.breakerChanged })
   const onChange = () => {
     if (waiters.size() > 0) waiters.pump()
   }
@@ -127,8 +134,11 @@ function furnish(options: TargetMemoryOptions): Memory {
   let answeredAt = Number.NEGATIVE_INFINITY
   const member: KeyMember = {
     answeredAt: () => answeredAt,
-    onGated: ({ reason }, until, now) => herald.gated(reason, until, now),
-    onLifted: onChange,
+    onGated: ({ reason }, _until, now) => herald.gated(reason, now),
+    onLifted() {
+      herald.look(clock.now())
+      onChange()
+    },
   }
   key.join(member)
   const onSuccess = (now: number) => void (answeredAt = now)
@@ -170,14 +180,12 @@ function check({ clock, rooms, guards, waiters }: Memory, call: Sized | undefine
 }
 
 function enter(memory: Memory, kind: 'call' | 'probe' | 'hedge', call: Sized | undefined): Permit | undefined {
-  const { clock, rooms, guards, herald } = memory
+  const { clock, rooms, guards } = memory
   const now = clock.now()
   const { state } = standingOf(guards, rooms.limiter, { now, call })
   if (state === 'shut' || (state === 'probation' && kind === 'hedge')) return undefined
   const pass = rooms.breaker.enter(now)
   if (pass === undefined) return undefined
-  // a small call passes what keeps others away
-  if (rooms.gate.openAt(now) <= now) herald.passable(now)
   return admit(memory, { pass, trials: state === 'probation' ? trialsOf(rooms, now) : none, startedAt: now, call })
 }
 
@@ -228,8 +236,12 @@ function learn(memory: Memory, fact: HealthFact): void {
     else if (kind === 'closed') breaker.close(now)
     else if (kind === 'limit') limiter.share(fact.limit ?? Infinity, now)
     else if (kind === 'gate' && fact.forMs === 0) gate.lift()
-    else if (kind === 'gate') herald.gated(reason, gate.shutUntil(until, refusal, { now, tokens: fact.tokens }), now)
-    else herald.gated(reason, model.suspendUntil(until, refusal, { now }), now)
+    else {
+      if (kind === 'gate') gate.shutUntil(until, refusal, { now, tokens: fact.tokens })
+      else model.suspendUntil(until, refusal, { now })
+      herald.gated(reason, now)
+    }
+    herald.look(now)
   })
   onChange()
 }

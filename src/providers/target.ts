@@ -17,7 +17,7 @@ import {
 } from '../check.ts'
 
 /** What every step of a chain can be given, whatever the service. */
-export type TargetOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when'>
+export type TargetOptions = Pick<Target, 'name' | 'retry' | 'timeout' | 'price' | 'when'>
 
 export type ApiKeyFunction = () => string | Promise<string>
 
@@ -73,6 +73,7 @@ const retrySettings = group({
 })
 
 export const targetChecks = {
+  name: text,
   retry: (value, name) => {
     if (isRecord(value)) return retrySettings(value, name)
     if (!Number.isInteger(value) || Number(value) < 0)
@@ -128,10 +129,11 @@ export function checkTarget(
 }
 
 export function createTarget(provider: Provider, model: string, options: TargetOptions): Target {
-  const { retry, timeout, price, when } = options
+  const { name, retry, timeout, price, when } = options
   return {
     provider,
     model,
+    ...(name === undefined ? undefined : { name }),
     ...(retry === undefined ? undefined : { retry }),
     ...(timeout === undefined ? undefined : { timeout }),
     ...(price === undefined ? undefined : { price }),

@@ -23,8 +23,8 @@ export function logEvents(given: Logger): EventListener {
       case 'call-end':
         return logCall(logger, event)
       case 'health-change': {
-        const { provider, model, state, reason, untilMs } = event
-        return logger.info({ provider, model, state, reason, untilMs }, 'health changed')
+        const { provider, model, name, state, reason, untilMs, sinceMs } = event
+        return logger.info({ provider, model, name, state, reason, untilMs, sinceMs }, 'health changed')
       }
       case 'local-network-suspected':
         return logger.warn({ providers: event.providers }, 'several services cannot be reached: is it our own network?')
@@ -54,11 +54,12 @@ function isWinston(logger: object): logger is Winston {
 }
 
 function attemptFields(callId: number, record: AttemptRecord): object {
-  const { provider, model, attempt, reason, status, clock, requestId, durationMs, message } = record
+  const { provider, model, name, attempt, reason, status, clock, requestId, durationMs, message } = record
   return {
     callId,
     provider,
     model,
+    name,
     attempt,
     reason,
     status,

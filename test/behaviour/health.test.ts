@@ -1,6 +1,8 @@
-import { createClient, deepseek, openai } from 'unbusy'
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { createClient, deepseek, openai, pool, vllm } from 'unbusy'
 import { answer, fakeTarget, recordEvents, status } from 'unbusy/testing'
-import type { FakeClock } from 'unbusy/testing'
+import type { FakeClock, FakeReply } from 'unbusy/testing'
 import { expect, onTestFinished } from 'vitest'
 import { test } from '../helpers/vitest.ts'
 
@@ -208,4 +210,53 @@ test('health() is plain data that JSON keeps, in every state, and after close() 
   for (const snapshot of client.health()) expect(snapshot).toMatchObject({ inFlight: 0, waiting: 0 })
   expect(clock.pending()).toBe(0)
   events.assertPaired()
+})
+
+test('F98: replicas of one model are told apart by their names, and by the step that a pool is, in attempts, health and events', async ({
+  clock,
+  events,
+}) => {
+  const replica = (name: string, reply: FakeReply) => ({
+    ...fakeTarget(reply, { clock, name: 'vllm', model: 'r1', retry: 0 }),
+    name,
+  })
+  const chain = [
+    pool([replica('gpu1', { error: 'rate-limit', retryAfterMs: 60_000 }), replica('gpu2', { error: 'overloaded' })]),
+    fakeTarget('Here.', { clock, name: 'second' }),
+  ]
+  const client = createClient({ chain, clock, random: () => 0.5, onEvent: events.listener })
+  const { attempts, targetIndex, step, name } = await clock.until(client.generate('Hi'))
+  expect([targetIndex, step, name]).toEqual([2, 1, undefined])
+  const told = attempts.toSorted((one, other) => one.targetIndex - other.targetIndex)
+  expect(told.map(record => [record.name, record.targetIndex, record.step])).toEqual([
+    ['gpu1', 0, 0],
+    ['gpu2', 1, 0],
+    [undefined, 2, 1],
+  ])
+  expect(client.health().map(target => [target.name, target.step, target.state])).toEqual([
+    ['gpu1', 0, 'gated'],
+    ['gpu2', 0, 'closed'],
+    [undefined, 1, 'closed'],
+  ])
+  expect(events.of('attempt-start').map(event => event.name)).toContain('gpu2')
+  expect(events.of('health-change')).toMatchObject([
+    { name: 'gpu1', step: 0, targetIndex: 0, state: 'gated', sinceMs: expect.any(Number) },
+  ])
+  expect(vllm('r1', { baseURL: 'http://127.0.0.1:1', name: 'gpu3' })).toMatchObject({ name: 'gpu3' })
+  expect(() => vllm('r1', { baseURL: 'http://127.0.0.1:1', name: '' })).toThrow('vllm: name must be a text that is not empty')
+  await client.close()
+  expect(clock.pending()).toBe(0)
+})
+
+test('F100: the timer that tells of a target that is back keeps no process alive', async () => {
+  const program = `
+    import { createClient } from 'unbusy'
+    import { fakeTarget } from 'unbusy/testing'
+    const chain = [fakeTarget({ error: 'rate-limit', retryAfterMs: 60_000 }, { retry: 0 }), fakeTarget('Hi.')]
+    await createClient({ chain, onEvent: () => {} }).generate('Hi')`
+  const run = promisify(execFile)(process.execPath, ['--conditions=unbusy-source', '--input-type=module', '--eval', program], {
+    cwd: import.meta.dirname,
+    timeout: 30_000,
+  })
+  await expect(run).resolves.toMatchObject({ stderr: '' })
 })

@@ -19,7 +19,7 @@ test.each([
   expect(lane(changed)).toBe(expected)
 })
 
-const of = { callId: 1, provider: 'deepseek', model: 'm', targetIndex: 0, attempt: 1 }
+const of = { callId: 1, provider: 'deepseek', model: 'm', name: undefined, targetIndex: 0, step: 0, attempt: 1 }
 const record = { ...of, outcome: 'failed', reason: 'overloaded', status: 503 } as unknown as AttemptRecord
 const story: readonly ClientEvent[] = [
   { type: 'call-start', at: 1_000, callId: 1, targets: 2, metadata: {} },

@@ -3,7 +3,7 @@ import type { AttemptRecord, ClientEvent } from '../../../src/contract.ts'
 import { detailOf, failureWords, lineOf, writeTrail } from '../../../src/cli/trail.ts'
 import { screen } from './screen.ts'
 
-const of = { callId: 1, provider: 'deepseek', model: 'm', targetIndex: 0, attempt: 1 }
+const of = { callId: 1, provider: 'deepseek', model: 'm', name: undefined, targetIndex: 0, step: 0, attempt: 1 }
 const failure = { ...of, outcome: 'failed', reason: 'overloaded', status: 503, message: 'busy\nnow', durationMs: 12 }
 const record = failure as unknown as AttemptRecord
 

@@ -11,11 +11,11 @@ test('every change is told once, with its reason and how long it lasts (R108)', 
   world.pass(2 * seconds)
   for (let probe = 0; probe < 3; probe += 1) answer(target())
   for (let call = 0; call < 5; call += 1) target().enter('call')?.end('abandoned')
-  const change = { type: 'health-change', provider: 'deepseek', model: 'flash' }
+  const change = { type: 'health-change', provider: 'deepseek', model: 'flash', name: undefined, targetIndex: 0, step: 0 }
   expect(events).toEqual([
-    { ...change, at: 1_000_000, state: 'open', reason: 'server-error', untilMs: 2 * seconds },
-    { ...change, at: 1_002_000, state: 'half-open', reason: 'server-error', untilMs: undefined },
-    { ...change, at: 1_002_000, state: 'closed', reason: undefined, untilMs: undefined },
+    { ...change, at: 1_000_000, state: 'open', reason: 'server-error', untilMs: 2 * seconds, sinceMs: 0 },
+    { ...change, at: 1_002_000, state: 'half-open', reason: 'server-error', untilMs: undefined, sinceMs: 2 * seconds },
+    { ...change, at: 1_002_000, state: 'closed', reason: undefined, untilMs: undefined, sinceMs: 0 },
   ])
 })
 
@@ -28,7 +28,8 @@ test('a gate is told when it shuts and when calls pass again, and a hundred refu
   answer(target())
   expect(events).toMatchObject([
     { state: 'gated', reason: 'rate-limit', untilMs: 10.5 * seconds },
-    { state: 'ungated', reason: undefined, untilMs: undefined },
+    { state: 'half-open', reason: 'rate-limit', untilMs: undefined, sinceMs: 10.5 * seconds },
+    { state: 'closed', reason: undefined, untilMs: undefined, sinceMs: 0.5 * seconds },
   ])
 })
 
@@ -54,15 +55,45 @@ test('the snapshot tells all of it as plain data (R108)', () => {
   const snapshot = health.snapshot()
   expect(snapshot).toEqual([
     {
-      ...{ provider: 'deepseek', model: 'flash', targetIndex: 0, state: 'closed', reason: undefined, untilMs: undefined },
+      ...{
+        provider: 'deepseek',
+        model: 'flash',
+        name: undefined,
+        targetIndex: 0,
+        step: 0,
+        state: 'closed',
+        reason: undefined,
+        untilMs: undefined,
+        sinceMs: 500,
+      },
       ...{ inFlight: 1, limit: undefined, waiting: 0, firstChunkMs: { p50: 500, p98: 600 }, retriesLeft: 5 },
     },
     {
-      ...{ provider: 'openai', model: 'luna', targetIndex: 1, state: 'gated', reason: 'rate-limit', untilMs: 62_500 },
+      ...{
+        provider: 'openai',
+        model: 'luna',
+        name: undefined,
+        targetIndex: 1,
+        step: 1,
+        state: 'gated',
+        reason: 'rate-limit',
+        untilMs: 62_500,
+        sinceMs: 500,
+      },
       ...{ inFlight: 0, limit: undefined, waiting: 0, firstChunkMs: undefined, retriesLeft: 5 },
     },
     {
-      ...{ provider: 'llama', model: 'local', targetIndex: 2, state: 'open', reason: 'server-error', untilMs: 1_500 },
+      ...{
+        provider: 'llama',
+        model: 'local',
+        name: undefined,
+        targetIndex: 2,
+        step: 2,
+        state: 'open',
+        reason: 'server-error',
+        untilMs: 1_500,
+        sinceMs: 500,
+      },
       ...{ inFlight: 0, limit: undefined, waiting: 1, firstChunkMs: undefined, retriesLeft: 5 },
     },
   ])
@@ -89,10 +120,40 @@ test('closing leaves no timer and wakes nobody; health may be used again afterwa
   expect(woken).toBe(1)
 })
 
-test('while nobody waits no timer runs, whatever happened', () => {
-  const { target, world } = healthIn(createWorld())
+test('while nobody waits or listens no timer runs, whatever happened', () => {
+  const { target, world } = healthIn(createWorld(), { isHeard: false })
   open(target())
   fail(target({ name: 'openai', index: 1 }), failureOf('rate-limit', { retryAfterMs: 60 * seconds }), 'gate')
   fail(target({ name: 'local', index: 2 }), failureOf('quota'), 'key')
   expect(world.timers()).toBe(0)
+})
+
+test('F100: an idle service hears when a gate or an opening is over, without any call', () => {
+  const { target, world, events } = healthIn(createWorld())
+  fail(target(), failureOf('rate-limit', { retryAfterMs: 10 * seconds }), 'gate')
+  open(target({ name: 'openai', index: 1 }))
+  world.pass(60 * seconds)
+  expect(events.map(event => ('state' in event ? [event.at, 'provider' in event && event.provider, event.state] : []))).toEqual([
+    [1_000_000, 'deepseek', 'gated'],
+    [1_000_000, 'openai', 'open'],
+    [1_002_000, 'openai', 'half-open'],
+    [1_010_500, 'deepseek', 'half-open'],
+  ])
+})
+
+test('F100: a target whose gate ran out is half-open until an attempt was good, also where nobody listens', () => {
+  const { target, world, health } = healthIn(createWorld(), { isHeard: false })
+  const state = () => health.snapshot()[0]
+  target()
+  expect(state()).toMatchObject({ state: 'closed', sinceMs: 0 })
+  fail(target(), failureOf('rate-limit', { retryAfterMs: 10 * seconds }), 'gate')
+  world.pass(4 * seconds)
+  expect(state()).toMatchObject({ state: 'gated', reason: 'rate-limit', untilMs: 6.5 * seconds, sinceMs: 4 * seconds })
+  world.pass(10 * seconds)
+  expect(state()).toMatchObject({ state: 'half-open', reason: 'rate-limit', untilMs: undefined, sinceMs: 3.5 * seconds })
+  enter(target()).end('abandoned')
+  expect(state()?.state).toBe('half-open')
+  answer(target())
+  world.pass(1 * seconds)
+  expect(state()).toMatchObject({ state: 'closed', reason: undefined, untilMs: undefined, sinceMs: 1 * seconds })
 })

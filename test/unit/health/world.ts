@@ -82,12 +82,18 @@ export type HealthWorld = {
 /** Health in virtual time with a list of what it told. */
 export function healthIn(
   world: World,
-  options: { settings?: HealthSettings; random?: () => number; store?: HealthStore } = {},
+  options: { settings?: HealthSettings; random?: () => number; store?: HealthStore; isHeard?: boolean } = {},
 ): HealthWorld {
-  const { settings = loadFirst, random = () => 0.5, store } = options
+  const { settings = loadFirst, random = () => 0.5, store, isHeard = true } = options
   const events: HealthEvent[] = []
   const providers = new Map<string, Provider>()
-  const health = createHealth({ clock: world, random, settings, store, emit: event => void events.push(event) })
+  const health = createHealth({
+    clock: world,
+    random,
+    settings,
+    store,
+    emit: isHeard ? event => void events.push(event) : undefined,
+  })
   return {
     world,
     health,

@@ -2,12 +2,14 @@ import { expect, test } from 'vitest'
 import type { AttemptRecord, ClientEvent } from '../../../src/contract.ts'
 import { recordEvents } from '../../../src/testing/index.ts'
 
-const of = { callId: 1, provider: 'deepseek', model: 'm', targetIndex: 0, attempt: 1 }
+const of = { callId: 1, provider: 'deepseek', model: 'm', name: undefined, targetIndex: 0, step: 0, attempt: 1 }
 
 const record: AttemptRecord = {
   provider: 'deepseek',
   model: 'm',
+  name: undefined,
   targetIndex: 0,
+  step: 0,
   attempt: 1,
   outcome: 'answered',
   reason: undefined,
