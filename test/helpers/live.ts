@@ -1,6 +1,11 @@
 import { onTestFinished } from 'vitest'
 import { createClient, type Client, type ClientOptions } from 'unbusy'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { freePort } from './free-port.ts'
 import { needed, type Needed } from './needed.ts'
 import { startProgram, type RealProgram } from './real-program.ts'
@@ -28,6 +33,8 @@ export type LiveServer = RealProgram & { readonly origin: string; readonly baseU
 
 export const liveKey = 'sk-for-tests-only'
 export const tinyModel = process.env['UNBUSY_LIVE_MODEL'] ?? ''
+const gguf = process.env['UNBUSY_GGUF'] ?? ''
+const ollamaProgram = `${places.ollama}/ollama`
 const scripts = fileURLToPath(new URL('../real/servers', import.meta.url))
 
 type Starting = {
@@ -87,6 +94,25 @@ export function startGenerate(engineURL: string, env: Readonly<Record<string, st
   return start(port => [`${places.fastapi}/bin/uvicorn`, ...values, '--port', port], {
     ...{ ready: '/openapi.json', env: { ENGINE_URL: engineURL, GENERATE_KEY: liveKey, MAX_AT_ONCE: '2', ...env } },
   })
+}
+
+/** With one model, `tiny`, made of the GGUF that the tests of llama.cpp also have. */
+export async function startOllama(env: Readonly<Record<string, string>> = {}): Promise<LiveServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'unbusy-ollama-'))
+  const port = await freePort()
+  const address = { OLLAMA_HOST: `127.0.0.1:${port}`, OLLAMA_MODELS: folder, HOME: folder }
+  const program = startProgram([ollamaProgram, 'serve'], { ...address, ...env })
+  const origin = `http://127.0.0.1:${port}`
+  await program.until200(origin)
+  // with more threads than processors that are free, each token takes a hundred times as long
+  writeFileSync(join(folder, 'Modelfile'), `FROM ${gguf}\nPARAMETER num_ctx 2048\nPARAMETER num_thread 1\n`)
+  const made = { env: { ...process.env, ...address } }
+  await promisify(execFile)(ollamaProgram, ['create', 'tiny', '-f', join(folder, 'Modelfile')], made)
+  const stop = async () => {
+    await program.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return { ...program, stop, origin, baseURL: origin }
 }
 
 /** A client that ends with the test. */

@@ -90,7 +90,7 @@ describe.skipIf(installed.isMissing)(`vLLM with a parser of thoughts and one of 
 
   // last: it ends the server
   test('SIGTERM with --shutdown-timeout: what runs and what waits is answered, new calls go to the next target', async () => {
-    const long: Partial<Call> = { maxOutputTokens: 1_000, temperature: 0, extraBody: { ignore_eos: true } }
+    const long: Partial<Call> = { ...short, maxOutputTokens: 1_000, extraBody: { ...thinking, ignore_eos: true } }
     const running = [true, true, false].map(stream => runAttempt(target({ stream }), { call: long }))
     await eventually(async () => expect(await load()).toEqual({ running: 2, waiting: 1 }))
     server.signal('SIGTERM')
@@ -108,7 +108,7 @@ describe.skipIf(installed.isMissing)(`vLLM with a parser of thoughts and one of 
     await Promise.all(running.map(async ({ over }) => over))
     expect(running.map(({ outcome }) => outcome)).toEqual(['resolved', 'resolved', 'resolved'])
     await server.exited
-  })
+  }, 120_000)
 })
 
 function target(options: VllmOptions = {}): Target {

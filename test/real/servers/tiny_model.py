@@ -79,9 +79,9 @@ def make_model(words: int) -> LlamaForCausalLM:
 
 
 def prefer_letters(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Of all tokens only letters and blanks come by themselves; the others have to be forced. Else an answer would be half characters."""
+    """Of all tokens only letters come by themselves; others have to be forced. Else an answer would be half characters, and JSON all blanks."""
     letters = torch.zeros(len(tokenizer), 1)
-    for letter in "abcdefghijklmnopqrstuvwxyz\u0120":
+    for letter in "abcdefghijklmnopqrstuvwxyz":
         letters[tokenizer.convert_tokens_to_ids(letter)] = 50
     with torch.no_grad():
         model.lm_head.weight.mul_(letters)
