@@ -20,7 +20,7 @@ describe.skipIf(installed.isMissing || gguf === '')(`Ollama${installed.suffix}${
   afterAll(async () => server?.stop())
 
   keptPromises({
-    target: ({ model, apiKey: _, ...options } = {}) => target(options, model),
+    target: ({ model, stream } = {}) => target({ stream }, model),
     wrongModel: { reason: 'not-found', status: 404 },
   })
 

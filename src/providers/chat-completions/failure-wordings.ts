@@ -40,6 +40,15 @@ const wordings: readonly Wording[] = [
     { charged: 'request' },
   ],
   [
+    'Ollama 0.17, vLLM 0.32',
+    'invalid-request',
+    refusals,
+    /does not support (?:tools|images|vision|insert)\b|requires --(?:\S{1,60} and --)?tool-call-parser|is not a multimodal model/i,
+    { charged: 'request' },
+  ],
+  // both come as 500, however often one asks
+  ['Ollama 0.17', 'invalid-request', [500], /^invalid json schema in format|^option \S{1,60} must be of type/i],
+  [
     'OpenRouter',
     'permission',
     [...refusals, 404],

@@ -114,8 +114,9 @@ function isSchema(value: unknown): value is JsonSchema {
 }
 
 function isAboutGrammar({ error, said }: Refused): boolean {
-  if (!['invalid-request', 'server-error', 'invalid-output', 'not-found'].includes(error.reason) || error.status === 200)
-    return false
+  if (!['invalid-request', 'server-error', 'invalid-output', 'not-found'].includes(error.reason)) return false
+  // vLLM refuses a stream so, before anything else of it; what comes later is never told as an invalid request
+  if (error.status === 200 && error.reason !== 'invalid-request') return false
   return /grammar|json[ _-]?schema|response_format|guided|xgrammar|outlines|llguidance|structured (?:output|generation|decoding)|invalid schema|schema (?:conversion|compilation)/i.test(
     said,
   )

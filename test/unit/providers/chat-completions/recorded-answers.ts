@@ -7,7 +7,11 @@ const city = { toolName: 'weather', input: { city: 'Oslo' } }
 const litellm = ['service_tier', 'system_fingerprint']
 const upstream = { inputTokens: 12, cachedInputTokens: 0, outputTokens: 3, reasoningTokens: 0, totalTokens: 15 }
 
-/** What vLLM 0.32 and a LiteLLM proxy 1.108 sent, recorded by the tests of `test/real`. */
+const written = { text: '"Hi, A' }
+const ollama = { inputTokens: 54, outputTokens: 6, totalTokens: 60 }
+const times = ['loadMs', 'totalMs']
+
+/** What vLLM 0.32, Ollama 0.17 and a LiteLLM proxy 1.108 sent, recorded by the tests of `test/real`. */
 export const recordedAnswers: Readonly<Record<string, FixtureAnswer>> = {
   'vllm-real-stream.sse': { says: 'a stream with usage', gives: { ...length, usage: eight, metadata } },
   'vllm-real-stream-no-usage.sse': { says: 'a stream without usage', gives: { ...length, metadata } },
@@ -67,6 +71,28 @@ export const recordedAnswers: Readonly<Record<string, FixtureAnswer>> = {
     says: 'a forced call with `true` for its input, as JSON',
     gives: { reasoning: 'elp', failure: 'invalid-output' },
   },
+
+  'ollama-real-stream.ndjson': { says: 'a stream', gives: { ...written, finish: 'length', usage: ollama, metadata: times } },
+  'ollama-real-answer.ndjson': { says: 'one answer', gives: { ...written, finish: 'length', usage: ollama, metadata: times } },
+  'ollama-real-schema.ndjson': {
+    says: 'JSON by schema',
+    gives: {
+      text: '{ "sunny" : false } ',
+      finish: 'stop',
+      usage: { inputTokens: 54, outputTokens: 21, totalTokens: 75 },
+      metadata: times,
+    },
+  },
+  'ollama-real-raw.ndjson': {
+    says: 'the rest of a raw prompt',
+    gives: {
+      text: ', there was a',
+      finish: 'length',
+      usage: { inputTokens: 5, outputTokens: 4, totalTokens: 9 },
+      metadata: times,
+    },
+  },
+  'ollama-real-cut.ndjson': { says: 'SIGTERM in the middle of an answer', gives: { text: '"Hi', failure: 'truncated' } },
 
   'litellm-stream.sse': {
     says: 'a stream with usage',

@@ -12,7 +12,7 @@ type Row = {
   readonly headers?: ResponseHeaders
 }
 
-/** Refusals as vLLM 0.32 and a LiteLLM proxy 1.108 sent them, and what a chain must make of each. */
+/** Refusals as vLLM 0.32, Ollama 0.17 and a LiteLLM proxy 1.108 sent them, and what a chain must make of each. */
 const rows: Readonly<Record<string, Row>> = {
   'vllm-real-error-busy': { status: 503, wants: { reason: 'overloaded' } },
   'vllm-real-error-stopping': { status: 500, wants: { reason: 'server-error' } },
@@ -29,13 +29,20 @@ const rows: Readonly<Record<string, Row>> = {
   'vllm-real-error-effort': { status: 400, wants: { reason: 'invalid-request' } },
   'vllm-real-error-messages': { status: 400, wants: { reason: 'invalid-request' } },
   'vllm-real-error-continue': { status: 400, wants: { reason: 'invalid-request' } },
-  'vllm-real-error-image': { status: 400, wants: { reason: 'invalid-request' } },
-  'vllm-real-error-tools': { status: 400, wants: { reason: 'invalid-request' } },
+  'vllm-real-error-image': { status: 400, wants: { reason: 'invalid-request', charged: 'request' } },
+  'vllm-real-error-tools': { status: 400, wants: { reason: 'invalid-request', charged: 'request' } },
   'vllm-real-error-grammar': { status: 400, wants: { reason: 'invalid-request' } },
   'vllm-real-error-schema': { status: 400, wants: { reason: 'invalid-request' } },
   'vllm-real-error-schema-key': { status: 400, wants: { reason: 'invalid-request' } },
   'vllm-real-error-schema-pattern': { status: 400, wants: { reason: 'invalid-request' } },
   'vllm-real-error-schema-ref': { status: 400, wants: { reason: 'invalid-request' } },
+  'ollama-real-error-busy': { status: 503, wants: { reason: 'overloaded' } },
+  'ollama-real-error-context': { status: 400, wants: { reason: 'context-length' } },
+  'ollama-real-error-model': { status: 404, wants: { reason: 'not-found' } },
+  'ollama-real-error-option': { status: 500, wants: { reason: 'invalid-request' } },
+  'ollama-real-error-schema': { status: 500, wants: { reason: 'invalid-request' } },
+  'ollama-real-error-think': { status: 400, wants: { reason: 'invalid-request' } },
+  'ollama-real-error-tools': { status: 400, wants: { reason: 'invalid-request', charged: 'request' } },
   'litellm-error-key': { status: 401, wants: { reason: 'authentication' } },
   'litellm-error-upstream-key': { status: 401, wants: { reason: 'authentication' } },
   'litellm-error-key-model': { status: 403, wants: { reason: 'permission' } },
