@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { freePort } from './free-port.ts'
+import { quietPort } from './free-port.ts'
 import { needed, type Needed } from './needed.ts'
 import { startProgram, type RealProgram } from './real-program.ts'
 
@@ -50,7 +50,7 @@ async function start(
   command: (port: string) => readonly string[],
   { ready, headers, env, early }: Starting,
 ): Promise<LiveServer> {
-  const port = await freePort()
+  const port = await quietPort()
   const program = startProgram(command(String(port)), { ...plainEnvironment, ...env }, scripts)
   const origin = `http://127.0.0.1:${port}`
   if (early !== true) await program.until200(`${origin}${ready}`, headers)
@@ -99,7 +99,7 @@ export function startGenerate(engineURL: string, env: Readonly<Record<string, st
 /** With one model, `tiny`, made of the GGUF that the tests of llama.cpp also have. */
 export async function startOllama(env: Readonly<Record<string, string>> = {}): Promise<LiveServer> {
   const folder = mkdtempSync(join(tmpdir(), 'unbusy-ollama-'))
-  const port = await freePort()
+  const port = await quietPort()
   const address = { OLLAMA_HOST: `127.0.0.1:${port}`, OLLAMA_MODELS: folder, HOME: folder }
   const program = startProgram([ollamaProgram, 'serve'], { ...address, ...env })
   const origin = `http://127.0.0.1:${port}`
