@@ -5,6 +5,7 @@ import type { ChainTarget, Hedge, Leg, Walked } from './chain/state.ts'
 import { abort, type CallSignal, createSignal } from './chain/signal.ts'
 import { walkChain } from './chain/walk.ts'
 import { askConditions, type Conditions, withConditions } from './chain/conditions.ts'
+import { inOwnContext } from './call-context.ts'
 import { checkInput } from './check-input.ts'
 import { copyInput } from './copy-input.ts'
 import type { Call, CallTimeoutSettings, ClientEvent, Clock, EventListener, Failure } from './contract.ts'
@@ -54,6 +55,8 @@ type Begun = {
   readonly form: AnswerForm | undefined
   readonly repairs: Repairs | undefined
   readonly signal: CallSignal
+  /** Tells it in the context of this call. */
+  readonly tell: EventListener | undefined
 }
 type Into = { readonly sink: Sink; mayDefault(): boolean }
 type CallEnd = ClientEvent & { readonly type: 'call-end' }
@@ -109,7 +112,7 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Broken): Be
   checkInput(input)
   if (shared.closed !== undefined) throw shared.closed
   const given = typeof input === 'string' ? { prompt: input } : input
-  const form = answerForm(given)
+  const { form, tell } = inOwnContext({ tell: shared.tell, form: answerForm(given) })
   const call = resolveCall(given, form)
   const chosen = continuationSettings(shared.options, given)
   const settings = from === undefined ? chosen : { ...chosen, afterFirstToken: 'continue' as const }
@@ -127,13 +130,14 @@ function begin(shared: Shared, input: string | GenerateInput, from?: Broken): Be
     form,
     repairs,
     signal: createSignal(),
+    tell,
   }
 }
 
 /** One call from its input to its result, whoever reads it: `generate()` and `stream()` differ in the sink only. */
 async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateResult> {
-  const { callId, startedAt, signal, call } = begun
-  const { targets, running, tell } = shared
+  const { callId, startedAt, signal, call, tell } = begun
+  const { targets, running } = shared
   const release = follow(begun.given.signal, signal)
   let ending: Ending = { outcome: 'failed' }
   running.add(signal)
@@ -156,8 +160,8 @@ async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateRe
 }
 
 function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> {
-  const { callId, call, startedAt, signal, given } = begun
-  const { clock, random, hedge, probeMs, background, tell, options } = shared
+  const { callId, call, startedAt, signal, given, tell } = begun
+  const { clock, random, hedge, probeMs, background, options } = shared
   const { totalMs, firstContentMs } = merge<CallTimeoutSettings>(defaults.timeout, options.timeout, given.timeout)
   const conditions = askConditions(shared.targets, call)
   hedge?.called()
@@ -228,12 +232,12 @@ async function substitute(
 
 type DefaultOf = (failures: readonly Failure[]) => unknown
 
-function tellEnd(shared: Shared, { callId, startedAt }: Begun, { outcome, result, error }: Ending): void {
+function tellEnd(shared: Shared, { callId, startedAt, tell }: Begun, { outcome, result, error }: Ending): void {
   const at = shared.clock.now()
   const attempts = result?.attempts ?? (ChainExhaustedError.isInstance(error) ? error.attempts : [])
   const { provider, model, usage } = result ?? {}
   const durationMs = at - startedAt
-  shared.tell?.({ type: 'call-end', at, callId, outcome, durationMs, provider, model, attempts, usage, error })
+  tell?.({ type: 'call-end', at, callId, outcome, durationMs, provider, model, attempts, usage, error })
 }
 
 /** The chain for this call: each pool in the order in which its members are asked now. */

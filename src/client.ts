@@ -1,5 +1,6 @@
 import type { GenerateResult } from './answer/answer.ts'
 import type { AnswerStream } from './answer/answer-stream.ts'
+import { inOwnContext } from './call-context.ts'
 import { runGenerate, runStream, type Shared } from './call.ts'
 import { createHedge } from './chain/hedge.ts'
 import { abandonLeg } from './chain/leg.ts'
@@ -69,8 +70,9 @@ export function createClient(options: ClientOptions): Client {
   checkClientOptions(options)
   const { clock = systemClock, random = Math.random, onEvent, logger } = options
   const tell = createTeller([...(onEvent === undefined ? [] : [onEvent]), ...(logger === undefined ? [] : [logEvents(logger)])])
+  // what is told of no call has the context of the client
   const settings = healthSettings(options)
-  const health = createHealth({ clock, random, settings, emit: tell, store: options.health })
+  const health = createHealth({ clock, random, settings, emit: inOwnContext({ tell }).tell, store: options.health })
   const hedging = hedgeSettings(options.hedge)
   const resolve = (target: Target, { targetIndex, step }: { targetIndex: number; step: number }): ChainTarget => {
     const { provider, model, name, price, when } = target

@@ -78,7 +78,10 @@ export type ClientOptions = {
   readonly repair?: number | undefined
   /** Overrules the table for a failure; `undefined` leaves it to the table. */
   readonly decide?: ((failure: Failure) => Decision | undefined) | undefined
-  /** Hears of everything that happens. One that throws harms nothing. */
+  /**
+   * Hears of everything that happens, each event in the async context (`AsyncLocalStorage`) in which its call began; what belongs to no call,
+   * in that of the client. One that throws harms nothing.
+   */
   readonly onEvent?: EventListener | undefined
   /** Any logger with pino's methods, or winston's: a line for each failed attempt and one for each call, without prompts and keys. @default silent */
   readonly logger?: Logger | undefined

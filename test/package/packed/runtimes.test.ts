@@ -56,6 +56,7 @@ async function expectSmoke(program: string, options: readonly string[]): Promise
     abort: true,
     cut: expect.stringMatching(/^truncated after A /),
     close: 'UnbusyError: This client was closed.',
+    strangers: [],
   })
   expect(server.requests).toHaveLength(7)
   await server.untilAllClosed()
