@@ -144,8 +144,12 @@ function addLeg(walk: Walk, leg: Leg): void {
   walk.legs = [...walk.legs, leg]
 }
 
-/** Nobody opens in time: a target that only our own guess keeps shut, and that was not asked yet, is asked all the same. */
+/**
+ * Nobody opens in time: a target that only our own guess keeps shut, and that was not asked yet, is asked all the same. Not where a default
+ * response is at hand: many calls that wait no longer would ask targets that are down.
+ */
 function beginLast(walk: Walk): boolean {
+  if (walk.hasDefault) return false
   const choice = chooseLast(walk)
   if (choice !== undefined) begin(walk, choice, 'first')
   return choice !== undefined

@@ -14,7 +14,7 @@ import { unusual } from './unusual.ts'
 
 const help = `node test/simulation/main.ts [options]
   --scenario S1,S4     only these; default: all
-  --processes 1,50     sizes of the fleet; default 1,50
+  --processes 1,50     sizes of the fleet; default 1,50, and 500 for S1
   --seeds 3            how many days of each; targets are judged on the mean
   --seed 1             the first seed
   --policy unbusy      unbusy, peers, all, or a part of a peer's name; default all
@@ -28,7 +28,7 @@ const help = `node test/simulation/main.ts [options]
 const { values } = parseArgs({
   options: {
     scenario: { type: 'string' },
-    processes: { type: 'string', default: '1,50' },
+    processes: { type: 'string' },
     seeds: { type: 'string', default: '3' },
     seed: { type: 'string', default: '1' },
     policy: { type: 'string', default: 'all' },
@@ -50,8 +50,10 @@ async function run(): Promise<number> {
   const policies = await chosenPolicies()
   const rows: Row[] = []
   for (const scenario of chosen) {
-    for (const processes of values.processes.split(',').map(Number)) {
-      for (const policy of policies) rows.push(await rowOf(scenario, policy, processes))
+    for (const processes of values.processes?.split(',').map(Number) ?? scenario.processes ?? [1, 50]) {
+      // no peer has a default response
+      for (const policy of policies.filter(({ name }) => scenario.hasDefault !== true || name === 'unbusy'))
+        rows.push(await rowOf(scenario, policy, processes))
     }
   }
   const verdicts = judge(rows)

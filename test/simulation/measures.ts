@@ -14,6 +14,9 @@ export type Measures = {
   readonly firstTokenP50Ms: number
   readonly firstTokenP99Ms: number
   readonly attempts: number
+  /** Of the calls that arrived in the bad time: got the default response, and how late nearly all of them did. */
+  readonly degraded: number
+  readonly degradedP99Ms: number
   /** Requests per second at the worst of the faulty servers in the bad time. */
   readonly faultyRps: number
   readonly waste: number
@@ -38,6 +41,7 @@ export function measure(ledger: Ledger, scenario: Scenario): Measures {
   const delivered = whole.succeeded.reduce((total, call) => total + inputTokens + arrivals.outputTokens[call]!, 0)
   const latencies = bad.answered.map(call => ledger.settledAt[call]! - arrivals.at[call]!)
   const firstTokens = bad.answered.map(call => ledger.attemptFirstTokenAt[ledger.answeredBy[call]!]! - arrivals.at[call]!)
+  const defaults = bad.numbers.filter(call => ledger.degraded[call] === 1)
   const peaks = requestsPerSecond(ledger, 'P', { fromMs: scenario.bad.toMs, toMs: scenario.bad.toMs + 60_000 })
   return {
     success: whole.succeeded.length / calls,
@@ -47,6 +51,12 @@ export function measure(ledger: Ledger, scenario: Scenario): Measures {
     firstTokenP50Ms: percentile(firstTokens, 0.5),
     firstTokenP99Ms: percentile(firstTokens, 0.99),
     attempts: sum(ledger.attempts) / calls,
+    degraded: defaults.length / Math.max(1, bad.numbers.length),
+    degradedP99Ms:
+      percentile(
+        defaults.map(call => ledger.settledAt[call]! - arrivals.at[call]!),
+        0.99,
+      ) || 0,
     faultyRps: Math.max(0, ...scenario.faulty.map(name => faultyRps(ledger, scenario, name))),
     waste: (sum(ledger.billedInput) + sum(ledger.billedOutput)) / Math.max(1, delivered) - 1,
     dollarsPer1k: (sum(ledger.dollars) / calls) * 1000,

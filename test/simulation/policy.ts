@@ -6,13 +6,17 @@ export type Step = { readonly provider: Provider; readonly model: string; readon
 /** What stands in one process of the fleet: the shipped client, or the rule of a peer. */
 export type Caller = {
   /** The text of the answer to the call of this number. */
-  generate(metadata: { readonly number: number }): Promise<string>
+  generate(metadata: { readonly number: number }): Promise<string | typeof degraded>
   /** Attempts that it believes to be under way. */
   inFlight(): number
   close(): Promise<void>
 }
 
+/** What a caller got instead of an answer: the default response. */
+export const degraded = Symbol('the default response')
+
 export type CallerOptions = {
+  readonly hasDefault: boolean
   readonly chain: readonly Step[]
   readonly clock: Clock
   readonly random: () => number

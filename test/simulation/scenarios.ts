@@ -15,6 +15,10 @@ export type Scenario = {
   /** The servers whose requests are counted in the bad time, and from when on. */
   readonly faulty: readonly ServerName[]
   readonly faultyFromMs?: number | undefined
+  /** The callers have a default response. */
+  readonly hasDefault?: boolean | undefined
+  /** Sizes of the fleet in which it is lived through. @default 1 and 50 */
+  readonly processes?: readonly number[] | undefined
 }
 
 export type Change = { readonly atMs: number; readonly server: ServerName; readonly to: Partial<ServerState> }
@@ -103,6 +107,7 @@ export const scenarios: readonly Scenario[] = [
     name: 'S1',
     title: 'P refuses with 503 for 60 s',
     chain: whole,
+    processes: [1, 50, 500],
     changes: during('P', lasting(60), refusing),
     ...counted,
     bad: lasting(60),
@@ -161,6 +166,17 @@ export const scenarios: readonly Scenario[] = [
     name: 'S7',
     title: 'P and S refuse for 60 s',
     chain: whole,
+    changes: [...during('P', lasting(60), refusing), ...during('S', lasting(60), refusing)],
+    ...counted,
+    bad: lasting(60),
+    faulty: ['P', 'S'],
+    faultyFromMs: begin + 2000,
+  },
+  {
+    name: 'S7d',
+    title: 'as S7, and the callers have a default response',
+    chain: whole,
+    hasDefault: true,
     changes: [...during('P', lasting(60), refusing), ...during('S', lasting(60), refusing)],
     ...counted,
     bad: lasting(60),

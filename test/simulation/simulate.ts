@@ -5,7 +5,7 @@ import { createRandom } from './world/random.ts'
 import { createServer, type Server } from './world/server.ts'
 import { createVirtualTime, type VirtualTime, type WatchedClock } from './world/virtual-time.ts'
 import { baseRps, deadlineMs, serverModels, type Scenario } from './scenarios.ts'
-import type { Caller, Policy, Step } from './policy.ts'
+import { type Caller, degraded, type Policy, type Step } from './policy.ts'
 import type { Trace } from './trace.ts'
 
 export type DayOptions = {
@@ -69,6 +69,7 @@ function createProcess(index: number, { scenario, policy, seed, trace }: DayOpti
     chain,
     clock,
     random: createRandom(seed, 2000 + index),
+    hasDefault: scenario.hasDefault === true,
     trace: trace === undefined ? undefined : (text, number) => trace.tell(index, text, number),
   })
   return { caller, clock }
@@ -83,12 +84,13 @@ function callsOpen(
   const { arrivals, faults } = ledger
   let open = arrivals.count
 
-  const settle = (number: number, answer: string | undefined): void => {
+  const settle = (number: number, answer: string | typeof degraded | undefined): void => {
     open--
     if (!Number.isNaN(ledger.settledAt[number])) faults.settledTwice++
     ledger.settledAt[number] = time.now()
     if (policy.hasDeadline && time.now() - arrivals.at[number]! > deadlineMs + 1) faults.settledLate++
     if (answer === undefined) return
+    if (answer === degraded) return void (ledger.degraded[number] = 1)
     const author = authorOf(answer)
     if (author === 'cut') faults.cutTexts++
     else if (author === 'glued') faults.gluedTexts++
@@ -101,7 +103,7 @@ function callsOpen(
     trace?.note(number, 'arrives')
     caller.generate({ number }).then(
       text => {
-        trace?.note(number, `answered ${text}`)
+        trace?.note(number, `answered ${String(text)}`)
         settle(number, text)
       },
       (error: unknown) => {

@@ -3,7 +3,7 @@ import { createClient } from '../../../src/index.ts'
 import type { ClientEvent } from '../../../src/contract.ts'
 import { deadlineMs } from '../scenarios.ts'
 import { inputTokens } from '../world/server.ts'
-import type { CallerOptions, Policy } from '../policy.ts'
+import { type CallerOptions, degraded, type Policy } from '../policy.ts'
 
 /** As long as the model's calls are, because what a hedge may waste is estimated from it. */
 const prompt = 'Tell. '.repeat((inputTokens * 4) / 6)
@@ -13,16 +13,20 @@ export const unbusy: Policy = {
   name: 'unbusy',
   hasDeadline: true,
   isFailure: error => ChainExhaustedError.isInstance(error),
-  create({ chain, clock, random, trace }) {
+  create({ chain, clock, random, trace, hasDefault }) {
     const client = createClient({
       chain,
       clock,
       random,
       timeout: { totalMs: deadlineMs },
+      defaultResponse: hasDefault ? 'Busy.' : undefined,
       onEvent: trace === undefined ? undefined : createListener(trace),
     })
     return {
-      generate: async metadata => (await client.generate({ prompt, metadata })).text,
+      async generate(metadata) {
+        const { text, degraded: isDefault } = await client.generate({ prompt, metadata })
+        return isDefault ? degraded : text
+      },
       inFlight: () => client.health().reduce((total, { inFlight }) => total + inFlight, 0),
       close: () => client.close(),
     }

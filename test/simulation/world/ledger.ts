@@ -8,6 +8,8 @@ export type Ledger = {
   readonly arrivals: Arrivals
   /** By call: NaN while it has not settled. */
   readonly settledAt: Float64Array
+  /** By call: 1 where the default response was all it got. */
+  readonly degraded: Uint8Array
   /** By call: the attempt whose whole answer the caller got; 0 for none. */
   readonly answeredBy: Uint32Array
   /** By call: requests sent, whoever sent them and why. */
@@ -47,6 +49,7 @@ export function createLedger(arrivals: Arrivals): Ledger {
   return {
     arrivals,
     settledAt: new Float64Array(count).fill(NaN),
+    degraded: new Uint8Array(count),
     answeredBy: new Uint32Array(count),
     attempts: new Uint16Array(count),
     billedInput: new Float64Array(count),
