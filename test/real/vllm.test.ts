@@ -75,7 +75,8 @@ describe.skipIf(installed.isMissing)(`vLLM with a key, two sequences and a queue
 
   test('an answer longer than the whole context is asked for again with the limit that it names', async () => {
     for (const stream of [true, false]) {
-      const run = await asked({ ...short, maxOutputTokens: 4_000, stopSequences: ['r'] }, { stream })
+      const extraBody = { structured_outputs: { choice: ['yes'] } }
+      const run = await asked({ ...short, maxOutputTokens: 4_000, extraBody }, { stream })
       expect(run.error).toBeUndefined()
       expect(run.events).toContainEqual(expect.objectContaining({ type: 'warning', setting: 'maxOutputTokens' }))
     }
