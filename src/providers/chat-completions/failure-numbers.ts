@@ -101,6 +101,26 @@ const rows: readonly Row[] = [
     'ceiling',
   ],
   [new RegExp(String.raw`max(?:imum)? (?:allowed )?(?:value )?(?:for|of) (?:${limitName})(?: is|:)? (\d+)`), 'ceiling'],
+  // "max_tokens 2000 is greater than the limit of 1500", "value 2000 exceeds maximum 1500"
+  [
+    new RegExp(
+      String.raw`(?:${limitName})(?::|=)? ?(?:value |of )*\(?(\d+)\)? (?:exceeds|is (?:greater|larger|more|higher) than|is (?:above|over)) (?![^\d.+]{0,40}context)[^\d.+]{0,40}(?:max(?:imum)?|limit|most)[^\d.+]{0,20}(\d+)`,
+    ),
+    'output',
+    'ceiling',
+  ],
+  [
+    /max tokens (?:must|should|may|can|cannot)[^\d.+]{0,40}(?:equal to|at most|exceed|(?:greater|larger|more) than|up to) (\d+)/,
+    'ceiling',
+  ],
+  [
+    new RegExp(
+      String.raw`(?:${limitName})[^\d。，]{0,20}?(?:不能超过|不得超过|不可超过|不超过|不能大于|小于等于|小于或等于|最大值?(?:为|是)?|上限(?:为|是)?|最多(?:为)?)[:：]? ?(\d+)`,
+    ),
+    'ceiling',
+  ],
+  [/最大(?:输出|生成|回复)(?:长度|token数?|tokens?)*(?:为|是|：|:)? ?(\d+)/, 'ceiling'],
+  [/您?(?:请求了|请求的|传入了|当前值(?:为|是)?) ?(\d+)/, 'output'],
   [/maximum tokens you requested exceeds the model limit of (\d+)/, 'ceiling'],
   // "expected a value <= 4096, but got 32000 instead" of OpenAI and Ark, after the field's name
   [new RegExp(String.raw`(?:${limitName})[^]{0,120}?expected a value <= (\d+),? but got (\d+)`), 'ceiling', 'output'],
@@ -125,6 +145,7 @@ const rows: readonly Row[] = [
   [/(?:whereas|but) you (?:provided|requested|asked for) (\d+)/, 'output'],
   [new RegExp(String.raw`(?:${limitName})(?: is too large:?| of| value of| is| was| =|=|:)? ?\(?(\d+)`), 'output'],
   [/(\d+) (?:input|prompt) tokens/, 'input'],
+  [/输入(?:长度|token数?|tokens?)*(?:为|是|：|:)? ?\(?(\d+)/, 'input'],
   [/\b(?:input|prompt) tokens?(?: count)?(?: is| are|:| =)? \(?(\d+)/, 'input'],
   [/(?<!max(?:imum)? )\b(?:input|prompt|request) (?:length (?:is |of |: )?\(?|\((?:length )?|of )(\d+)/, 'input'],
   [/\b(?:input|prompt) token (?:length|count)(?: is| of|:)? \(?(\d+)/, 'input'],
@@ -134,6 +155,8 @@ const rows: readonly Row[] = [
   [/\b(?:contains|has|passed)(?: at least| about)? (\d+) tokens/, 'input'],
   [/\b(?:keep the first|received|given:) (\d+)/, 'input'],
 
+  // Cloudflare: "The estimated number of input and maximum output tokens (2600) exceeded this model context window limit (2048)"
+  [/\binput and (?:maximum )?output tokens \((\d+)\)/, 'total'],
   [/\bfor a total of (?:at least |about )?(\d+)/, 'total'],
   [/\brequested (?:a total of |about |approximately )?(\d+) tokens/, 'total'],
 
@@ -144,11 +167,12 @@ const rows: readonly Row[] = [
     'context',
   ],
   // llama-server: "the available context size (2048 tokens)"
-  [/\bcontext (?:size|window|limit)(?: is| of|:)?(?: only)? \(?(\d+)/, 'context'],
+  [/\bcontext (?:size|window|limit)(?: size| limit| length)?(?: is| of|:)?(?: only)? \(?(\d+)/, 'context'],
   // "the configured limit of 272000 tokens", "the maximum allowed length (4090 tokens)", "maximum number of tokens allowed (1048575)"
   [/\b(?:configured limit|allowed length|number of tokens allowed|token limit)(?: is| of|:)? \(?(\d+)/, 'context'],
   [/\bmax_(?:seq_len|model_len|input_len|num_tokens|total_tokens|input_tokens)(?: is| of| =|=|:)? ?\(?(\d+)/, 'context'],
   [/\b(?:session_len|n_ctx|num_ctx)(?: is| of| =|=|:)? ?\(?(\d+)/, 'context'],
+  [/(?:上下文|最大)(?:长度|窗口|限制)+(?:为|是|：|:)? ?\(?(\d+)/, 'context'],
   // Alibaba: "Range of input length should be [1, 30720]"
   [/\b(?:input|prompt) length[^\d.]{0,30}\[\d+, ?(\d+)\]/, 'context'],
   // TGI: "inputs must have less than 1024 tokens", Cohere: "tokens in prompt cannot exceed 4081"
@@ -172,6 +196,7 @@ const exclusive: readonly Row[] = [
   [new RegExp(String.raw`(?:${limitName})[^\d.([{]{0,60}[[(] ?\d+ ?, ?(\d+) ?\)`), 'ceiling'],
   [new RegExp(String.raw`(?:${limitName})(?: \(?\d+\)?)?[^\d.+]{0,40}(?:be|is) (?:less|lower|smaller) than (\d+)`), 'ceiling'],
   [new RegExp(String.raw`(?:${limitName})[^]{0,120}?expected a value < ?(\d+)`), 'ceiling'],
+  [new RegExp(String.raw`(?:${limitName})[^\d。，]{0,20}?小于 ?(\d+)`), 'ceiling'],
 ]
 
 /** Parts of the input that are told one by one: "190000 of text input, 300 of tool input", "200 in the functions". */

@@ -1,12 +1,13 @@
 import type { Dialect } from './dialect.ts'
 import type { Repair, RepairRow } from './repair-row.ts'
-import { isRefusedField, withDialect } from './repair-row.ts'
+import { isAboutRequest, isRefusedField, mayBeAboutRequest, withDialect } from './repair-row.ts'
 
 /** "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", or the other way round. */
-const otherTokenLimit: RepairRow = ({ said, dialect, call }) => {
+const otherTokenLimit: RepairRow = refused => {
+  const { said, dialect, call } = refused
   const other = dialect.tokenLimit === 'max_tokens' ? 'max_completion_tokens' : 'max_tokens'
   const isRefused = names(said, dialect.tokenLimit) && isRefusedField(said)
-  if (call.maxOutputTokens === undefined || !isRefused) return undefined
+  if (!isAboutRequest(refused) || call.maxOutputTokens === undefined || !isRefused) return undefined
   return {
     field: 'tokenLimit',
     setting: 'maxOutputTokens',
@@ -36,16 +37,23 @@ const settings: Readonly<Record<string, string>> = {
 }
 
 /**
- * F44: any field of ours that a strict server names as extra, unknown or not supported is left out. Only top-level fields: what stands
- * inside of one has a row of its own.
+ * F44: any field of ours that a strict server names as extra, unknown or not supported is left out, and so is one in which it names
+ * another: the server does not know what it is for.
  */
-const withoutField: RepairRow = ({ said, fields, call }) => {
-  if (!isRefusedField(said)) return undefined
+const withoutField: RepairRow = refused => {
+  const { said, fields, call } = refused
+  // a 500 of "something unexpected" says nothing of a field
+  const isMeant = isAboutRequest(refused) ? isRefusedField(said) : mayBeAboutRequest(refused) && unknownArgument.test(said)
+  if (!isMeant) return undefined
   // a tool that must be called is what the caller wants to know
   const mayGo = (field: string) => !needed.has(field) && (field !== 'tool_choice' || call.toolChoice === 'auto')
-  const field = fields.filter(mayGo).find(name => names(said, name))
+  const free = fields.filter(mayGo)
+  const field = free.find(name => names(said, name)) ?? free.find(name => namesInside(said, name))
   return field === undefined ? undefined : leftOut(field)
 }
+
+const unknownArgument =
+  /unexpected keyword argument|unknown (?:field|parameter|argument)|unsupported (?:field|parameter|argument)|extra (?:inputs|fields)|not permitted|不支持的参数/i
 
 function leftOut(field: string): Repair {
   return {
@@ -68,12 +76,22 @@ function names(said: string, field: string): boolean {
   const placed = String.raw`(?:\bbody\W{1,4}|\bparam: |(?:parameter|argument|field|property|name|input|key|option)s?(?: supplied| name)?\W{1,3})${word}\b(?![.\[]\w)`
   const bare = field.includes('_') ? String.raw`|(?<![\w.\]])${word}\b(?![.\[]\w)` : ''
   const leading = String.raw`|^${word}\b\W`
-  return new RegExp(`${quoted}|${placed}${bare}${leading}`, 'i').test(said)
+  // "Argument not supported on this model: seed", "The following parameters are not supported: seed, top_k"
+  const listed = String.raw`|(?:supported|permitted|allowed|accepted|recogni[sz]ed|unknown|forbidden|extraneous key)[^.:]{0,30}[:：[] ?(?:[\w-]+, ?){0,8}${word}\b(?![.\[]\w)`
+  const chinese = String.raw`|(?:参数|字段|属性)[^\w。，]{0,6}${word}\b(?![.\[]\w)|(?<![\w.])${word} ?(?:参数|字段|属性)`
+  return new RegExp(`${quoted}|${placed}${bare}${leading}${listed}${chinese}`, 'i').test(said)
+}
+
+/** "body.stream_options.include_usage: Extra inputs are not permitted": as a path, whole. */
+function namesInside(said: string, field: string): boolean {
+  const word = field.replace(/[^\w]/g, String.raw`\$&`)
+  return new RegExp(String.raw`(?:^|["'\x60(\s]|body\.)${word}(?:\.\w+|\[\W?\w+\W?\])+`, 'i').test(said)
 }
 
 /** A nested field that a dialect can leave out: `strict` of a tool. */
-const withoutStrictField: RepairRow = ({ said, call }) => {
-  const isMeant = /\bstrict\b/.test(said) && /tools?\W|function/i.test(said) && isRefusedField(said)
+const withoutStrictField: RepairRow = refused => {
+  const { said, call } = refused
+  const isMeant = isAboutRequest(refused) && /\bstrict\b/.test(said) && /tools?\W|function/i.test(said) && isRefusedField(said)
   if (!isMeant || !Object.values(call.tools ?? {}).some(tool => tool.strict !== undefined)) return undefined
   return {
     field: 'tools.strict',

@@ -46,9 +46,22 @@ export function isAboutRequest({ error }: Refused): boolean {
   return error.reason === 'invalid-request' || error.reason === 'context-length'
 }
 
+/** Some servers answer 500 to a request that they cannot read. Only for rows whose words can mean nothing else. */
+export function mayBeAboutRequest(refused: Refused): boolean {
+  const { reason, status = 200 } = refused.error
+  return isAboutRequest(refused) || (reason === 'server-error' && status >= 500)
+}
+
 /** That something is in the request which must not be there. */
 export function isRefusedField(said: string): boolean {
-  return /not (?:permitted|allowed|supported|accepted|recogni[sz]ed|known|valid|implemented)|unknown|unexpected|unrecogni[sz]ed|unsupported|\bextra\b|forbidden|does(?: not|n't) (?:support|accept|allow|recogni[sz]e)|cannot find field|no such|additional propert/i.test(
-    said,
-  )
+  return refusals.some(words => words.test(said))
 }
+
+const refusals = [
+  /not (?:yet |currently )?(?:permitted|allowed|supported|accepted|recogni[sz]ed|known|valid|implemented|available)|no such/i,
+  /unknown|unexpected|unrecogni[sz]ed|unsupported|\bextra\b|forbidden|cannot find field|additional propert|\bdeprecated\b/i,
+  /does(?: not|n't) (?:support|accept|allow|recogni[sz]e)/i,
+  // two that each would be taken
+  /cannot (?:both )?be (?:both )?(?:specified|used|set|given)|cannot (?:specify|use|set) both|mutually exclusive/i,
+  /不支持|未知|不允许|多余|无法识别|不被接受/,
+]

@@ -1,9 +1,10 @@
 import type { Call, Reasoning } from '../../contract.ts'
 import type { Dialect } from './dialect.ts'
 import type { Asked, Refused, Repair, RepairRow } from './repair-row.ts'
-import { isAboutRequest, isRefusedField, withDialect } from './repair-row.ts'
+import { isAboutRequest, isRefusedField, mayBeAboutRequest, withDialect } from './repair-row.ts'
 import { schemaRows } from './repair-schemas.ts'
 import { fieldRows } from './repair-fields.ts'
+import { otherRole, otherToolCallIds, withoutStream } from './repair-habits.ts'
 
 /** Less than this and the answer would be a stump. */
 const smallestAnswer = 16
@@ -43,15 +44,15 @@ function withAtMost(asked: Asked, most: number): Asked {
 
 /** F41: "supports at most 16384 completion tokens, whereas you provided 32000". Every later answer is as short. */
 const ceiling: RepairRow = refused =>
-  isAboutRequest(refused) ? fewerTokens('ceiling', refused.numbers.outputCeiling, refused) : undefined
+  mayBeAboutRequest(refused) ? fewerTokens('ceiling', refused.numbers.outputCeiling, refused) : undefined
 
 /** F12: "You requested up to 65536 tokens, but can only afford 30104". The balance may be another a minute later. */
 const affordable: RepairRow = refused => fewerTokens('affordable', refused.numbers.affordableTokens, refused)
 
 /** F42, F19: the conversation fits, only the answer does not; of the whole context, or of what one minute takes. */
 const room: RepairRow = refused => {
-  const { error, numbers, call } = refused
-  if (error.reason !== 'context-length' && error.reason !== 'rate-limit' && error.reason !== 'invalid-request') return undefined
+  const { numbers, call } = refused
+  if (!mayBeAboutRequest(refused)) return undefined
   const { contextTokens, requestedTokens, inputTokens } = numbers
   if (contextTokens === undefined) return undefined
   const output = numbers.outputTokens ?? call.maxOutputTokens ?? 0
@@ -59,27 +60,6 @@ const room: RepairRow = refused => {
   const input = inputTokens ?? (requestedTokens === undefined ? undefined : requestedTokens - output)
   const left = numbers.roomTokens ?? (input === undefined ? undefined : contextTokens - input)
   return output === 0 ? undefined : fewerTokens('room', left, refused)
-}
-
-/** F40: an organization that is not verified, a model or a gateway that cannot stream. */
-const withoutStream: RepairRow = ({ error, said, stream }) => {
-  if (!stream || error.status === undefined || error.status < 400) return undefined
-  const isAboutStream =
-    /\bparam: stream\b(?!_)/.test(said) ||
-    /verified to stream|(?:streaming|['"`]?stream['"`]?(?: mode)?) (?:is|are) (?:not|un)\s?(?:supported|available|allowed|enabled|permitted)/i.test(
-      said,
-    ) ||
-    /(?:does not|doesn't|cannot|do not|can't) (?:support )?stream(?:ing)?\b(?!_)|stream(?:ing)? (?:must be|should be|only supports?)\W{0,3}false/i.test(
-      said,
-    )
-  if (!isAboutStream) return undefined
-  return {
-    field: 'stream',
-    setting: 'stream',
-    message: 'The server does not stream here: asked again for the whole answer at once.',
-    keep: 'target',
-    change: asked => (asked.stream ? { ...asked, stream: false } : asked),
-  }
 }
 
 /** DeepSeek's 400 where an earlier turn has no reasoning_content (R127, R128), at a host of which we did not know that it asks for it. */
@@ -107,47 +87,6 @@ const withoutTurnsReasoning: RepairRow = ({ said, dialect, call }) => {
     keep: 'target',
     change: asked => (asked.dialect.reasoningHistory === 'strip' ? asked : withDialect(asked, { reasoningHistory: 'strip' })),
   }
-}
-
-/** F45: roles are named, and the one that we write instructions in is not among them, or is refused. */
-const otherRole: RepairRow = ({ said, dialect }) => {
-  if (!/\broles?\b|unknown variant|latest_reminder/i.test(said)) return undefined
-  const role = dialect.instructionRole
-  const names = (name: string) => new RegExp(String.raw`\b${name}\b`, 'i').test(said)
-  const isListed = ['user', 'assistant'].every(names)
-  const isRefused =
-    names(role) && (isRefusedField(said) || /\bnot (?:one of|in)\b|unknown variant|invalid|must be|expected/i.test(said))
-  if (!isRefused && !(isListed && !names(role))) return undefined
-  // "unknown variant `developer`, expected one of `system`, `user`" names both: the first is the refused one
-  const other = role === 'developer' ? 'system' : names('developer') ? 'developer' : 'user'
-  return {
-    field: `instructionRole:${other}`,
-    setting: 'system',
-    message: `The server does not take the role ${role}: asked again with instructions as ${other}.`,
-    keep: 'target',
-    change: asked => (asked.dialect.instructionRole === other ? asked : withDialect(asked, { instructionRole: other })),
-  }
-}
-
-/** F56: ids of another service's tool calls. */
-const otherToolCallIds: RepairRow = ({ said }) => {
-  if (!/tool_?\s?(?:call|use)s?\b[^]{0,40}\bids?\b|tool_call_id|tool_calls?\W{0,3}\d*\W{0,3}(?:function\W)?\.?id\b/i.test(said))
-    return undefined
-  const form = idForm(said)
-  if (form === undefined) return undefined
-  return {
-    field: `toolCallIds:${form}`,
-    setting: 'messages',
-    message: 'The server does not take the ids of earlier tool calls: asked again with others.',
-    keep: 'target',
-    change: asked => (asked.dialect.toolCallIds === form ? asked : withDialect(asked, { toolCallIds: form })),
-  }
-}
-
-function idForm(said: string): Dialect['toolCallIds'] {
-  if (/length of 9\b|9 characters|nine/i.test(said)) return 'nine'
-  if (/pattern|only contain|alphanumeric|characters? (?:are|is) (?:not )?allowed|invalid characters?/i.test(said)) return 'plain'
-  return /too long|maximum length|at most \d+|max(?:imum)? \d+ characters/i.test(said) ? 'short' : undefined
 }
 
 /** "Function tools with reasoning_effort are not supported for ... To use function tools, ... set reasoning_effort to 'none'." of OpenAI. */
@@ -217,11 +156,12 @@ function inOrder(): readonly RepairRow[] {
     ceiling,
     room,
     ...only(
-      ({ error: { reason } }) => ['invalid-request', 'context-length', 'permission', 'not-found'].includes(reason),
+      refused => mayBeAboutRequest(refused) || ['permission', 'not-found'].includes(refused.error.reason),
       [withoutStream, otherToolCallIds],
     ),
-    ...only(isAboutRequest, [withReasoning, withoutTurnsReasoning, otherRole, toolsWithoutReasoning, otherEffort]),
+    ...only(mayBeAboutRequest, [otherRole]),
+    ...only(isAboutRequest, [withReasoning, withoutTurnsReasoning, toolsWithoutReasoning, otherEffort]),
     ...schemaRows,
-    ...only(isAboutRequest, fieldRows),
+    ...fieldRows,
   ]
 }

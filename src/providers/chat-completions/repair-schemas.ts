@@ -117,7 +117,7 @@ function isAboutGrammar({ error, said }: Refused): boolean {
   if (!['invalid-request', 'server-error', 'invalid-output', 'not-found'].includes(error.reason)) return false
   // vLLM refuses a stream so, before anything else of it; what comes later is never told as an invalid request
   if (error.status === 200 && error.reason !== 'invalid-request') return false
-  return /grammar|json[ _-]?schema|response_format|guided|xgrammar|outlines|llguidance|structured (?:output|generation|decoding)|invalid schema|schema (?:conversion|compilation)/i.test(
+  return /grammar|json[ _-]?schema|response_format|guided|xgrammar|outlines|llguidance|structured (?:output|generation|decoding)|invalid schema|response_?schema|too many states|format\.schema|结构化输出|json ?模式|schema (?:conversion|compilation)/i.test(
     said,
   )
 }
