@@ -33,7 +33,11 @@ export function transportFailure(error: TransportError, { phase, origin, status 
     const message = `The headers of the answer of ${origin} are larger than this client takes (64 KiB).`
     return new ProviderError(message, { reason: 'malformed-response', status, cause: withoutData(error) })
   }
-  if (isGarbled(error) || (phase !== 'reading' && hasTwoLengths(error))) {
+  if (phase !== 'reading' && hasTwoLengths(error)) {
+    const message = `The answer of ${origin} names two lengths for its body: content-length more than once, or beside transfer-encoding. The server, or a proxy in front of it, must send one.`
+    return new ProviderError(message, { reason: 'malformed-response', status, cause: withoutData(error) })
+  }
+  if (isGarbled(error)) {
     return new ProviderError(
       `What ${origin} answers is not HTTP/1.1 (${reasonOf(error)}). Check the port and whether it is http or https.`,
       {
@@ -69,9 +73,13 @@ function isGarbled(error: TransportError): boolean {
   return error.name === 'HTTPParserError' && !/eof/i.test(error.message)
 }
 
-/** A body with two lengths, one of them chunked (F31). While it is read, the same code tells of a body that was cut. */
-function hasTwoLengths({ code }: TransportError): boolean {
-  return code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
+/**
+ * A body with two lengths (F31). undici refuses it when the headers are complete; while a body is read, the same code tells of one that
+ * was cut.
+ */
+function hasTwoLengths(error: TransportError): boolean {
+  if (error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return true
+  return isGarbled(error) && /content-length can't be present/i.test(error.message)
 }
 
 function reasonOf(error: TransportError): string {

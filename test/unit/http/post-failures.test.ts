@@ -97,6 +97,33 @@ test.each([
   expect(error.cause).not.toHaveProperty('data')
 })
 
+test.each([
+  ['chunked, then a length', `${chunkedHead}content-length: 9\r\n\r\n`, '5\r\nhello\r\n0\r\n\r\n'],
+  [
+    'a length, then chunked',
+    'HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n',
+    '5\r\nhello\r\n0\r\n\r\n',
+  ],
+  ['two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n', 'hello'],
+  ['a list of lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 5, 6\r\n\r\n', 'hello'],
+  ['chunked and a length, in a refusal', 'HTTP/1.1 503 X\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n', '5\r\n'],
+])(
+  'F31: %s is malformed-response and says so, in one packet, with headers alone, and cut in their middle',
+  async (_, head, body) => {
+    for (const parts of [[head + body], [head, body], [head.slice(0, -30), head.slice(-30), body]]) {
+      const error = await failureOf(socket => void writeParts(socket, parts))
+      expect(error).toMatchObject({ reason: 'malformed-response', message: expect.stringContaining('two lengths') })
+      expect(error.cause).not.toHaveProperty('data')
+    }
+  },
+)
+
+/** Each part in a packet of its own. */
+function writeParts(socket: Socket, [first = '', ...rest]: readonly string[]): void {
+  socket.setNoDelay(true)
+  socket.write(first, () => setTimeout(() => rest.length > 0 && writeParts(socket, rest), 10))
+}
+
 test('a refusal whose text is cut is still that refusal: status and headers say what to do', async () => {
   const bytes = 'HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-length: 99\r\n\r\n{"error'
   const server = await tcpServer(socket => socket.once('data', () => socket.end(bytes)))
