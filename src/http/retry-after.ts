@@ -4,6 +4,8 @@ import { decimalMs, durationMs, isEpoch, untilMs } from './duration.ts'
 export type RetryAfterOptions = {
   /** The request was refused by a limit (429): then a reset time without a word on what remains is that limit's. @default false */
   readonly isRefused?: boolean | undefined
+  /** The one of several limits that the body names. Its reset counts, where nobody tells what remains. @default unknown */
+  readonly limit?: 'tokens' | 'requests' | undefined
   /** The time that the body names for this request, in milliseconds. @default none */
   readonly said?: number | undefined
 }
@@ -22,7 +24,7 @@ export type RetryAfterOptions = {
 export function retryAfterMs(
   headers: ResponseHeaders,
   receivedAtEpochMs: number,
-  { isRefused = false, said }: RetryAfterOptions = {},
+  { isRefused = false, limit, said }: RetryAfterOptions = {},
 ): number | undefined {
   // both dates come from one clock, so that it does not matter how wrong it goes, or ours
   const now = parseHttpDate(valuesOf(headers['date'])[0] ?? '') ?? receivedAtEpochMs
@@ -34,7 +36,9 @@ export function retryAfterMs(
   )
   const named = unrounded(exact, rounded)
   if (named !== undefined) return unrounded(said, named, false)
-  return said ?? latest(resetsOf(headers, isRefused).map(value => durationUntil(value, now)))
+  return (
+    said ?? latest(resetsOf(headers, isRefused ? untold[limit ?? 'unknown'] : undefined).map(value => durationUntil(value, now)))
+  )
 }
 
 const msNames = ['retry-after-ms', 'x-ms-retry-after-ms']
@@ -66,17 +70,23 @@ function durationUntil(value: string, now: number): number | undefined {
 const isReset = /rate-?limit.*reset/
 
 /** The reset times of the limits of which nothing remains. While something remains, a reset is no reason to stay away. */
-function resetsOf(headers: ResponseHeaders, isRefused: boolean): string[] {
+function resetsOf(headers: ResponseHeaders, isUntold: RegExp | undefined): string[] {
   const names = Object.keys(headers)
-  const spent = names.filter(name => isReset.test(name) && isSpent(headers, name, isRefused))
+  const spent = names.filter(name => isReset.test(name) && isSpent(headers, name, isUntold))
   return [...spent.flatMap(name => valuesOf(headers[name])), ...valuesOf(headers['ratelimit']).flatMap(structuredResets)]
 }
 
-function isSpent(headers: ResponseHeaders, name: string, isRefused: boolean): boolean {
+function isSpent(headers: ResponseHeaders, name: string, isUntold: RegExp | undefined): boolean {
   const remaining = valuesOf(headers[name.replace(/reset(?:-after)?/, 'remaining')])
   if (remaining.length > 0) return remaining.some(value => /^0+(?:\.0+)?$/.test(value))
-  // one that names no limit is the only one there is
-  return isRefused && /rate-?limit-reset(?:-after)?$/.test(name)
+  return isUntold?.test(name) === true
+}
+
+/** The resets that are about a refused request where what remains is not told: of a limit without a name, which is the only one, or of the named one. */
+const untold = {
+  unknown: /rate-?limit-reset(?:-after)?$/,
+  tokens: /rate-?limit-reset(?:-after)?(?:-tokens)?$|-tokens-reset$/,
+  requests: /rate-?limit-reset(?:-after)?(?:-requests)?$|-requests-reset$/,
 }
 
 /** The one field of the newer drafts: `limit=100, remaining=0, reset=30`, or `"minute";r=0;t=30`. */
@@ -97,9 +107,12 @@ function valuesOf(header: string | readonly string[] | undefined): string[] {
   return (typeof header === 'string' ? [header] : header).map(value => value.trim())
 }
 
+/** Nobody joins more, and each costs time to be read. */
+const mostJoined = 8
+
 /** A proxy may have joined two headers to one; the comma inside a date does not divide. */
 function splitList(value: string): string[] {
-  return value.split(/,(?! \d\d [A-Z])/).map(part => part.trim())
+  return value.split(/,(?! \d\d [A-Z])/, mostJoined).map(part => part.trim())
 }
 
 function latest(times: readonly (number | undefined)[]): number | undefined {

@@ -1,6 +1,7 @@
 import type { FinishReason, ResponseHeaders, Usage, Warning } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import { post } from '../http/post.ts'
+import { isFlatError, isNamedError } from './chat-completions/error-body.ts'
 import { failureOf, inBandFailure } from './chat-completions/failure.ts'
 import { failureNumbers } from './chat-completions/failure-numbers.ts'
 import { finishOf } from './chat-completions/finish-reason.ts'
@@ -126,7 +127,7 @@ function bodyOf(body: string, status: number): unknown {
 
 function resultOf(body: unknown, answer: { readonly status: number; readonly headers: ResponseHeaders }): Completed {
   const fields = asObject(body)
-  if (fields?.['error'] !== undefined && fields['error'] !== null) throw inBandFailure(fields['error'], answer)
+  if (fields !== undefined && (isNamedError(fields) || isFlatError(fields))) throw inBandFailure(fields, answer)
   const choices = fields?.['choices']
   const choice = asObject(Array.isArray(choices) ? choices[0] : undefined)
   const reason = choice?.['finish_reason']

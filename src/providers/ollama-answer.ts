@@ -5,7 +5,10 @@ import type { BodyReader } from '../http/post.ts'
 import { createLineReader } from '../http/json-lines.ts'
 import type { Chunk } from './chat-completions/chunk.ts'
 import type { Decoding } from './chat-completions/decode.ts'
-import { decodeChunk, hasAnswer, startDecoding, tellAlive } from './chat-completions/decode.ts'
+import { contextOf, decodeChunk, hasAnswer, startDecoding, tellAlive } from './chat-completions/decode.ts'
+import { isFlatError, isNamedError } from './chat-completions/error-body.ts'
+import type { AnswerContext } from './chat-completions/failure.ts'
+import { inBandFailure, strangeAnswer } from './chat-completions/failure.ts'
 import { finishDecoding } from './chat-completions/finish-decoding.ts'
 import { takeLinger } from './chat-completions/ending.ts'
 import { saidFinish } from './chat-completions/finish-reason.ts'
@@ -36,7 +39,7 @@ function readLines(options: AnswerOptions): BodyReader {
   const lines = createLineReader({
     onLine(text) {
       if (decoding?.ending.state === 'over') return
-      const line = parsedLine(text, options.status)
+      const line = parsedLine(text, decoding === undefined ? options : contextOf(decoding))
       const chunk = chunkOf(line)
       // a text that is whole shows a tag that the template has opened
       const opened = decoding === undefined && line['done'] === true && options.thinkTags === true && closesUnopened(chunk)
@@ -80,16 +83,18 @@ function readLines(options: AnswerOptions): BodyReader {
   }
 }
 
-function parsedLine(text: string, status: number): Line {
+function parsedLine(text: string, context: AnswerContext): Line {
   let line: Line | undefined
   try {
     line = asObject(parseJson(text))
   } catch {
     // no cause: the parser's message quotes what it read
-    if (isCutJson(text)) throw failed('truncated', 'A line of the answer was cut.', status)
+    if (isCutJson(text)) throw failed('truncated', 'A line of the answer was cut.', context.status)
   }
-  if (line !== undefined && ['message', 'response', 'done', 'error'].some(name => name in line)) return line
-  throw failed('malformed-response', "This is not a line of Ollama's. Check the base URL.", status)
+  if (line === undefined) throw strangeAnswer(text, context)
+  if (isNamedError(line) || isFlatError(line)) throw inBandFailure(line, context)
+  if (typeof line['message'] !== 'string' && ['message', 'response', 'done'].some(name => name in line)) return line
+  throw strangeAnswer(text, context)
 }
 
 /** The same in chat completions' words. */
@@ -101,11 +106,10 @@ function chunkOf(line: Line): Chunk {
     thinking: message?.['thinking'] ?? line['thinking'],
     ...(calls.length === 0 ? undefined : { tool_calls: calls }),
   }
-  if (line['done'] !== true) return { model: line['model'], error: line['error'], choices: [{ message: said }] }
+  if (line['done'] !== true) return { model: line['model'], choices: [{ message: said }] }
   const reason = line['done_reason']
   return {
     model: line['model'],
-    error: line['error'],
     choices: [{ message: said, finish_reason: saidFinish(reason) === undefined ? 'stop' : reason }],
     usage: usageOf(line),
     ...timesOf(line),
@@ -137,6 +141,6 @@ function timesOf({ load_duration: load, total_duration: total }: Line): { readon
   }
 }
 
-function failed(reason: 'overloaded' | 'truncated' | 'malformed-response', message: string, status: number): ProviderError {
+function failed(reason: 'overloaded' | 'truncated', message: string, status: number): ProviderError {
   return new ProviderError(message, { reason, status })
 }

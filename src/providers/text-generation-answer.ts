@@ -3,7 +3,8 @@ import { ProviderError, shortName } from '../errors.ts'
 import { inMebibytes, maxDocumentLength } from '../http/limits.ts'
 import type { BodyReader } from '../http/post.ts'
 import { endEvents, eventReader, readEvents } from '../http/server-sent-events.ts'
-import { isErrorValue } from './chat-completions/error-body.ts'
+import { isErrorValue, isFlatError, isNamedError } from './chat-completions/error-body.ts'
+import type { AnswerContext } from './chat-completions/failure.ts'
 import { failureOf, inBandFailure, strangeAnswer } from './chat-completions/failure.ts'
 import { finishOf } from './chat-completions/finish-reason.ts'
 import { endOfJson, startOfJson } from './chat-completions/json-end.ts'
@@ -157,10 +158,21 @@ function textOfDocument(reading: Reading, body: string): string {
   }
   if (typeof value === 'string') return value
   const fields = asObject(Array.isArray(value) ? value[0] : value) ?? {}
+  if (isNamedError(fields)) throw inBandFailure(fields, contextOf(reading))
   noteEnd(reading, fields)
   const text = textIn(fields, reading.answer)
   if (text !== undefined) return text
-  throw withoutText(fields, reading)
+  throw isError(fields) ? inBandFailure(fields, contextOf(reading)) : withoutText(fields, reading)
+}
+
+/** Where there is no text, a `detail` is one too, whatever stands beside it. */
+function isError(fields: Fields): boolean {
+  return isNamedError(fields) || isFlatError(fields) || isErrorValue(fields['detail'])
+}
+
+/** What a failure is judged by: an error after content is no fault of the request (F25). */
+function contextOf({ answer, hasText }: Reading): AnswerContext {
+  return { ...answer, begun: hasText }
 }
 
 function textIn(fields: Fields, { responseField }: TextAnswer): string | undefined {
@@ -173,10 +185,7 @@ function textIn(fields: Fields, { responseField }: TextAnswer): string | undefin
   return Array.isArray(text) && typeof text[0] === 'string' ? text[0] : undefined
 }
 
-function withoutText(fields: Fields, { answer }: Reading): ProviderError {
-  const { status, headers, secrets, responseField } = answer
-  if (isErrorValue(fields['error'])) return inBandFailure(fields['error'], { status, headers, secrets })
-  if (isErrorValue(fields['detail'])) return inBandFailure({ detail: fields['detail'] }, { status, headers, secrets })
+function withoutText(fields: Fields, { answer: { status, responseField } }: Reading): ProviderError {
   const names = Object.keys(fields).slice(0, 8).map(shortName)
   const shown = names.filter(name => name !== '').join(', ')
   return new ProviderError(
@@ -205,17 +214,20 @@ function usageIn(fields: Fields, inner: Fields): Usage | undefined {
 }
 
 /** `[DONE]`, or an object with the next piece, or with all that there is by now. */
-function readEvent(reading: Reading, data: string): void {
+function readEvent(reading: Reading, data: string, event: string | undefined): void {
   if (reading.isWhole) return
   if (data.trim() === '[DONE]') return void (reading.isWhole = true)
+  // whatever stands in it (F63)
+  if (event === 'error') throw failureOf({ ...contextOf(reading), body: data })
   const fields = fieldsOf(reading, data)
+  if (isNamedError(fields)) throw inBandFailure(fields, contextOf(reading))
   noteEnd(reading, fields)
   reading.isWhole = fields['done'] === true
   const token = asObject(fields['token'])?.['text']
   if (typeof token === 'string') return add(reading, token)
   const piece = textIn(fields, reading.answer)
   if (piece === undefined) {
-    if (isErrorValue(fields['error']) || isErrorValue(fields['detail'])) throw withoutText(fields, reading)
+    if (isError(fields)) throw inBandFailure(fields, contextOf(reading))
     return
   }
   const isAll = asObject(fields['meta_info']) !== undefined || Array.isArray(fields['text'])

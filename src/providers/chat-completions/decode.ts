@@ -4,7 +4,7 @@ import type { Choice, Chunk, Part } from './chunk.ts'
 import { choiceOf, isReasoningPart, reasoningOf, textOfPart } from './chunk.ts'
 import type { Ending } from './ending.ts'
 import { contentCame, createEnding, finishSaid, usageCame, usageClosed } from './ending.ts'
-import { isBadBaseResponse, isErrorValue, isFlatError } from './error-body.ts'
+import { isErrorValue, isFlatError, isNamedError } from './error-body.ts'
 import type { Extras } from './extras.ts'
 import { addExtras } from './extras.ts'
 import type { AnswerContext } from './failure.ts'
@@ -103,7 +103,7 @@ export function tellAlive(decoding: Decoding): void {
  * The road of every token: a few property reads and one event. No closure, no spread, no pattern.
  */
 export function decodeChunk(state: Decoding, chunk: Chunk): void {
-  if (isFailed(chunk)) throw inBandFailure(chunk, contextOf(state))
+  if (isNamedError(chunk)) throw inBandFailure(chunk, contextOf(state))
   if (!state.told) tell(state, chunk)
   const choice = choiceOf(chunk)
   // Moonshot puts it into the choice
@@ -135,10 +135,6 @@ function readChoice(state: Decoding, choice: Choice, chunk: Chunk): void {
 /** There is more than a frame and thoughts. */
 export function hasAnswer({ hasText, toolCalls, refusal, markup }: Decoding): boolean {
   return hasText || refusal !== '' || countOf(toolCalls) > 0 || markup?.hasBegun() === true
-}
-
-function isFailed({ error, base_resp: response }: Chunk): boolean {
-  return (error !== undefined && isErrorValue(error)) || (response !== undefined && isBadBaseResponse(response))
 }
 
 /** What the failure of an answer is judged by: an error after content is no fault of the request (F25). */

@@ -52,15 +52,24 @@ export function readErrorValue(value: unknown): ServerError {
   return withoutLitellm(read(value, 0))
 }
 
-/** An object that stands for an error although nothing in it is called `error`: SGLang's and SiliconFlow's flat form. */
-export function isFlatError(value: { readonly [key: string]: unknown }): boolean {
+/** An object that is an error by what it holds, also beside an answer: that is not whole then. */
+export function isNamedError({ error, base_resp: response }: Fields): boolean {
+  return (error !== undefined && isErrorValue(error)) || (response !== undefined && isBadBaseResponse(response))
+}
+
+/**
+ * An object without an answer that stands for an error although nothing in it is called `error`: SGLang's and SiliconFlow's flat form,
+ * FastAPI's `detail`.
+ */
+export function isFlatError(value: Fields): boolean {
   if (value['object'] === 'error' || value['type'] === 'error') return true
+  if (isErrorValue(value['detail']) && Object.keys(value).length === 1) return true
   if (typeof value['error_msg'] === 'string' && Number(value['error_code']) !== 0) return true
   return typeof value['message'] === 'string' && value['message'] !== '' && hasText(value['code'] ?? value['type'])
 }
 
 /** MiniMax's way to say that something went wrong, in a 200 (F17). */
-export function isBadBaseResponse(value: unknown): boolean {
+function isBadBaseResponse(value: unknown): boolean {
   const response = asObject(value)
   return response !== undefined && isFailedResponse(response)
 }

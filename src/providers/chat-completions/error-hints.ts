@@ -49,6 +49,17 @@ const units: readonly (readonly [RegExp, number])[] = [
   [/^(?:d|days?|天)$/i, 86_400_000],
 ]
 
+/** Which limit refused the request: "... on tokens per min (TPM): ..." or OpenAI's type `requests`. */
+export function limitIn({ message, upstream, type }: Said): 'tokens' | 'requests' | undefined {
+  const words = `${message} ${upstream}`
+  const isTokens = type === 'tokens' || /\btokens? per\b|\bTP[MD]\b/i.test(words)
+  const isRequests = type === 'requests' || /\brequests? per\b|\bRP[MD]\b/i.test(words)
+  if (isTokens === isRequests) return undefined
+  return isTokens ? 'tokens' : 'requests'
+}
+
+type Said = { readonly message: string; readonly upstream: string; readonly type: string }
+
 function firstNumber(text: string, patterns: readonly RegExp[]): number | undefined {
   for (const pattern of patterns) {
     const digits = pattern.exec(text)?.[1]?.replaceAll(',', '')

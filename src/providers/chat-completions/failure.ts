@@ -4,7 +4,7 @@ import { retryAfterMs } from '../../http/retry-after.ts'
 import type { ServerError } from './error-body.ts'
 import { readErrorBody, readErrorValue } from './error-body.ts'
 import { withUpstreams } from './error-litellm.ts'
-import { concurrencyLimitIn, retryHintMs } from './error-hints.ts'
+import { concurrencyLimitIn, limitIn, retryHintMs } from './error-hints.ts'
 import { failureMessage } from './failure-message.ts'
 import { failureNumbers } from './failure-numbers.ts'
 import type { FailureRule, Meaning } from './failure-row.ts'
@@ -66,6 +66,7 @@ function failureFrom(error: ServerError, answer: AnswerContext, otherwise?: Fail
     retryAfterMs:
       retryAfterMs(headers, Date.now(), {
         isRefused: told === 429,
+        limit: limitIn(error),
         said: timesHelp.has(reason) ? (error.retryAfterMs ?? retryHintMs(spoken(error), Date.now())) : undefined,
       }) ?? (reason === 'loading' ? lookAgainMs : undefined),
     requestId: idInHeaders(headers, idHeaders) ?? idInError(error) ?? idInHeaders(headers, edgeHeaders),

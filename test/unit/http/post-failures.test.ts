@@ -111,7 +111,7 @@ test.each([
   'F31: %s is malformed-response and says so, in one packet, with headers alone, and cut in their middle',
   async (_, head, body) => {
     for (const parts of [[head + body], [head, body], [head.slice(0, -30), head.slice(-30), body]]) {
-      const error = await failureOf(socket => void writeParts(socket, parts))
+      const error = await failureOf(socket => writeParts(socket, parts))
       expect(error).toMatchObject({ reason: 'malformed-response', message: expect.stringContaining('two lengths') })
       expect(error.cause).not.toHaveProperty('data')
     }

@@ -87,6 +87,26 @@ test.each([
   expect(retryAfterMs(headers, now, { isRefused: true })).toBeUndefined()
 })
 
+const resets = { 'x-ratelimit-reset-tokens': '12s', 'x-ratelimit-reset-requests': '1d' }
+const anthropic = { 'anthropic-ratelimit-tokens-reset': '12', 'anthropic-ratelimit-requests-reset': '86400' }
+test.each([
+  [resets, { isRefused: true, limit: 'tokens' }, 12_000],
+  [resets, { isRefused: true, limit: 'requests' }, 86_400_000],
+  [anthropic, { isRefused: true, limit: 'tokens' }, 12_000],
+  [anthropic, { isRefused: true, limit: 'requests' }, 86_400_000],
+  [{ 'x-ratelimit-reset': '7' }, { isRefused: true, limit: 'requests' }, 7_000],
+  [resets, { isRefused: true }, undefined],
+  [resets, { isRefused: false, limit: 'tokens' }, undefined],
+  [{ ...resets, 'x-ratelimit-remaining-tokens': '9' }, { isRefused: true, limit: 'tokens' }, undefined],
+  [{ ...resets, 'x-ratelimit-remaining-requests': '0' }, { isRefused: true, limit: 'tokens' }, 86_400_000],
+  [{ 'x-ratelimit-reset-tokens-day': '1d' }, { isRefused: true, limit: 'tokens' }, undefined],
+] as const)(
+  'F22: the reset of the limit that the body names counts where nobody tells what remains: %o %o',
+  (headers, options, ms) => {
+    expect(retryAfterMs(headers, now, options)).toBe(ms)
+  },
+)
+
 test('F22: where no limit refused the request, a reset alone says nothing', () => {
   expect(retryAfterMs({ 'x-ratelimit-reset': `${inAMinute}` }, now)).toBeUndefined()
 })

@@ -331,6 +331,8 @@ test.each<[string, Answer, string]>([
   ['an error inside a 200', { body: '{"error":{"message":"Insufficient Balance"}}' }, 'quota'],
   ['a broken finish', { body: '{"choices":[{"text":"x","finish_reason":"insufficient_system_resource"}]}' }, 'overloaded'],
   ['no choice', { body: '{"choices":[]}' }, 'malformed-response'],
+  ['F65: an error in a 200, with its code beside it', { body: '{"error":"no","code":429}' }, 'rate-limit'],
+  ['F65: a flat error in a 200', { body: '{"code":"Arrearage","message":"no"}' }, 'quota'],
 ])('deepseekFim: %s', async (_, answer, reason) => {
   const server = await startRecorder(() => answer)
   await expect(deepseekFim({ baseURL: server.origin, apiKey, prompt: 'x' })).rejects.toMatchObject({
