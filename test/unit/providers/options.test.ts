@@ -85,7 +85,7 @@ test('every mistake is a TypeError that says what to write instead', () => {
       "an empty model": "openai: the model must be a text that is not empty, for example openai('name-of-the-model').",
       "an option that does not exist": "deepseek: there is no option 'apikey'. Did you mean 'apiKey'?",
       "no base URL": "openai-compatible: baseURL is missing: where is the server? Write { baseURL: 'http://host:8000/v1' }.",
-      "one that resembles none": "llama: there is no option 'colour'. Known are: retry, timeout, price, when, apiKey, baseURL, headers, dispatcher, extraBody, stream, capabilities, reasoningStyle, reasoningHistory, reasoningField, tokenLimit, instructionRole, thinkTags, toolCallIds, streamUsage, prefix, failureRules, jsonInstruction.",
+      "one that resembles none": "llama: there is no option 'colour'. Known are: name, retry, timeout, price, when, apiKey, baseURL, headers, dispatcher, extraBody, stream, capabilities, reasoningStyle, reasoningHistory, reasoningField, tokenLimit, instructionRole, thinkTags, toolCallIds, streamUsage, prefix, failureRules, jsonInstruction.",
       "options that are a list": "vllm: options must be an object like { baseURL: '...' }, not a list.",
       "too many alternatives": "deepseek: topLogprobs must be a whole number from 0 to 20.",
     }
