@@ -48,6 +48,8 @@ export type TargetHealth = {
   firstChunk(): Quantiles | undefined
   /** Requests of this client that are under way. */
   inFlight(): number
+  /** It was shut, for example while it loaded its model, and no attempt has been good since. No probe finds out: calls do. */
+  isUnsure(): boolean
 }
 
 export type TargetMemory = TargetHealth & {
@@ -100,6 +102,7 @@ export function createTargetMemory(options: TargetMemoryOptions): TargetMemory {
     takeRetry: rooms.budget.take,
     firstChunk: rooms.latency.quantiles,
     inFlight: rooms.limiter.inFlight,
+    isUnsure: () => memory.herald.look(options.clock.now()).state === 'half-open' && !rooms.breaker.onTrial(options.clock.now()),
     waiting: waiters.size,
     look: memory.herald.look,
     pump: onChange,

@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
+import { test } from '../helpers/vitest.ts'
 import { type Call, createClient, pool } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 
@@ -81,4 +82,35 @@ test('a call that a condition keeps private is sent nowhere else, not even when 
   expect(await client.generate(confidential)).toMatchObject({ text: 'private' })
   expect(await client.generate('Hi')).toMatchObject({ text: 'public' })
   expect(open.provider.calls).toHaveLength(1)
+})
+
+test('F105: a replica that loads its model is not the first just because nothing is in flight there', async ({ clock }) => {
+  let isLoading = true
+  const restarted = fakeTarget(() => (isLoading ? { error: 'loading', retryAfterMs: 1_000 } : 'Back.'), {
+    clock,
+    name: 'restarted',
+  })
+  const steady = fakeTarget({ text: 'Steady.', firstChunkAfterMs: 500 }, { clock, name: 'steady' })
+  const client = createClient({ chain: [pool([restarted, steady])], clock, random: () => 0.5, hedge: false })
+  await clock.until(client.generate('Hi'))
+  expect(restarted.provider.calls).toHaveLength(1)
+  // each time when its gate is open, while the other one is at work
+  for (let round = 0; round < 5; round += 1) {
+    await clock.advance(2_000)
+    await clock.until(Promise.all([client.generate('Hi'), client.generate('Hi')]))
+  }
+  expect(restarted.provider.calls).toHaveLength(1)
+
+  // one call in ten finds out, and then it is a replica like the other
+  isLoading = false
+  let chance = 0.95
+  const exploring = createClient({ chain: [pool([restarted, steady])], clock, random: () => chance, hedge: false })
+  isLoading = true
+  await clock.until(exploring.generate('Hi'))
+  isLoading = false
+  await clock.advance(5_000)
+  expect(await clock.until(exploring.generate('Hi'))).toMatchObject({ text: 'Back.' })
+  expect(exploring.health()[0]?.state).toBe('closed')
+  chance = 0.5
+  expect(await clock.until(exploring.generate('Hi'))).toMatchObject({ text: 'Back.' })
 })

@@ -15,12 +15,14 @@ export const llamaServer = needed('llama', program === '' ? how : undefined)
 
 export type LlamaServer = {
   readonly baseURL: string
+  readonly port: number
   /** The model is loaded. */
   ready(): Promise<void>
   /** The text that the chat template made of the last conversation. */
   lastPrompt(): Promise<string>
   /** The number by which this server's model knows the last token of a text. */
   tokenOf(text: string): Promise<number>
+  /** SIGTERM, and SIGKILL two seconds later: with a request open it would stay, and say nothing. */
   stop(): Promise<void>
 }
 
@@ -33,9 +35,12 @@ const keeper = [
   'bash "$0" stop "$1" </dev/null 2>/dev/null',
 ].join('\n')
 
-/** @param status of `/health` to wait for: 200 when the model is loaded, 503 while it is not */
-export async function startLlama(values: readonly string[] = [], status: 200 | 503 = 200): Promise<LlamaServer> {
-  const port = await freePort()
+/**
+ * @param status of `/health` to wait for: 200 when the model is loaded, 503 while it is not
+ * @param at the port of one that was stopped, to start it again there
+ */
+export async function startLlama(values: readonly string[] = [], status: 200 | 503 = 200, at?: number): Promise<LlamaServer> {
+  const port = at ?? (await freePort())
   const origin = `http://127.0.0.1:${port}`
   const child = spawn('bash', ['-c', keeper, program, String(port), ...values], {
     stdio: ['pipe', 'ignore', 'pipe'],
@@ -56,6 +61,7 @@ export async function startLlama(values: readonly string[] = [], status: 200 | 5
   await until(status)
   return {
     baseURL: `${origin}/v1`,
+    port,
     ready: async () => until(200),
     async lastPrompt() {
       const slots = (await askJson(`${origin}/slots`)) as { readonly id_task?: number; readonly prompt?: string }[]
