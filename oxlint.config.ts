@@ -110,7 +110,7 @@ export default defineConfig({
       files: ['src/contract.ts'],
       rules: {
         // one place for all shared words; most of its lines say what a field means
-        'max-lines': ['error', 440],
+        'max-lines': ['error', 450],
       },
     },
     {

@@ -3,7 +3,7 @@ import { fakeClock, fakeTarget } from 'unbusy/testing'
 
 // One target asked six times: before retry n a random wait of up to 1, 2, 4, 8, 16, ... s, never above 30 s.
 const clock = fakeClock()
-const target = fakeTarget({ error: 'overloaded' }, { clock })
+const target = fakeTarget({ error: 'overloaded' })
 const client = createClient({
   chain: [target],
   retry: { maxRetries: 5, baseDelayMs: 1_000, maxDelayMs: 30_000, rounds: 1 },

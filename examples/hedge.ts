@@ -2,8 +2,8 @@ import { createClient } from 'unbusy'
 import { fakeClock, fakeTarget } from 'unbusy/testing'
 
 const clock = fakeClock()
-const slow = fakeTarget({ text: 'Late.', firstChunkAfterMs: 12_000 }, { name: 'slow', clock })
-const quick = fakeTarget({ text: 'In time.', firstChunkAfterMs: 500 }, { name: 'quick', clock })
+const slow = fakeTarget({ text: 'Late.', firstChunkAfterMs: 12_000 }, { name: 'slow' })
+const quick = fakeTarget({ text: 'In time.', firstChunkAfterMs: 500 }, { name: 'quick' })
 const client = createClient({
   chain: [slow, quick],
   hedge: { budget: 0.02 }, // about one call in fifty may ask twice

@@ -11,8 +11,8 @@ async function summarise(client: Client, text: string): Promise<string> {
 // The first target is silent for ever: after 15 s without headers the second one answers. The test takes no time.
 const clock = fakeClock()
 const events = recordEvents()
-const silent = fakeTarget({ hang: true }, { name: 'silent', clock })
-const good = fakeTarget('Short.', { name: 'good', clock })
+const silent = fakeTarget({ hang: true }, { name: 'silent' })
+const good = fakeTarget('Short.', { name: 'good' })
 const client = createClient({ chain: [silent, good], clock, hedge: false, onEvent: events.listener })
 
 assert.equal(await clock.until(summarise(client, 'A long text.')), 'Short.')

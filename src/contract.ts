@@ -208,6 +208,8 @@ export type Attempt = {
   emit(event: ProviderEvent): boolean
   /** Calls back once, when the reader has caught up. Never after the signal has fired. */
   onDrain(listener: () => void): void
+  /** The client's time: a provider that waits by itself takes it from here. Where there is no client there is none: use the machine's. */
+  readonly clock?: Clock | undefined
   /**
    * The server has said that its answer is over, but has not ended it: usage may still come. Calls back once after so many
    * milliseconds, unless content was emitted before: then emit `finish`, or throw a `ProviderError`. A second call replaces the

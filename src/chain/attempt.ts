@@ -76,6 +76,7 @@ export function startAttempt(options: AttemptOptions): RunningAttempt {
     signal: run.controller.signal,
     emit: event => emit(run, event),
     onDrain: listener => onDrain(run, listener),
+    clock,
     linger: (listener, forMs) => linger(run, listener, forMs),
   }
   start(options, context).then(

@@ -24,8 +24,8 @@ export type FakeClock = Clock & {
  *
  * @example
  * const clock = fakeClock()
- * const silent = fakeTarget({ hang: true }, { clock, timeout: { headersMs: 20_000 } })
- * const client = createClient({ chain: [silent, fakeTarget('Hi.', { clock })], hedge: false, clock })
+ * const silent = fakeTarget({ hang: true }, { timeout: { headersMs: 20_000 } })
+ * const client = createClient({ chain: [silent, fakeTarget('Hi.')], hedge: false, clock })
  * const { text } = await clock.until(client.generate('Hello'))
  * clock.now()   //=> 20000, the time after which the first target was given up
  */

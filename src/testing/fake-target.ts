@@ -14,7 +14,7 @@ export type FakeTargetOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'wh
   readonly name?: string | undefined
   /** @default 'fake-1' */
   readonly model?: string | undefined
-  /** @default the clock of the machine */
+  /** @default the clock of the client that asks it; that of the machine where there is no client */
   readonly clock?: Clock | undefined
   readonly capabilities?: Capabilities | undefined
   readonly identity?: Provider['identity']
@@ -27,7 +27,7 @@ export type FakeCall = {
   /** From 1, over all calls. */
   readonly attempt: number
   readonly signal: AbortSignal
-  /** On the target's clock. */
+  /** On the clock that the target keeps. */
   readonly at: number
   /** Undefined while it is under way. */
   readonly endedAt: number | undefined
@@ -48,7 +48,7 @@ export type FakeTarget = Target & { readonly provider: FakeProvider }
 
 /**
  * A target without a network: it does what the script says and remembers what it was asked. Without times in the script every
- * event is emitted in one go; with a {@link fakeClock} hours take no time.
+ * event is emitted in one go; on a client with a {@link fakeClock} hours take no time.
  *
  * @example
  * const target = fakeTarget([{ error: 'overloaded' }, 'Hello.'])
@@ -56,7 +56,7 @@ export type FakeTarget = Target & { readonly provider: FakeProvider }
  * target.provider.calls.length   //=> 2
  */
 export function fakeTarget(script: FakeScript, options: FakeTargetOptions = {}): FakeTarget {
-  const { name = 'fake', model = 'fake-1', clock = systemClock, capabilities, identity, refuse, ...limits } = options
+  const { name = 'fake', model = 'fake-1', capabilities, identity, refuse, clock: _, ...limits } = options
   const calls: Mutable<FakeCall>[] = []
   const provider: FakeProvider = {
     name,
@@ -66,6 +66,7 @@ export function fakeTarget(script: FakeScript, options: FakeTargetOptions = {}):
     calls,
     active: () => calls.filter(call => call.outcome === 'open').length,
     async stream(call, attempt) {
+      const clock = options.clock ?? attempt.clock ?? systemClock
       const record: Mutable<FakeCall> = {
         call,
         attempt: calls.length + 1,

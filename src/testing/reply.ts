@@ -20,6 +20,8 @@ export type Conduct = {
   readonly status?: number | undefined
   /** Headers of the response, over those that the wire format sends. `undefined` removes one. */
   readonly headers?: { readonly [name: string]: string | readonly string[] | undefined } | undefined
+  /** An error of the wire format's own names this time to come back, where that service names it: in `Retry-After`, or in its body. @default none */
+  readonly retryAfterMs?: number | undefined
   /** Short for the header `content-type`. `''` sends none. */
   readonly contentType?: string | undefined
   /** Compresses the body, whatever the client asked for, as some proxies do. Flushed after every write. */
@@ -160,6 +162,7 @@ export function answer(text: string | readonly string[], options: AnswerOptions 
  *
  * @example
  * status(429, undefined, { 'retry-after': '2' })
+ * ({ ...status(429), retryAfterMs: 2_000 })   // named where the wire format names times: in that header, or in the body
  */
 export function status(code: number, body?: unknown, headers: Conduct['headers'] = {}): Reply {
   if (body === undefined && code >= 400) return { type: 'error', status: code, headers }

@@ -191,6 +191,23 @@ test.for(rows)('FailoverBench $number: $door() and $what', async ({ door, ...fau
   expect(await ask(stand, 'generate')).toMatchObject({ text })
 })
 
+test.for(Object.entries(faults).filter(([, { breaksLate }]) => breaksLate === true))(
+  'F77: once the reader of stream() has seen text, as in %s, nobody is asked in vain; resume() asks for the rest',
+  async ([, fault], { setUp }) => {
+    const stand = await setUp(fault.primary, fault.fallback ?? (() => whole()))
+    const stream = await stand.client.stream('Hi')
+    const types: string[] = []
+    const broken = (async () => {
+      for await (const { type } of stream) types.push(type)
+    })()
+    await expect(broken).rejects.toThrow(StreamInterruptedError)
+    expect(types.filter(type => type === 'restart' || type === 'continue')).toEqual([])
+    expect([stand.primary.at.length, stand.fallback.at.length]).toEqual([1, 0])
+    stand.primary.server.replyWith(whole())
+    expect(await (await stream.resume()).text()).toBe(text)
+  },
+)
+
 test.for(doors)('FailoverBench S15: %s() while the first answers 503 for 60 s, then is healthy', async (door, { setUp }) => {
   const recoversAt = 60_000
   const stand = await setUp(

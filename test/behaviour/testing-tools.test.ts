@@ -75,3 +75,20 @@ test('an outage is a server that goes down and comes back', async () => {
   await server.up()
   expect((await client.generate('Hi')).text).toBe('Back.')
 })
+
+test('a fake target keeps the time of the client that asks it, of each its own, unless it was given one', async () => {
+  const [clock, other, own] = [fakeClock(), fakeClock({ startAtMs: 1_000_000 }), fakeClock({ startAtMs: 5 })]
+  const target = fakeTarget({ text: 'Hi.', firstChunkAfterMs: 3_600 })
+  for (const time of [clock, other]) {
+    await using client = createClient({ chain: [target], clock: time })
+    await time.until(client.generate('Hi'))
+  }
+  expect(target.provider.calls.map(({ at, endedAt }) => [at, endedAt])).toEqual([
+    [0, 3_600],
+    [1_000_000, 1_003_600],
+  ])
+  const apart = fakeTarget('Hi.', { clock: own })
+  await using client = createClient({ chain: [apart], clock })
+  await clock.until(client.generate('Hi'))
+  expect(apart.provider.calls[0]?.at).toBe(5)
+})

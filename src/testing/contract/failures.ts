@@ -33,8 +33,8 @@ export const failures = {
     name: 'hands on how long the server asked to stay away',
     async check({ open }) {
       const { answer: ask } = await open([
-        status(429, undefined, { 'retry-after': '7' }),
-        status(503, undefined, { 'retry-after': '3600' }),
+        { ...status(429), retryAfterMs: 7_000 },
+        { ...status(503), retryAfterMs: 3_600_000 },
       ])
       const waits: unknown[] = []
       for (let count = 0; count < 2; count += 1) {

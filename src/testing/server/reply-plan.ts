@@ -37,7 +37,7 @@ function bodyOf(reply: Reply, request: ReceivedRequest, format: WireFormat): Bod
     case 'answer':
       return answerBody(reply.answer, { request, format, reply })
     case 'error':
-      return errorBody(format.error(reply.status ?? 500, request), format.headers('error', request))
+      return errorBody(reply, request, format)
     case 'body':
       return { ...plainBody(reply.body), isStream: reply.isStream }
     default:
@@ -55,9 +55,12 @@ function answerBody(answer: Answer, context: { request: ReceivedRequest; format:
   return { ...plainBody(halvesOf(text)), headers: format.headers('json', request) }
 }
 
-function errorBody(error: unknown, headers: ReplyPlan['headers']): Body {
+function errorBody({ status = 500, retryAfterMs }: Conduct, request: ReceivedRequest, format: WireFormat): Body {
+  const error = format.error(status, request, retryAfterMs)
   const text = typeof error === 'string' ? error : JSON.stringify(error)
-  return { ...plainBody(halvesOf(text)), headers }
+  const isInHeader = retryAfterMs !== undefined && format.retryAfterIn !== 'body'
+  const time = isInHeader ? { 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) } : {}
+  return { ...plainBody(halvesOf(text)), headers: { ...format.headers('error', request), ...time } }
 }
 
 function plainBody(chunks: Body['chunks']): Body {

@@ -17,8 +17,13 @@ export type WireFormat = {
   stream(answer: Answer, request: ReceivedRequest): StreamBody
   /** The whole answer as one value, sent as JSON. */
   json(answer: Answer, request: ReceivedRequest): unknown
-  /** The body that this service sends with an error status: a value for JSON, a string as it is. */
-  error(status: number, request: ReceivedRequest): unknown
+  /**
+   * The body that this service sends with an error status: a value for JSON, a string as it is. `retryAfterMs` is the time that the reply
+   * wants to be named; only a service with `retryAfterIn: 'body'` puts it here.
+   */
+  error(status: number, request: ReceivedRequest, retryAfterMs?: number): unknown
+  /** Where this service names the time to come back: in the header `Retry-After`, or in the body that `error()` makes. @default 'header' */
+  readonly retryAfterIn?: 'header' | 'body' | undefined
   /** An error inside a 200, as it stands on the wire; `undefined`: that of a busy server. `done`: does the stream's `[DONE]` follow? */
   inBandError(error: unknown, isStream: boolean, request: ReceivedRequest): { readonly text: string; readonly done: boolean }
   /** One sign of life while the request waits. */

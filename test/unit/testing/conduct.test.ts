@@ -390,3 +390,13 @@ async function closing(url: string): Promise<RawResponse> {
   connection.send(requestText().replace('host: test', 'host: test\r\nconnection: close'))
   return connection.ended
 }
+
+test('an error of the wire format names the time that the reply wants, in the header where that is where the service names it', async ({
+  server,
+}) => {
+  const { url } = await server([{ ...status(503), retryAfterMs: 1_200 }, status(503)])
+  const named = await fetch(url, { method: 'POST' })
+  const plain = await fetch(url, { method: 'POST' })
+  expect([named.status, named.headers.get('retry-after'), plain.headers.get('retry-after')]).toEqual([503, '2', null])
+  expect(await named.json()).toEqual(await plain.json())
+})

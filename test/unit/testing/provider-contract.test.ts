@@ -3,8 +3,10 @@ import { Agent, request } from 'undici'
 import { describe, expect, test } from 'vitest'
 import type { Attempt, Call, FailureReason, Target } from '../../../src/contract.ts'
 import { ProviderError } from '../../../src/errors.ts'
+import { openaiCompatible } from '../../../src/providers/openai-compatible.ts'
 import { fakeTarget, providerContract, testProvider } from '../../../src/testing/index.ts'
-import type { ContractCase, ContractOptions, ContractServer, PromiseName } from '../../../src/testing/index.ts'
+import type { ContractCase, ContractOptions, ContractServer, PromiseName, WireFormat } from '../../../src/testing/index.ts'
+import { wireFormatOf } from '../../../src/testing/wire/wire-formats.ts'
 
 /** What a provider can do wrong. */
 type Flaw =
@@ -215,6 +217,29 @@ test('a case that hangs leaves nothing open and is told with its time', async ()
   await expect(cases[0]?.run()).rejects.toThrow('not over after 30 ms')
   expect(never.provider.active()).toBe(0)
 })
+
+test.each([
+  ['names it in words in its body', (waitMs: number) => `Slow down, please try again in ${waitMs / 1_000}s.`, 'kept'],
+  ['forgets the time that it is told', () => 'Slow down.', '7000'],
+])(
+  'the suite tells a format which time to name, and one that %s is served so, without the header',
+  async (_, wordsOf, outcome) => {
+    const openai = wireFormatOf('openai')
+    const format: WireFormat = {
+      ...openai,
+      retryAfterIn: 'body',
+      error: (code, asked, retryAfterMs) =>
+        retryAfterMs === undefined ? openai.error(code, asked) : { error: { message: wordsOf(retryAfterMs), code } },
+    }
+    const cases = providerContract(server => openaiCompatible('r1', server), { format })
+    const promised = cases.find(({ promise }) => promise === 'retry after')
+    const found = await promised?.run().then(
+      () => 'kept',
+      (error: unknown) => String(error),
+    )
+    expect(found).toContain(outcome)
+  },
+)
 
 test('a skip carries its reason in the name and runs nothing', async () => {
   const target = fakeTarget('Hi')
