@@ -48,6 +48,36 @@ const forms: readonly (readonly [string, string])[] = [
   ['Mistral', `[TOOL_CALLS][{"name":"get_weather","arguments":${oslo},"id":"abc123456"}]`],
   ['Mistral, newer', `[TOOL_CALLS]get_weather[ARGS]${oslo}`],
   ['Llama', `<|python_tag|>{"name":"get_weather","parameters":${oslo}}<|eom_id|>`],
+  ['Llama, two objects and a blank', `<|python_tag|> {"name":"get_weather","parameters":${oslo}} ; `],
+  ['Cohere', `<|START_ACTION|>[{"tool_call_id":"0","tool_name":"get_weather","parameters":${oslo}}]<|END_ACTION|>`],
+  ['InternLM', `<|action_start|><|plugin|>{"name":"get_weather","parameters":${oslo}}<|action_end|>`],
+  [
+    'gpt-oss',
+    `<|channel|>analysis<|message|>The user asks.<|end|><|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>${oslo}<|call|>`,
+  ],
+  [
+    'gpt-oss, the function first',
+    `<|start|>assistant to=functions.get_weather<|channel|>commentary json<|message|>${oslo}<|call|>`,
+  ],
+  ['gpt-oss without its end', `<|channel|>commentary to=functions.get_weather<|message|>${oslo}`],
+  ['a function in a list', `<tool_calls>[{"function":{"name":"get_weather","arguments":${JSON.stringify(oslo)}}}]</tool_calls>`],
+  [
+    'one invoke',
+    '<invoke name="get_weather"><parameter name="city">Oslo</parameter><parameter name="days">2</parameter></invoke>',
+  ],
+  [
+    'calls of another house',
+    '<function_calls><invoke name="get_weather"><parameter name="city">Oslo</parameter><parameter name="days">2</parameter></invoke></function_calls>',
+  ],
+  [
+    'MiniMax',
+    '<minimax:tool_call><invoke name="get_weather"><parameter name="city">Oslo</parameter><parameter name="days">2</parameter></invoke></minimax:tool_call>',
+  ],
+  ['one call without its list', `<|tool_call_begin|>get_weather<|tool_sep|>${oslo}<|tool_call_end|>`],
+  ['R1 by other tokens', `<tool▁calls▁begin><tool▁call▁begin>get_weather<tool▁sep>${oslo}<tool▁call▁end><tool▁calls▁end>`],
+  ['one call by other tokens', `<tool▁call▁begin>get_weather<tool▁sep>${oslo}<tool▁call▁end>`],
+  ['Mistral with an id', `[TOOL_CALLS]get_weather[CALL_ID]abc123456[ARGS]${oslo}`],
+  ['blanks beside the bars', dsml(' ｜ ', 'tool_calls').replaceAll('< ', '<').replaceAll('</ ', '</')],
   ['Llama, by name', `<function=get_weather>${oslo}</function>`],
 ]
 
@@ -97,6 +127,24 @@ test.each([
   ['no JSON', '<tool_call>get the weather</tool_call>'],
   ['a parameter that is cut', dsml('｜', 'tool_calls').slice(0, 120)],
   ['python', '<|python_tag|>get_weather.call(city="Oslo")'],
+  ['JSON and then python', '<|python_tag|>{"name":"get_weather","parameters":{}} print(1)'],
+  ['a header that is cut', '<|channel|>commentary to=functions.get_weather <|constrain|>js'],
+  ['an input of gpt-oss that is cut', '<|channel|>commentary to=functions.get_weather<|message|>{"city":"Os'],
+  ['a thought of gpt-oss alone', '<|channel|>analysis<|message|>The user asks for the weather.<|end|>'],
+  ['an end alone', '<|call|>'],
+  ['the end of a list alone', '</｜DSML｜tool_calls>'],
+  ['a separator alone', '<｜tool▁sep｜>'],
+  ['a call with no name', '<function=>{"city":"Oslo"}</function>'],
+  ['an input that is a list', '[TOOL_CALLS]get_weather[ARGS][1]'],
+  ['a second call that is cut', '[TOOL_CALLS]get_weather[ARGS]{"city":"Oslo"}[TOOL_CALLS]get_weather[ARGS]{"ci'],
+  ['a list in which one is no call', '<tool_calls>[{"name":"get_weather","arguments":{}},{"x":1}]</tool_calls>'],
+  ['an input that is a text', '<tool_call>{"name":"get_weather","arguments":"Oslo"}</tool_call>'],
+  [
+    'a number that is none',
+    '<｜DSML｜invoke name="get_weather"><｜DSML｜parameter name="days" string="false">two</｜DSML｜parameter></｜DSML｜invoke>',
+  ],
+  ['a body that is no object', '<function=get_weather>Oslo</function>'],
+  ['a parameter without its end', '<function=get_weather><parameter=city>Oslo</function>'],
 ])('F54: %s is no answer: the next target gives one', async (_, markup) => {
   const bad = await startRecorder(() => ({ body: streamOf(pairs(markup)) }))
   const good = await startRecorder(() => ({ body: streamOf(['Cold.']) }))
@@ -130,6 +178,43 @@ test('F54: however markup is cut, its calls are the same and the text around it 
       expect(cut.text).toBe(`${text}.`)
     }),
   )
+})
+
+test('F54: what gpt-oss says to the user is the answer, without its thoughts and headers', () => {
+  const final = '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Cold.<|return|>'
+  expect(collect(pairs(final))).toEqual({ text: 'Cold.', toolCalls: undefined })
+  const call = '<|start|>assistant<|channel|>commentary to=functions.a<|message|>{}<|call|>'
+  const both = `<|channel|>commentary<|message|>I look.<|end|>${call}${call}`
+  const found = { function: { name: 'a', arguments: '{}' } }
+  expect(collect([both])).toEqual({ text: 'I look.', toolCalls: [found, found] })
+})
+
+test.each([
+  ['a bracket in a text', '{"city":"a } ] \\" } b"}'],
+  ['a backslash at the end', '{"city":"C:\\\\"}'],
+  ['a nested list', '{"city":"x","all":[[1],{"a":[2]}]}'],
+])('F54: the input of Mistral ends where its JSON does: %s', (_, input) => {
+  const { toolCalls, text } = collect([`[TOOL_CALLS]get_weather[ARGS]${input}[TOOL_CALLS]b[ARGS]{} and more`])
+  expect(toolCalls).toEqual([
+    { function: { name: 'get_weather', arguments: input } },
+    { function: { name: 'b', arguments: '{}' } },
+  ])
+  expect(text).toBe(' and more')
+})
+
+test('F54: a value is what its schema says, or what it looks like; a text that is marked so keeps its line breaks', () => {
+  const call = (parameters: string) => `<tool_call><function=get_weather>${parameters}</function></tool_call>`
+  const inputs = (markup: string) =>
+    (collect([markup]).toolCalls as { function: { arguments: string } }[]).map(
+      one => JSON.parse(one.function.arguments) as unknown,
+    )
+  expect(inputs(call('<parameter=city>\n12\n</parameter><parameter=days>\n2\n</parameter>'))).toEqual([{ city: '12', days: 2 }])
+  expect(inputs(call('<parameter=other>two</parameter><parameter=list>[1]</parameter>'))).toEqual([{ other: 'two', list: [1] }])
+  expect(inputs(call('') + call('<parameter=days>3</parameter>'))).toEqual([{}, { days: 3 }])
+  const marked = dsml('｜', 'tool_calls').replace('>Oslo<', '>\nOslo\n<')
+  expect(inputs(marked)).toEqual([{ city: '\nOslo\n', days: 2 }])
+  const quoted = dsml('｜', 'tool_calls').replace('Oslo', '</parameter></invoke>')
+  expect(inputs(quoted)).toEqual([{ city: '</parameter></invoke>', days: 2 }])
 })
 
 test('F54: several calls come in their order', () => {

@@ -28,12 +28,12 @@ export function mistralCalls(markup: string): FoundCalls | undefined {
   return /\[(?:tool_calls|args)\]/i.test(text) ? undefined : { calls, text }
 }
 
-/** `<|python_tag|>{"name":...,"parameters":{...}}`, several with `;` between them. */
-export function llamaCalls(markup: string): FoundCalls | undefined {
+/** `<|python_tag|>{"name":...,"parameters":{...}}`, several with `;` between them; also a list between two such tokens. */
+export function tokenCalls(markup: string): FoundCalls | undefined {
   const calls: FoundCall[] = []
   let at = markup.indexOf('>') + 1
   while (calls.length < mostCalls) {
-    const from = at + (/^[\s;]*(?:<\|python_tag\|>)?\s*/.exec(markup.slice(at, at + 200))?.[0].length ?? 0)
+    const from = at + (/^[\s;]*(?:<\|(?:python_tag|plugin)\|>)?\s*/.exec(markup.slice(at, at + 200))?.[0].length ?? 0)
     const end = markup[from] === '{' || markup[from] === '[' ? endOfJson(markup, from) : undefined
     if (end === undefined) break
     const found = callsIn(markup.slice(from, end))
@@ -41,7 +41,7 @@ export function llamaCalls(markup: string): FoundCalls | undefined {
     calls.push(...found)
     at = end
   }
-  const text = markup.slice(at).replace(/<\|(?:eom_id|eot_id)\|>/g, '')
+  const text = markup.slice(at).replace(/<\|(?:eom_id|eot_id|end_action|action_end)\|>|^[\s;]+/gi, '')
   // python code, or half an object
   return text.trim() === '' ? { calls, text: '' } : undefined
 }

@@ -43,6 +43,15 @@ const beginnings = [
   '[tool_calls]',
   // Llama
   '<|python_tag|>',
+  // gpt-oss
+  '<|channel|>',
+  '<|start|>assistant',
+  '<|constrain|>',
+  '<|message|>',
+  '<|call|>',
+  // Cohere, InternLM
+  '<|start_action|>',
+  '<|action_start|>',
 ]
 const longest = 48
 
