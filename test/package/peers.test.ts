@@ -16,7 +16,9 @@ test('what UNBUSY_MUST can name is asked for by a test', () => {
   const code = globSync('**/*.ts', { cwd: tests, exclude: ['peers/*/**', 'package/peers.test.ts'] }).map(file =>
     readFileSync(join(tests, file), 'utf8'),
   )
-  const asked = new Set(code.flatMap(text => [...text.matchAll(/\b(?:needed|peers)\(\s*'([^']+)'/g)].map(([, name]) => name)))
+  const asked = new Set(
+    code.flatMap(text => [...text.matchAll(/\b(?:needed|peers|live)\(\s*'([^']+)'/g)].map(([, name]) => name)),
+  )
   expect(needs.filter(need => need !== 'bench' && !asked.has(need))).toEqual([])
 })
 
