@@ -61,7 +61,7 @@ test.for(['overloaded', 'rate-limit', 'loading', 'network', 'truncated', 'server
     const chain = ['first', 'second'].map(name =>
       fakeTarget([{ error }, { error }, `${name}.`], { clock, name, retry: { maxRetries: 1, rounds: 3 } }),
     )
-    const client = createClient({ chain, clock, breaker: false, onEvent: events.listener })
+    const client = createClient({ chain, clock, random: () => 0.5, breaker: false, onEvent: events.listener })
     expect(await clock.until(client.generate('Hi'))).toMatchObject({ text: 'first.' })
     expect(events.of('wait').at(-1)).toMatchObject({ reason: error, targetIndex: 0 })
     expect(events.of('attempt-start').at(-1)).toMatchObject({ kind: 'retry', targetIndex: 0 })
