@@ -1,12 +1,15 @@
 import type { FinishReason, ResponseHeaders, Usage, Warning } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
+import { endOfJson, startOfJson } from '../http/json-end.ts'
+import type { BodyReader } from '../http/post.ts'
 import { post } from '../http/post.ts'
+import { choiceOf } from './chat-completions/chunk.ts'
 import { isFlatError, isNamedError } from './chat-completions/error-body.ts'
 import { failureOf, inBandFailure } from './chat-completions/failure.ts'
 import { failureNumbers } from './chat-completions/failure-numbers.ts'
-import { finishOf } from './chat-completions/finish-reason.ts'
+import { choiceFinish } from './chat-completions/finish-reason.ts'
 import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
-import { usageOf } from './chat-completions/usage.ts'
+import { reportedUsage, usageOf } from './chat-completions/usage.ts'
 import type { Checks } from '../check.ts'
 import { checkOptions, count, level, list, text } from '../check.ts'
 import type { DeepSeekAccountOptions } from './deepseek-account.ts'
@@ -103,13 +106,29 @@ async function complete(options: DeepSeekFimOptions, endpoint: Endpoint, signal:
     connections: endpoint.connections,
     respond: (status, headers) => {
       head = { status, headers }
-      return { write: piece => pieces.push(piece) > 0, end() {} }
+      return wholeReader(pieces)
     },
   })
   const answer = { ...head, secrets: endpoint.secrets }
   const body = pieces.join('')
   if (head.status < 200 || head.status > 299) throw failureOf({ ...answer, body })
   return resultOf(bodyOf(body, head.status), answer)
+}
+
+/** A document is whole with its last bracket: what becomes of its body then is no matter (F2, F3). */
+function wholeReader(pieces: string[]): BodyReader {
+  const json = startOfJson()
+  let isWhole = false
+  return {
+    write(piece) {
+      if (!isWhole) pieces.push(piece)
+      isWhole ||= endOfJson(json, piece) !== undefined
+      return true
+    },
+    end() {},
+    isOver: () => isWhole,
+    lost: () => isWhole,
+  }
 }
 
 /** While it queues DeepSeek sends blank lines; a body of nothing else is its way of saying busy. */
@@ -128,16 +147,16 @@ function bodyOf(body: string, status: number): unknown {
 function resultOf(body: unknown, answer: { readonly status: number; readonly headers: ResponseHeaders }): Completed {
   const fields = asObject(body)
   if (fields !== undefined && (isNamedError(fields) || isFlatError(fields))) throw inBandFailure(fields, answer)
-  const choices = fields?.['choices']
-  const choice = asObject(Array.isArray(choices) ? choices[0] : undefined)
-  const reason = choice?.['finish_reason']
-  const finish = finishOf(typeof reason === 'string' ? reason : '')
+  const choice = choiceOf(fields ?? {})
+  const finish = choiceFinish(choice ?? {}) ?? { finishReason: 'other' as const }
   if (finish.failure !== undefined) throw new ProviderError(finish.message, { reason: finish.failure, status: answer.status })
-  if (typeof choice?.['text'] !== 'string') {
+  const said = choice?.text
+  if (typeof said !== 'string') {
     throw new ProviderError('The answer has no text.', {
       reason: 'malformed-response',
       status: answer.status,
     })
   }
-  return { text: choice['text'], finishReason: finish.finishReason, usage: usageOf(fields?.['usage']) }
+  const usage = usageOf(fields?.['usage'])
+  return { text: said, finishReason: finish.finishReason, usage: said === '' ? usage : reportedUsage(usage, false) }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { ProviderEvent } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import type { BodyReader } from '../http/post.ts'
-import { createLineReader } from '../http/json-lines.ts'
+import { createLineReader, type LineReader } from '../http/json-lines.ts'
 import type { Chunk } from './chat-completions/chunk.ts'
 import type { Decoding } from './chat-completions/decode.ts'
 import { contextOf, decodeChunk, hasAnswer, startDecoding, tellAlive } from './chat-completions/decode.ts'
@@ -14,7 +14,8 @@ import { takeLinger } from './chat-completions/ending.ts'
 import { saidFinish } from './chat-completions/finish-reason.ts'
 import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import type { AnswerOptions } from './chat-completions/read-answer.ts'
-import { closesUnopened, readAnswer } from './chat-completions/read-answer.ts'
+import { readAnswer } from './chat-completions/read-answer.ts'
+import { closesUnopened } from './chat-completions/think-tags.ts'
 
 type Line = { readonly [key: string]: unknown }
 
@@ -65,6 +66,7 @@ function readLines(options: AnswerOptions): BodyReader {
     write(text) {
       flowing = true
       lines.write(text)
+      whenUnended(options, lines, conclude)
       const forMs = decoding === undefined ? undefined : takeLinger(decoding.ending)
       if (forMs !== undefined) options.linger?.(conclude, forMs)
       return flowing
@@ -80,6 +82,29 @@ function readLines(options: AnswerOptions): BodyReader {
       lines.end()
       return conclude()
     },
+  }
+}
+
+/** What lacks only its line end is read when nothing follows it. */
+function whenUnended(options: AnswerOptions, lines: LineReader, conclude: () => void): void {
+  const last = lines.unended()
+  if (last === undefined || !isLast(last)) return
+  options.linger?.(() => {
+    lines.end()
+    conclude()
+  }, unendedWithinMs)
+}
+
+/** The rest of a line comes right behind what is there, or never. */
+const unendedWithinMs = 100
+
+/** No line comes behind this one. */
+function isLast(text: string): boolean {
+  try {
+    const line = asObject(parseJson(text))
+    return line?.['done'] === true || line?.['error'] !== undefined
+  } catch {
+    return false
   }
 }
 

@@ -7,7 +7,7 @@ import { isErrorValue, isFlatError, isNamedError } from './chat-completions/erro
 import type { AnswerContext } from './chat-completions/failure.ts'
 import { failureOf, inBandFailure, strangeAnswer } from './chat-completions/failure.ts'
 import { finishOf } from './chat-completions/finish-reason.ts'
-import { endOfJson, startOfJson } from './chat-completions/json-end.ts'
+import { endOfJson, startOfJson } from '../http/json-end.ts'
 import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
 import type { ThinkTags } from './chat-completions/think-tags.ts'
 import { createThinkTags } from './chat-completions/think-tags.ts'

@@ -110,3 +110,9 @@ export function textOfPart(part: unknown): string {
 function typeOf(part: unknown): string {
   return typeof part === 'object' && part !== null && 'type' in part && typeof part.type === 'string' ? part.type : ''
 }
+
+/** A piece of a stream, which is no whole answer. */
+export function isPiece(chunk: Chunk): boolean {
+  const delta: unknown = choiceOf(chunk)?.delta
+  return typeof delta === 'object' && delta !== null
+}

@@ -119,6 +119,12 @@ function readChoice(state: Decoding, choice: Choice, chunk: Chunk): void {
   const part = choice.delta ?? choice.message ?? choice
   const known = readPart(state, part)
   if (!known || isRich(choice)) addExtras(state.extras, chunk)
+  readFinish(state, choice, known)
+  // what is behind a finish is no content, and must not wait for a slow reader
+  if (!known && state.ending.state === 'finished') state.flowing = true
+}
+
+function readFinish(state: Decoding, choice: Choice, known: boolean): void {
   const end = choiceFinish(choice)
   if (end === undefined) return
   if (end.failure !== undefined) {
@@ -126,10 +132,17 @@ function readChoice(state: Decoding, choice: Choice, chunk: Chunk): void {
       ? inBandFailure(choice.error, contextOf(state))
       : decodeFailure(state, end.failure, end.message)
   }
-  const opening = isPresent(part['role']) && !hasAnswer(state) && !state.hasReasoning
-  finishSaid(state.ending, end.finishReason, { content: known, opening })
-  // what is behind a finish is no content, and must not wait for a slow reader
-  if (!known) state.flowing = true
+  const isBare = !hasAnswer(state)
+  finishSaid(state.ending, end.finishReason, {
+    content: known,
+    opening: isBare && !state.hasReasoning && isOpening(choice),
+    thinking: isBare && known && state.hasReasoning,
+  })
+}
+
+/** The frame that begins a message, before anything of it. */
+function isOpening({ delta, message }: Choice): boolean {
+  return isPresent((delta ?? message)?.['role']) || delta?.content === ''
 }
 
 /** There is more than a frame and thoughts. */
@@ -176,10 +189,6 @@ function readParts(state: Decoding, parts: readonly unknown[]): void {
   }
 }
 
-/**
- * Blanks alone are no content: they wait for the text that they belong to, so that no caller commits to an empty answer (R44, R47), and
- * behind a finish they do not reopen the answer.
- */
 /** Text for the reader, without tool calls that the server left in it (F54). */
 function sayText(state: Decoding, text: string): void {
   if (state.markup === undefined) return emitText(state, text)
@@ -188,6 +197,10 @@ function sayText(state: Decoding, text: string): void {
   else tellAlive(state)
 }
 
+/**
+ * Blanks alone are no content: they wait for the text that they belong to, so that no caller commits to an empty answer (R44, R47), and
+ * behind a finish they do not reopen the answer.
+ */
 export function emitText(state: Decoding, part: string): void {
   const text = wholeCharacters(state.halves, 'text', part)
   if (text === '') return

@@ -62,17 +62,20 @@ export type Beside = {
   readonly content: boolean
   /** It begins the message, and nothing has come of it yet: no model is done there, so it may take the time it needs (F4). */
   readonly opening: boolean
+  /** A thought, and nothing of the answer has come: such a finish is said too early, mostly (F4). */
+  readonly thinking?: boolean
 }
 
 /** The server has said that it is done. */
-export function finishSaid(ending: Ending, finishReason: FinishReason, { content, opening }: Beside): void {
+export function finishSaid(ending: Ending, finishReason: FinishReason, beside: Beside): void {
+  const { content, opening, thinking = false } = beside
   const isNew = ending.state === 'open'
   if (ending.state === 'over') return
   ending.state = 'finished'
   // a word that nobody knows says less than one before it
   if (finishReason !== 'other' || ending.finishReason === undefined) ending.finishReason = finishReason
   ending.saidWithContent = content
-  if (isNew && !opening) ending.lingerMs = ending.saysItAlways ? piecesWithinMs : usageWithinMs
+  if (isNew && !opening) ending.lingerMs = ending.saysItAlways || thinking ? piecesWithinMs : usageWithinMs
 }
 
 /** Something of an answer has come that is handed on. */

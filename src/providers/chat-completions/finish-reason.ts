@@ -5,7 +5,7 @@ import { asObject } from './parse-json.ts'
 /** Either the answer is over, or what the server calls a finish is a failure. */
 export type Finish =
   | { readonly finishReason: FinishReason; readonly failure?: undefined }
-  | { readonly failure: FailureReason; readonly message: string }
+  | { readonly finishReason?: undefined; readonly failure: FailureReason; readonly message: string }
 
 /**
  * What a finish reason means, of every server we know. One that nobody knows is `other`: the server did say that it was done.
@@ -15,7 +15,8 @@ export type Finish =
  * answer either.
  */
 export function finishOf(raw: string): Finish {
-  return finishes.get(raw.trim().toLowerCase()) ?? { finishReason: 'other' }
+  const word = raw.trim().toLowerCase()
+  return finishes.get(word) ?? kinds.find(([words]) => words.test(word))?.[1] ?? { finishReason: 'other' }
 }
 
 /**
@@ -28,15 +29,20 @@ export function saidFinish(raw: unknown): Finish | undefined {
 
 /**
  * What a choice says of its end. A gateway turns what it does not know into `stop`; beside it stands what the model's own service had
- * said, and where that is a failure it is one (F6).
+ * said. Where that is a failure it is one (F6), and where it is a limit or a filter it says more than `stop`.
  */
 export function choiceFinish({ finish_reason: said, ...choice }: Choice): Finish | undefined {
   // OpenRouter's place for it, and LiteLLM's
   const native = choice.native_finish_reason ?? asObject(choice['provider_specific_fields'])?.['native_finish_reason']
   if (native === undefined || native === null) return saidFinish(said)
   const own = saidFinish(native)
-  return own?.failure === undefined ? saidFinish(said) : own
+  if (own?.failure !== undefined) return own
+  const finish = saidFinish(said)
+  return finish !== undefined && saysLittle.has(finish.finishReason) && saysMore.has(own?.finishReason) ? own : finish
 }
+
+const saysLittle: ReadonlySet<FinishReason | undefined> = new Set(['stop', 'other'])
+const saysMore: ReadonlySet<FinishReason | undefined> = new Set(['length', 'content-filter'])
 
 const nothings: ReadonlySet<string> = new Set([
   '',
@@ -46,6 +52,14 @@ const nothings: ReadonlySet<string> = new Set([
   'undefined',
   'unspecified',
   'finish_reason_unspecified',
+  // not yet
+  'in_progress',
+  'inprogress',
+  'running',
+  'pending',
+  'generating',
+  'streaming',
+  'continue',
 ])
 
 const stop: Finish = { finishReason: 'stop' }
@@ -100,3 +114,19 @@ const finishes: ReadonlyMap<string, Finish> = new Map<string, Finish>([
   ['failed', failed],
   ['repetition', { failure: 'invalid-output', message: 'The model repeated itself until the server stopped it.' }],
 ])
+
+/** Words that nobody has listed, by what stands in them. */
+const kinds: readonly (readonly [RegExp, Finish])[] = [
+  [
+    /malformed_?(?:function|tool)|unexpected_?tool|(?:function|tool)_call_?(?:filter|error|invalid)/,
+    { failure: 'invalid-output', message: 'The model wrote a tool call that its server could not read.' },
+  ],
+  [
+    /overload|capacity|busy|rate_?limit/,
+    { failure: 'overloaded', message: 'The server ran out of capacity in the middle of the answer.' },
+  ],
+  [/error|timeout|timed_?out|exception|fail|crash|unavailable|disconnect/, failed],
+  [/abort|cancel|interrupt/, aborted],
+  [/filter|safety|sensitive|moderation|prohibited|censor/, filtered],
+  [/length|(?:max|limit).*token|token.*(?:max|limit)|context_?window/, length],
+]

@@ -4,7 +4,7 @@ import { inMebibytes, maxDocumentLength } from '../../http/limits.ts'
 import type { EventHandlers, EventReader } from '../../http/server-sent-events.ts'
 import { endEvents, eventReader, readEvents } from '../../http/server-sent-events.ts'
 import type { Chunk } from './chunk.ts'
-import { choiceOf, plainTextOf } from './chunk.ts'
+import { isPiece, plainTextOf } from './chunk.ts'
 import type { Decoding } from './decode.ts'
 import { contextOf, decodeChunk, decodeFailure, decodeText, startDecoding, tellAlive } from './decode.ts'
 import { finishDecoding } from './finish-decoding.ts'
@@ -12,10 +12,12 @@ import type { Ending } from './ending.ts'
 import { takeLinger } from './ending.ts'
 import type { AnswerContext } from './failure.ts'
 import { failureOf, inBandFailure, strangeAnswer } from './failure.ts'
-import type { JsonEnd } from './json-end.ts'
-import { endOfJson, startOfJson } from './json-end.ts'
+import type { JsonEnd } from '../../http/json-end.ts'
+import { endOfJson, startOfJson } from '../../http/json-end.ts'
+import { closesUnopened } from './think-tags.ts'
 import { asObject, isCutJson, parseJson } from './parse-json.ts'
 import type { SameShape, TextField } from './same-shape.ts'
+import { isUnendedFinish, tailOf, unendedWithinMs } from './unended-event.ts'
 import { learnShape, noShape, textOfSame } from './same-shape.ts'
 
 export type AnswerOptions = AnswerContext & {
@@ -92,12 +94,14 @@ function answerReader(options: AnswerOptions): AnswerReader {
     json: undefined,
     isWhole: false,
     ending: false,
+    tail: '',
   }
   return {
     write(part) {
       reading.decoding.flowing = true
       if (reading.form === 'blank') begin(reading, part)
       else take(reading, part)
+      if (reading.events !== undefined) peek(reading, reading.events, part)
       linger(reading)
       return reading.decoding.flowing
     },
@@ -122,6 +126,8 @@ type Reading = {
   isWhole: boolean
   /** The body is over: an event that is cut was cut by that. */
   ending: boolean
+  /** A line of a stream that has no line end yet; undefined when it is too long to be a finish. */
+  tail: string | undefined
 }
 
 /** Each line break is a sign of life, however the bytes are cut: DeepSeek sends them while a request waits. */
@@ -168,6 +174,16 @@ const documentWithinMs = 1_000
 function linger(reading: Reading): void {
   const forMs = takeLinger(reading.decoding.ending)
   if (forMs !== undefined) reading.options.linger?.(() => finishDecoding(reading.decoding, false), forMs)
+}
+
+/** A last event that lacks only its line end: where it is the finish, nothing else is waited for (F1). */
+function peek(reading: Reading, events: EventReader<Reading>, part: string): void {
+  reading.tail = tailOf(reading.tail, part)
+  if (!isUnendedFinish(reading.tail)) return
+  reading.options.linger?.(() => {
+    endEvents(events)
+    if (stateOf(reading) === 'finished') finishDecoding(reading.decoding, false)
+  }, unendedWithinMs)
 }
 
 /** What is whole needs no more of its body (F2). */
@@ -278,20 +294,4 @@ function readDocument(reading: Reading): void {
   decodeChunk(reading.decoding, chunk)
   // one chunk of a stream is no document, though it is one in JSON
   finishDecoding(reading.decoding, !isPiece(chunk))
-}
-
-function isPiece(chunk: Chunk): boolean {
-  return isObject(choiceOf(chunk)?.delta)
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null
-}
-
-/** In a whole text a tag that was never opened is seen before anything was handed on. */
-export function closesUnopened(chunk: Chunk): boolean {
-  const content = choiceOf(chunk)?.message?.content
-  if (typeof content !== 'string') return false
-  const close = content.indexOf('</think>')
-  return close !== -1 && !content.slice(0, close).includes('<think>')
 }

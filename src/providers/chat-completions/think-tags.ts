@@ -1,3 +1,6 @@
+import type { Chunk } from './chunk.ts'
+import { choiceOf } from './chunk.ts'
+
 /** The two channels of an answer that come as one text. */
 export type ThinkTagsOptions = {
   /**
@@ -116,4 +119,12 @@ function end(state: State, complete: boolean): void {
 function partialTag(text: string): number {
   const at = text.lastIndexOf('<')
   return at !== -1 && text.length - at < close.length && close.startsWith(text.slice(at)) ? text.length - at : 0
+}
+
+/** In a whole text a tag that was never opened is seen before anything was handed on. */
+export function closesUnopened(chunk: Chunk): boolean {
+  const content = choiceOf(chunk)?.message?.content
+  if (typeof content !== 'string') return false
+  const closedAt = content.indexOf('</think>')
+  return closedAt !== -1 && !content.slice(0, closedAt).includes('<think>')
 }
