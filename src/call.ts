@@ -4,6 +4,7 @@ import { type ChainPool, orderPool } from './chain/pool.ts'
 import type { ChainTarget, Hedge, Leg, Walked } from './chain/state.ts'
 import { abort, type CallSignal, createSignal } from './chain/signal.ts'
 import { walkChain } from './chain/walk.ts'
+import { within } from './chain/within.ts'
 import { askConditions, type Conditions, withConditions } from './chain/conditions.ts'
 import { inOwnContext } from './call-context.ts'
 import { checkInput } from './check-input.ts'
@@ -147,22 +148,23 @@ async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateRe
     ending = { outcome: 'answered', result }
     return result
   } catch (error) {
-    ending = { outcome: signal.aborted ? 'aborted' : 'failed', error }
-    const result = ChainExhaustedError.isInstance(error) && into.mayDefault() ? await substitute(shared, begun, error) : undefined
+    ending = { outcome: 'failed', error }
+    const result = ChainExhaustedError.isInstance(error) && into.mayDefault() ? await defaultFor(shared, begun, error) : undefined
     if (result === undefined) throw error
     ending = { outcome: 'degraded', result, error }
     return result
   } finally {
     running.delete(signal)
     release()
-    tellEnd(shared, begun, ending)
+    const isAborted = signal.aborted && ending.outcome === 'failed'
+    tellEnd(shared, begun, isAborted ? { outcome: 'aborted', error: signal.reason } : ending)
   }
 }
 
 function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> {
   const { callId, call, startedAt, signal, given, tell } = begun
   const { clock, random, hedge, probeMs, background, options } = shared
-  const { totalMs, firstContentMs } = merge<CallTimeoutSettings>(defaults.timeout, options.timeout, given.timeout)
+  const { totalMs, firstContentMs } = limitsOf(shared, begun)
   const conditions = askConditions(shared.targets, call)
   hedge?.called()
   return walkChain({
@@ -183,6 +185,10 @@ function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> 
     signal,
     decide: options.decide,
   }).then(walked => resultOf(shared, walked))
+}
+
+function limitsOf({ options }: Shared, { given }: Begun): CallTimeoutSettings {
+  return merge<CallTimeoutSettings>(defaults.timeout, options.timeout, given.timeout)
 }
 
 function resultOf({ targets, hedge }: Shared, { answer, target, attempts }: Walked): GenerateResult {
@@ -210,6 +216,16 @@ function goOn(error: unknown): Promise<AnswerStream> {
 
 /** The reader left the loop: nobody is there to be told. */
 const left = new UnbusyError('The reader left the stream.')
+
+/** A default that is looked up somewhere has this time, also when the call's own is over. */
+const leastDefaultMs = 250
+
+/** The default, unless the call ends first: a function of the caller's may never settle, and so may the check of what it returns (F83). */
+function defaultFor(shared: Shared, begun: Begun, error: ChainExhaustedError): Promise<GenerateResult | undefined> {
+  const { clock } = shared
+  const leftMs = begun.startedAt + limitsOf(shared, begun).totalMs - clock.now()
+  return within(substitute(shared, begun, error), { clock, signal: begun.signal, forMs: Math.max(leastDefaultMs, leftMs) })
+}
 
 /**
  * What is answered when nobody else does. The client's default was written for no schema in particular: where it does not fit the one of

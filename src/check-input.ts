@@ -15,15 +15,19 @@ import {
   oneOf,
   positiveCount,
   record,
-  suggestion,
   text,
+  writableRecord,
 } from './check.ts'
+import { checkChoice, toolChoice, tools } from './check-tools.ts'
+import { messages } from './check-turns.ts'
 import { callTimeout, targetChecks } from './providers/target.ts'
 
 /** Says no to options of a client, before anything is sent, with what to write instead. */
 export function checkClientOptions(options: ClientOptions): void {
+  if (!isRecord(options))
+    throw new TypeError(`createClient: options must be an object like { chain: [deepseek(), openai()] }, not ${kindOf(options)}.`)
   checkOptions(options, clientChecks, 'createClient')
-  if (!isRecord(options) || options.chain === undefined) {
+  if (options.chain === undefined) {
     throw new TypeError('createClient: chain is missing. Write { chain: [deepseek(), openai(), llama()] }.')
   }
 }
@@ -34,14 +38,15 @@ export function checkInput(input: string | GenerateInput): void {
     if (input.trim() === '') throw new TypeError('generate: the prompt is empty. Write what the model should answer.')
     return
   }
+  if (!isRecord(input)) {
+    const example = "a text, or an object like { prompt: 'Why is the sky blue?' }"
+    throw new TypeError(`generate: the input must be ${example}, not ${kindOf(input)}.`)
+  }
   checkOptions(input, inputChecks, 'generate')
   if ((input.prompt === undefined) === (input.messages === undefined)) {
     throw new TypeError('generate: give either prompt or messages, for example { prompt: "Why is the sky blue?" }.')
   }
-  const { tools: given = {}, toolChoice } = input
-  if (typeof toolChoice === 'object' && !Object.hasOwn(given, toolChoice.toolName)) {
-    throw new TypeError(`generate: toolChoice names no tool of this call.${suggestion(toolChoice.toolName, Object.keys(given))}`)
-  }
+  checkChoice(input)
 }
 
 /** A share: from 0 to 1. */
@@ -124,42 +129,17 @@ const weights: Check = (value, name) => {
   for (const [index, one] of (value as readonly unknown[]).entries()) level(one, `${name}[${index}]`)
 }
 
-const message: Check = (value, name) => {
-  record(value, name)
-  const { role, content } = value as { role?: unknown; content?: unknown }
-  oneOf('system', 'developer', 'user', 'assistant', 'tool')(role, `${name}.role`)
-  if (typeof content === 'string') return
-  if (role !== 'user' || !Array.isArray(content)) {
-    throw new TypeError(`${name}.content must be a text${role === 'user' ? ' or a list of parts' : ''}, not ${kindOf(content)}.`)
-  }
-  for (const [index, part] of content.entries()) checkPart(part, `${name}.content[${index}]`)
-}
-
-function checkPart(part: unknown, name: string): void {
-  if (isRecord(part) && part['type'] === 'text' && typeof part['text'] === 'string') return
-  if (isRecord(part) && part['type'] === 'image' && typeof part['image'] === 'string') return
-  throw new TypeError(`${name} must be { type: 'text', text: '...' } or { type: 'image', image: 'https://...' }.`)
-}
-
-const messages: Check = (value, name) => {
-  list(value, name)
-  const turns = value as readonly unknown[]
-  if (turns.length === 0) throw new TypeError(`${name} is empty. Write at least { role: 'user', content: '...' }.`)
-  for (const [index, turn] of turns.entries()) message(turn, `${name}[${index}]`)
-}
-
 const texts: Check = (value, name) => {
   list(value, name)
   for (const [index, one] of (value as readonly unknown[]).entries()) text(one, `${name}[${index}]`)
 }
 
-const tools: Check = (value, name) => {
-  record(value, name)
-  for (const [toolName, tool] of Object.entries(value as Readonly<Record<string, unknown>>)) {
-    const schema = isRecord(tool) ? tool['inputSchema'] : undefined
-    if ((typeof schema === 'object' && schema !== null) || typeof schema === 'function') continue
-    throw new TypeError(`${name}.${toolName} must be { description, inputSchema: z.object({ ... }) }.`)
-  }
+/** What is answered in place of the answer: `undefined` is none, and a promise would be answered as an object without fields. */
+const defaultResponse: Check = (value, name) => {
+  if (value === null || ['bigint', 'symbol'].includes(typeof value))
+    throw new TypeError(`${name} must be a text, a value, or a function that returns one, not ${kindOf(value)}.`)
+  if (typeof value === 'object' && 'then' in value)
+    throw new TypeError(`${name} is a promise. Write a function that returns it: () => promise.`)
 }
 
 const anything: Check = () => {}
@@ -170,7 +150,7 @@ const continuationChecks = {
   holdBackChars: count,
   continueOnLength: count,
   repair: count,
-  defaultResponse: anything,
+  defaultResponse,
 }
 
 const clientChecks = {
@@ -209,7 +189,7 @@ const inputChecks = {
   system: text,
   output: anything,
   tools,
-  toolChoice: anything,
+  toolChoice,
   temperature: level,
   topP: share,
   maxOutputTokens: positiveCount,
@@ -219,5 +199,5 @@ const inputChecks = {
   timeout: callTimeout,
   signal,
   metadata: record,
-  extraBody: record,
+  extraBody: writableRecord,
 } satisfies Record<keyof GenerateInput, Check> & Checks

@@ -8,8 +8,10 @@ export type Checks = Readonly<Record<string, Check>>
  * `undefined` is the same as not given. No value is ever part of a message: it may be a key.
  */
 export function checkOptions(options: unknown, checks: Checks, service: string): void {
-  if (!isRecord(options))
-    throw new TypeError(`${service}: options must be an object like { baseURL: '...' }, not ${kindOf(options)}.`)
+  if (!isRecord(options)) {
+    const like = 'baseURL' in checks ? " like { baseURL: '...' }" : ''
+    throw new TypeError(`${service}: options must be an object${like}, not ${kindOf(options)}.`)
+  }
   for (const [name, value] of Object.entries(options)) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined
     if (check === undefined)
@@ -63,6 +65,26 @@ export const record: Check = (value, name) => {
   if (!isRecord(value)) throw new TypeError(`${name} must be an object, not ${kindOf(value)}.`)
 }
 
+/** It is sent as JSON: a circle and a BigInt have no form there. What was looked at once is not looked at again. */
+export const writable: Check = (value, name) => {
+  if (typeof value === 'bigint') throw new TypeError(`${name} is a BigInt, which JSON has no word for. Write a number or a text.`)
+  if (typeof value !== 'object' || value === null || looked.has(value)) return
+  try {
+    JSON.stringify(value)
+  } catch (cause) {
+    throw new TypeError(`${name} cannot be sent as JSON: it refers to itself or holds a BigInt. Write plain data.`, { cause })
+  }
+  if (Object.isFrozen(value)) looked.add(value)
+}
+
+const looked = new WeakSet<object>()
+
+/** An object that is sent as JSON. */
+export const writableRecord: Check = (value, name) => {
+  record(value, name)
+  writable(value, name)
+}
+
 export const list: Check = (value, name) => {
   if (!Array.isArray(value)) throw new TypeError(`${name} must be a list, not ${kindOf(value)}.`)
 }
@@ -91,6 +113,14 @@ export function oneOf(...allowed: readonly string[]): Check {
     const written = allowed.map(one => `'${one}'`).join(', ')
     throw new TypeError(`${name} must be one of ${written}${typeof value === 'string' ? '' : `, not ${kindOf(value)}`}.`)
   }
+}
+
+/** What a function of the user's returned, where it must be a text: a promise would be sent as an empty object. */
+export function returnedText(value: unknown, name: string): string {
+  if (typeof value === 'string') return value
+  const isPromise = typeof value === 'object' && value !== null && 'then' in value
+  if (isPromise) Promise.resolve(value).catch(() => {})
+  throw new TypeError(`${name} must return a text at once, not ${isPromise ? 'a promise' : kindOf(value)}.`)
 }
 
 /** ` Did you mean 'apiKey'?`, or all names where nothing is near. */

@@ -7,7 +7,7 @@ import type { GenerateInput } from './options.ts'
  * into the same list (F81). Lists and turns are copied, what is deep inside them is not. The input was not checked yet.
  */
 export function copyInput(input: string | GenerateInput): string | GenerateInput {
-  if (typeof input !== 'object' || input === null) return input
+  if (!isRecord(input)) return input
   const { messages, stopSequences, tools, extraBody } = input
   return {
     ...input,

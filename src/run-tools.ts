@@ -1,4 +1,5 @@
 import type { GenerateResult } from './answer/answer.ts'
+import { checkRunTools } from './check-run-tools.ts'
 import { type Client, clockOf } from './client.ts'
 import type { Clock, JsonSchema, Message } from './contract.ts'
 import { UnbusyError } from './errors.ts'
@@ -77,9 +78,9 @@ export async function runTools<const Schemas extends ToolSchemas, Schema extends
   input: string | RunToolsInput<Schema>,
   options: RunToolsOptions<Schemas>,
 ): Promise<RunToolsResult<Schema extends StandardSchema ? InferOutput<Schema> | undefined : undefined>> {
+  checkRunTools(client, input, options)
   const given = (typeof input === 'string' ? { prompt: input } : input) as RunToolsInput
   const { maxSteps = defaultSteps } = options
-  if (!Number.isInteger(maxSteps) || maxSteps < 1) throw new TypeError('runTools: maxSteps must be a whole number, 1 or more.')
   const limits = limitsOf(given, clockOf(client))
   const { prompt, messages = [{ role: 'user', content: prompt ?? '' }] } = given
   const run: Run = { client, given, options, maxSteps, limits, steps: [], messages: [...messages] }

@@ -1,4 +1,5 @@
 import type { AttemptRecord, ProviderEvent } from '../contract.ts'
+import type { ProviderError } from '../errors.ts'
 import type { ChainTarget, RunningAttempt } from './state.ts'
 
 /** How a target is called wherever something is said of it. */
@@ -26,4 +27,12 @@ export function recordOf(run: RunningAttempt, outcome: AttemptRecord['outcome'],
     continuedFrom: run.options.fold.overrides?.prefix?.text.length,
     usage: run.usage ?? error?.usage,
   }
+}
+
+/** Providers need not know who they are in a chain: the attempt fills in their errors. The one place that writes to an error. */
+export function signError(error: ProviderError, target: ChainTarget, requestId: string | undefined): void {
+  const unsigned = error as { provider: string; model: string; requestId: string | undefined }
+  if (unsigned.provider === '') unsigned.provider = target.provider.name
+  if (unsigned.model === '') unsigned.model = target.model
+  unsigned.requestId ??= requestId
 }

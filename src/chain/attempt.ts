@@ -1,8 +1,9 @@
 import type { Answer } from '../answer/answer.ts'
 import type { Attempt, AttemptRecord, ClockName, ProviderEvent } from '../contract.ts'
 import { ProviderError, UnbusyError } from '../errors.ts'
-import { type Failed, namesOf, recordOf } from './attempt-record.ts'
+import { type Failed, namesOf, recordOf, signError } from './attempt-record.ts'
 import {
+  awaitDeadline,
   chunkCame,
   endOfSilence,
   finishCame,
@@ -18,10 +19,11 @@ import {
   startTransport,
   stopClocks,
   timeoutError,
+  uncheckedError,
   waitForFirstChunk,
 } from './clocks.ts'
 import { type Charge, chargeOf } from './policy.ts'
-import type { AttemptKind, AttemptOptions, ChainTarget, RunningAttempt } from './state.ts'
+import type { AttemptKind, AttemptOptions, RunningAttempt } from './state.ts'
 
 /** Why an attempt rejects that lost its race or whose caller left: neither an answer nor a failure. */
 export const abandoned = new UnbusyError('This attempt was abandoned.')
@@ -126,8 +128,13 @@ function timedOut(run: RunningAttempt, name: ClockName, afterMs: number): void {
   } catch (error) {
     rejected(run, error)
   }
-  if (run.finished) void settle(run).then(() => run.controller.abort(abandoned))
-  else fail(run, timeoutError(name, afterMs))
+  if (!run.finished) return fail(run, timeoutError(name, afterMs))
+  const isChecking = run.settling !== undefined
+  void settle(run).then(() => run.controller.abort(abandoned))
+  if (name !== 'total') awaitDeadline(run.clocks)
+  // F83: a schema of the caller's may not come to its end. One that needs no time of its own is done before the timer
+  else if (isChecking) fail(run, uncheckedError(afterMs))
+  else run.options.clock.setTimeout(() => fail(run, uncheckedError(afterMs)), 0)
 }
 
 /** Once, though the end of the body and a clock may both ask for it. */
@@ -247,14 +254,6 @@ function fail(run: RunningAttempt, cause: ProviderError): void {
   end(run, 'failed', error)
   run.controller.abort(error)
   run.done.reject(error)
-}
-
-/** Providers need not know who they are in a chain: the attempt fills in their errors. The one place that writes to an error. */
-function signError(error: ProviderError, target: ChainTarget, requestId: string | undefined): void {
-  const unsigned = error as { provider: string; model: string; requestId: string | undefined }
-  if (unsigned.provider === '') unsigned.provider = target.provider.name
-  if (unsigned.model === '') unsigned.model = target.model
-  unsigned.requestId ??= requestId
 }
 
 function end(run: RunningAttempt, outcome: Ending, error?: ProviderError): void {

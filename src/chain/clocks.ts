@@ -146,6 +146,15 @@ export function finishCame(clocks: Clocks): void {
   lingerFor(clocks, lingerMs)
 }
 
+/** Nothing is to come any more, but the answer is not checked yet: of all clocks only that of the call goes on. */
+export function awaitDeadline(clocks: Clocks): void {
+  clocks.stopped = false
+  clocks.transport = undefined
+  clocks.content = undefined
+  clocks.queuedUntil = Infinity
+  if (clocks.options.deadline < Infinity) arm(clocks, clocks.options.deadline)
+}
+
 /** The answer seems to be over: what may still come has so long, whatever signs of life come meanwhile. */
 export function lingerFor(clocks: Clocks, forMs: number): void {
   clocks.patience = 1
@@ -220,6 +229,13 @@ export function timeoutError(name: ClockName, afterMs: number): ProviderError {
     total: `The call's time was over after ${waited} (totalMs).`,
   }
   return new ProviderError(what[name], { reason: 'timeout', clock: name })
+}
+
+/** What is said of an answer that came whole, but whose check did not end in time. */
+export function uncheckedError(afterMs: number): ProviderError {
+  const over = `The call's time was over after ${Math.round(afterMs)} ms (totalMs)`
+  const message = `${over} while its answer was checked: a schema had not settled.`
+  return new ProviderError(message, { reason: 'timeout', clock: 'total', charged: 'nobody' })
 }
 
 /** A silence is none of an answer's usual pauses when it lasts so long, and many times the longest of them. Before the first content no pause is known. */

@@ -35,9 +35,10 @@ const never = () => false
 function askCondition({ when, provider, model }: ChainTarget, call: Call): boolean {
   const answer: unknown = when?.({ ...call, model })
   if (typeof answer === 'boolean') return answer
+  const isPromise = typeof answer === 'object' && answer !== null && 'then' in answer
   // nobody else would hear of its rejection, and Node ends the process over it
-  if (answer instanceof Promise) answer.catch(() => {})
-  const what = answer instanceof Promise ? 'a promise' : answer === null ? 'null' : `a value of type ${typeof answer}`
+  if (isPromise) Promise.resolve(answer).catch(() => {})
+  const what = isPromise ? 'a promise' : answer === null ? 'null' : `a value of type ${typeof answer}`
   throw new TypeError(
     `The \`when\` of ${provider.name} ${model} returned ${what}: it must return true or false at once. Nothing was sent. ` +
       'What takes time to find out belongs before the call, into its metadata.',

@@ -7,7 +7,7 @@ import type { Permit } from '../health/health.ts'
 import { abandonAttempt, abandoned, startAttempt } from './attempt.ts'
 import { namesOf } from './attempt-record.ts'
 import { callTo, limitOf, othersLeft } from './next-target.ts'
-import { decide } from './policy.ts'
+import { decide, decisionOf } from './policy.ts'
 import { backoffMs, untilOpening, wait, type Wait } from './wait.ts'
 import { stopLateTimer } from './hedge.ts'
 import { notify } from './signal.ts'
@@ -172,8 +172,19 @@ async function mayAskAgain(walk: Walk, leg: Leg): Promise<boolean> {
   if (walk.winner !== undefined && walk.winner !== leg) return false
   const verdict = walk.sink.failed(failure, kind === 'probe' ? undefined : sourceOf(candidate))
   if (verdict === 'reword' && enter(walk, leg)) return true
-  const chosen = verdict === 'stop' ? 'stop' : walk.decide?.(failure)
+  const chosen = verdict === 'stop' ? 'stop' : decided(walk, leg, failure)
+  if (leg.thrown !== failure) return false
   return mayRetry(leg, failure, chosen) && waitToRetry(walk, leg, failure)
+}
+
+/** What the caller's `decide` says. What it throws is a bug of the caller's, and ends the call with it. */
+function decided({ decide: given }: Walk, leg: Leg, failure: ProviderError): Decision | undefined {
+  try {
+    return decisionOf(given?.(failure))
+  } catch (error) {
+    leg.thrown = error
+    return undefined
+  }
 }
 
 /** `maxRetries` counts for the whole call, however often the walk comes back to a target. @param chosen what the caller's `decide` said */

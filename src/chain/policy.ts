@@ -50,6 +50,13 @@ export function decide(failure: Failure, longestMs: number = waitForMs): Decisio
   return decision
 }
 
+/** What the caller's `decide` said, which may be anything. */
+export function decisionOf(said: unknown): Decision | undefined {
+  if (said === undefined || said === 'retry' || said === 'next' || said === 'stop') return said
+  if (typeof said === 'object') Promise.resolve(said).catch(() => {})
+  throw new TypeError("decide must return 'retry', 'next', 'stop' or undefined, at once: a promise is none of them.")
+}
+
 const refusedAgain: ReadonlySet<Charge | undefined> = new Set(['request', 'model', 'key'])
 
 /** Whether it is worth another round. */

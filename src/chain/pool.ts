@@ -35,6 +35,9 @@ export type Pool = { readonly pool: readonly Target[] } & PoolOptions
  * createClient({ chain: [deepseek(), pool([vllm('r1', { baseURL: a }), vllm('r1', { baseURL: b })]), llama()] })
  */
 export function pool(targets: readonly Target[], options: PoolOptions = {}): Pool {
+  // spread, a text would become an option for each of its letters
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new TypeError("pool: options must be an object like { strategy: 'least-busy' }.")
   return { pool: targets, ...options }
 }
 
@@ -52,6 +55,7 @@ export function orderPool(
   const by = (rank: (target: ChainTarget) => number) => (one: ChainTarget, other: ChainTarget) => rank(one) - rank(other)
   const atRandom = targets.toSorted(by(target => chance.get(target) ?? 0))
   const key = affinity?.(call)
+  if (typeof key === 'object') throw new TypeError('pool: affinity must return a text or undefined, at once.')
   // rendezvous hashing: when a replica goes, only its own keys move
   if (key !== undefined) return targets.toSorted(by(target => -hash(`${key}\n${target.targetIndex}`)))
   switch (strategy) {

@@ -11,9 +11,20 @@ type Convert = (options: { readonly target: string }) => JsonSchema
 export function jsonSchemaOf(schema: StandardSchema, name: string): JsonSchema {
   const convert = converterOf(schema)
   if (convert === undefined) throw new TypeError(`${name} is a schema that offers no JSON Schema.${adviceFor(schema)}`)
+  const jsonSchema = converted(convert, name)
+  try {
+    JSON.stringify(jsonSchema)
+  } catch (cause) {
+    const cure = 'Write a schema whose JSON Schema is plain data; what is recursive stands under $defs.'
+    throw new TypeError(`${name} cannot be sent as JSON: its JSON Schema refers to itself or holds a BigInt. ${cure}`, { cause })
+  }
+  return portableSchema(jsonSchema)
+}
+
+function converted(convert: Convert, name: string): JsonSchema {
   try {
     const { $schema: _, ...jsonSchema } = convert({ target })
-    return portableSchema(jsonSchema)
+    return jsonSchema
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause)
     throw new TypeError(`${name} holds a type that JSON Schema has no word for: ${detail}`, { cause })

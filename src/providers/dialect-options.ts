@@ -3,7 +3,7 @@ import type { Dialect } from './chat-completions/dialect.ts'
 import type { FailureRule } from './chat-completions/failure.ts'
 import type { ReasoningStyle } from './chat-completions/reasoning.ts'
 import { reasoningSwitches } from './chat-completions/reasoning.ts'
-import { callback, count, flag, group, list, oneOf, record } from '../check.ts'
+import { callback, count, flag, group, list, oneOf, writableRecord } from '../check.ts'
 
 /** How a server's dialect differs from plain chat completions. All optional: what is not said is taken as plain. */
 export type DialectOptions = {
@@ -63,7 +63,7 @@ export const dialectChecks = {
   },
   toolCallIds: oneOf('any', 'short', 'plain', 'nine'),
   streamUsage: flag,
-  prefix: group({ message: record, body: record }),
+  prefix: group({ message: writableRecord, body: writableRecord }),
   failureRules: list,
   jsonInstruction: callback,
 }

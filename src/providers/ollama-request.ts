@@ -1,3 +1,4 @@
+import { returnedText } from '../check.ts'
 import type { Call, Message } from '../contract.ts'
 import { hasTools } from './chat-completions/dialect.ts'
 import { prefixOf } from './chat-completions/history.ts'
@@ -27,7 +28,12 @@ export function chatBody(call: Call): Fields {
 export function rawBody(call: Call, toRawPrompt: (messages: readonly Message[]) => string): Fields {
   const last = call.messages.at(-1)
   const turns = last?.role === 'assistant' && last.prefix === true ? call.messages.slice(0, -1) : call.messages
-  return { model: call.model, raw: true, prompt: toRawPrompt(turns) + (prefixOf(call)?.text ?? ''), ...settings(call) }
+  return {
+    model: call.model,
+    raw: true,
+    prompt: returnedText(toRawPrompt(turns), 'ollama: toRawPrompt') + (prefixOf(call)?.text ?? ''),
+    ...settings(call),
+  }
 }
 
 /** `think` takes a level for the models that have levels, and is no more than a switch for the others. */

@@ -14,6 +14,7 @@ import {
   milliseconds,
   record,
   text,
+  writableRecord,
 } from '../check.ts'
 
 /** What every step of a chain can be given, whatever the service. */
@@ -96,7 +97,7 @@ export const serviceChecks = {
     if (!isRecord(value) || typeof value['dispatch'] !== 'function')
       throw new TypeError(`${name} must be an undici Dispatcher, for example new Agent().`)
   },
-  extraBody: record,
+  extraBody: writableRecord,
   stream: flag,
 } satisfies Checks
 

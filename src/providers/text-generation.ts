@@ -4,7 +4,7 @@ import { answerGuard } from './answer-guard.ts'
 import { plainDialect } from './chat-completions/dialect.ts'
 import { withJsonInstruction } from './chat-completions/output-format.ts'
 import { refusal } from './chat-completions/refusal.ts'
-import { callback, checkOptions, group, oneOf, text } from '../check.ts'
+import { callback, checkOptions, group, oneOf, returnedText, text } from '../check.ts'
 import { dialectChecks } from './dialect-options.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint, urlOf, withKey } from './endpoint.ts'
@@ -151,7 +151,7 @@ function requestOf(
   form: Form,
 ): { readonly url: string; readonly body: string; readonly prompt: string } {
   const { messages } = withJsonInstruction(call, { ...plainDialect, capabilities })
-  const prompt = form.toPrompt(messages)
+  const prompt = returnedText(form.toPrompt(messages), `${endpoint.service}: toPrompt`)
   const url = new URL(urlOf(endpoint.baseURL, form.path))
   if (form.promptIn === 'query') url.searchParams.set(form.promptField, prompt)
   const settings = Object.fromEntries(

@@ -32,6 +32,16 @@ export type RedisHealthOptions = {
   readonly clock?: Clock | undefined
 }
 
+const optionNames = ['prefix', 'commandTimeoutMs', 'clock']
+
+function checkNames(options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new TypeError("redisHealth: options must be an object like { prefix: 'shop' }.")
+  const unknown = Object.keys(options).find(name => !optionNames.includes(name))
+  if (unknown === undefined) return
+  throw new TypeError(`redisHealth: there is no option '${unknown}'. Known are: ${optionNames.join(', ')}.`)
+}
+
 /**
  * One memory for all processes of a fleet: gates, open breakers, refused keys and probe leases are shared, limits that a server named are
  * divided among the processes that live. Every process decides from its own memory; Redis is read and written in the background.
@@ -45,6 +55,7 @@ export type RedisHealthOptions = {
  * @throws {TypeError} It is no client of `redis` or `ioredis`.
  */
 export function redisHealth(client: RedisClient, options: RedisHealthOptions = {}): HealthStore {
+  checkNames(options)
   const { prefix = 'unbusy', commandTimeoutMs = 500, clock = systemClock } = options
   if (typeof prefix !== 'string' || prefix === '') throw new TypeError("redisHealth: prefix must be a text, for example 'shop'.")
   if (!(commandTimeoutMs > 0 && commandTimeoutMs < 60_000)) {

@@ -1,5 +1,6 @@
 import type { AttemptRecord, ClientEvent, EventListener } from '../contract.ts'
 import { ChainExhaustedError } from '../errors.ts'
+import { tellOne } from './events.ts'
 
 /** What a logger must be able to do: pino's order of arguments, fields first. */
 export type Logger = {
@@ -13,7 +14,7 @@ export type Logger = {
  * answer and no key is in any of them.
  */
 export function logEvents(given: Logger): EventListener {
-  const logger = fieldsFirst(given)
+  const logger = unheard(fieldsFirst(given))
   return event => {
     switch (event.type) {
       case 'attempt-end':
@@ -33,6 +34,15 @@ export function logEvents(given: Logger): EventListener {
       default:
         return undefined
     }
+  }
+}
+
+/** A logger may write by promises. What it does not manage to write must not end the process (F82). */
+function unheard(logger: Logger): Logger {
+  return {
+    debug: (fields, message) => tellOne(line => logger.debug(line, message), fields),
+    info: (fields, message) => tellOne(line => logger.info(line, message), fields),
+    warn: (fields, message) => tellOne(line => logger.warn(line, message), fields),
   }
 }
 

@@ -1,3 +1,4 @@
+import { returnedText } from '../../check.ts'
 import type { Call, Message } from '../../contract.ts'
 import type { Dialect } from './dialect.ts'
 import { enforceable } from './json-schema.ts'
@@ -23,7 +24,8 @@ export function withJsonInstruction(call: Call, dialect: Dialect): Call {
   const { schema } = call.output
   const enforced = (dialect.capabilities.output ?? 'json-schema') === 'json-schema' && schema !== undefined
   if (enforced || (schema === undefined && call.messages.some(saysJson))) return call
-  const instruction = dialect.jsonInstruction(schema === undefined ? undefined : JSON.stringify(enforceable(schema).schema))
+  const asked = dialect.jsonInstruction(schema === undefined ? undefined : JSON.stringify(enforceable(schema).schema))
+  const instruction = returnedText(asked, `${dialect.service}: jsonInstruction`)
   return { ...call, messages: withSystemText(call.messages, instruction) }
 }
 
