@@ -426,3 +426,24 @@ test('F46: 20 KB of headers are taken', async () => {
   const client = createClient({ chain: [plain(server.origin)] })
   expect((await client.generate('Hi')).text).toBe('Hello')
 })
+
+test('a request that was paid and asked again counts in cost; usage is that of the request that answered', async () => {
+  const chunks = [
+    { choices: [{ index: 0, delta: { reasoning_content: 'Hm.' } }] },
+    {
+      choices: [{ index: 0, delta: {}, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 9, completion_tokens: 500, total_tokens: 509 },
+    },
+  ]
+  const thought = { body: chunks.map(chunk => `data: ${JSON.stringify(chunk)}\n\n`).join('') }
+  const server = await startRecorder((_, index) => (index === 0 ? thought : hello))
+  const price = { input: 1_000_000, output: 1_000_000 }
+  const client = createClient({ chain: [deepseek({ baseURL: server.origin, apiKey, retry: 0, price })] })
+  const result = await client.generate('Hi')
+  expect(result.usage).toMatchObject({ inputTokens: 3, outputTokens: 1 })
+  expect(result.attempts.map(({ outcome, usage }) => [outcome, usage?.outputTokens])).toEqual([
+    ['failed', 500],
+    ['answered', 1],
+  ])
+  expect(result.cost).toBeCloseTo(9 + 500 + 3 + 1)
+})

@@ -15,7 +15,8 @@ import { afterPrefix } from './prefix-echo.ts'
 import type { AnswerReader } from './read-answer.ts'
 import { readAnswer } from './read-answer.ts'
 import { refusal } from './refusal.ts'
-import type { Asked, Repair } from './repair-row.ts'
+import type { Asked, Repair, TokenLimit } from './repair-row.ts'
+import { tokenLimitOf } from './repair-row.ts'
 import type { RepairMemory } from './repair.ts'
 import { keepRepairs, repairFor, withRepairs } from './repair.ts'
 import { toolCallIdsAt } from './tool-call-ids.ts'
@@ -72,6 +73,8 @@ type Asking = {
   reasoned: boolean
   /** The fields of the body that was sent last. */
   fields: readonly string[]
+  /** And the limit of the answer in it. */
+  limit: TokenLimit | undefined
   reader: AnswerReader | undefined
   /** Warnings that were emitted. */
   readonly told: string[]
@@ -80,7 +83,10 @@ type Asking = {
 function startAsking(call: Call, attempt: Attempt, service: Service): Asking {
   const { settings, dialect, memory } = service
   const asked: Asked = { call, dialect, stream: settings.stream }
-  return { attempt, service, asked, repairs: memory.repairs, fresh: [], reasoned: false, fields: [], reader: undefined, told: [] }
+  return {
+    ...{ attempt, service, asked, repairs: memory.repairs, fresh: [], reasoned: false, fields: [] },
+    ...{ limit: undefined, reader: undefined, told: [] },
+  }
 }
 
 /**
@@ -91,12 +97,13 @@ function ask(asking: Asking): Promise<void> {
   return send(asking).then(
     () => keepRepairs(asking.service.memory, asking.fresh),
     (error: unknown) => {
-      const { attempt, asked, repairs, fresh, fields, reader } = asking
+      const { attempt, asked, repairs, fresh, fields, limit, reader } = asking
       asking.reasoned ||= reader?.hasReasoned() === true
       // what the reader has cannot be asked for again
       const mayGoOn = !attempt.signal.aborted && reader?.hasSaid() !== true
       const last = withRepairs(asked, repairs).asked
-      const cure = mayGoOn ? repairFor(error, { asked: last, repairs: fresh, fields, reasoned: asking.reasoned }) : undefined
+      const refused = { asked: last, repairs: fresh, fields, limit, reasoned: asking.reasoned }
+      const cure = mayGoOn ? repairFor(error, refused) : undefined
       if (cure === undefined) throw error
       attempt.emit({ type: 'asked-again', failure: error as ProviderError })
       asking.repairs = [...repairs, cure]
@@ -139,6 +146,7 @@ function sendTo(asking: Asking, endpoint: Endpoint): Promise<void> {
   const { call, dialect, stream } = asked
   const encoded = encode(call, dialect, { ...service.settings, stream })
   asking.fields = Object.keys(encoded.body)
+  asking.limit = tokenLimitOf(encoded.body)
   for (const warning of [...applied, ...encoded.warnings]) warn(asking, warning)
   if (!stream && service.settings.stream) attempt.emit({ type: 'patience', timeout: wholeAnswer })
   const elsewhere = dialect.reroute?.(endpoint.baseURL, encoded.call)

@@ -14,8 +14,22 @@ export type Refused = Asked & {
   readonly numbers: FailureNumbers
   /** The fields of the body that was refused. */
   readonly fields: readonly string[]
+  /** The limit of the answer that it held, also where `extraBody` alone set it. */
+  readonly limit: TokenLimit | undefined
   /** Reasoning was emitted, and nothing else. */
   readonly reasoned: boolean
+}
+
+export type TokenLimit = { readonly field: string; readonly tokens: number }
+
+const limitFields = ['max_tokens', 'max_completion_tokens', 'max_new_tokens', 'max_output_tokens']
+
+export function tokenLimitOf(body: Readonly<Record<string, unknown>>): TokenLimit | undefined {
+  for (const field of limitFields) {
+    const tokens = body[field]
+    if (typeof tokens === 'number') return { field, tokens }
+  }
+  return undefined
 }
 
 /** How the same question is asked so that the server's own message says it will take it. */

@@ -13,10 +13,12 @@ const smallestAnswer = 16
 function fewerTokens(
   kind: 'room' | 'ceiling' | 'affordable',
   most: number | undefined,
-  { call, numbers }: Refused,
+  { call, numbers, limit }: Refused,
 ): Repair | undefined {
   // without a limit of the caller's it is the server's own default that is too large
-  const asked = call.maxOutputTokens ?? numbers.outputTokens
+  const asked = limit?.tokens ?? numbers.outputTokens
+  // what `extraBody` sets goes before what the call does
+  const extra = limit !== undefined && limit.tokens !== call.maxOutputTokens ? limit.field : undefined
   if (most === undefined || most < smallestAnswer || (asked !== undefined && asked <= most)) return undefined
   const why = {
     room: 'The conversation leaves room for',
@@ -32,12 +34,17 @@ function fewerTokens(
       `${most} tokens`,
     ),
     keep: kind === 'ceiling' ? 'target' : 'call',
-    change: request => withAtMost(request, most),
+    change: request => withAtMost(request, most, extra),
   }
 }
 
-function withAtMost(asked: Asked, most: number): Asked {
-  const { maxOutputTokens } = asked.call
+function withAtMost(asked: Asked, most: number, extra: string | undefined): Asked {
+  const { maxOutputTokens, extraBody } = asked.call
+  if (extra !== undefined) {
+    const given = extraBody?.[extra]
+    const isLess = typeof given === 'number' && given <= most
+    return isLess ? asked : { ...asked, call: { ...asked.call, extraBody: { ...extraBody, [extra]: most } } }
+  }
   if (maxOutputTokens !== undefined && maxOutputTokens <= most) return asked
   return { ...asked, call: { ...asked.call, maxOutputTokens: most } }
 }
@@ -51,11 +58,11 @@ const affordable: RepairRow = refused => fewerTokens('affordable', refused.numbe
 
 /** F42, F19: the conversation fits, only the answer does not; of the whole context, or of what one minute takes. */
 const room: RepairRow = refused => {
-  const { numbers, call } = refused
+  const { numbers, limit } = refused
   if (!mayBeAboutRequest(refused)) return undefined
   const { contextTokens, requestedTokens, inputTokens } = numbers
   if (contextTokens === undefined) return undefined
-  const output = numbers.outputTokens ?? call.maxOutputTokens ?? 0
+  const output = numbers.outputTokens ?? limit?.tokens ?? 0
   // a total that is larger than the limit and has no parts: what we asked for is the part that we know
   const input = inputTokens ?? (requestedTokens === undefined ? undefined : requestedTokens - output)
   const left = numbers.roomTokens ?? (input === undefined ? undefined : contextTokens - input)

@@ -12,17 +12,17 @@ const mostRepairs = 4
 /** A server that refuses more than this is not one that we can speak to. */
 const mostKept = 32
 
-export type RefusedRequest = Pick<Refused, 'fields' | 'reasoned'> & {
+export type RefusedRequest = Pick<Refused, 'fields' | 'limit' | 'reasoned'> & {
   readonly asked: Asked
   /** What this call was changed by so far. */
   readonly repairs: readonly Repair[]
 }
 
 /** The next repair of a call that failed, where the failure names its own cure. Undefined: none, the failure stands. */
-export function repairFor(error: unknown, { asked, repairs, fields, reasoned }: RefusedRequest): Repair | undefined {
+export function repairFor(error: unknown, { asked, repairs, fields, limit, reasoned }: RefusedRequest): Repair | undefined {
   if (!ProviderError.isInstance(error) || repairs.length >= mostRepairs) return undefined
   const said = error.said ?? ''
-  const refused: Refused = { ...asked, error, said, numbers: numbersOf(error, said), fields, reasoned }
+  const refused: Refused = { ...asked, error, said, numbers: numbersOf(error, said), fields, limit, reasoned }
   for (const row of repairRows) {
     const repair = row(refused)
     if (repair === undefined || repairs.some(({ field }) => field === repair.field)) continue

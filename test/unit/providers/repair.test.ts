@@ -265,3 +265,26 @@ test('any other 400 stands', async () => {
   })
   expect(server.requests).toHaveLength(1)
 })
+
+const atMost = 'max_tokens is too large. This model supports at most 1500 completion tokens.'
+
+test.each([
+  ['of the call', { extraBody: { max_tokens: 2000 } }, {}, atMost, 1500],
+  ['of the call, beside maxOutputTokens', { extraBody: { max_tokens: 2000 }, maxOutputTokens: 9 }, {}, atMost, 1500],
+  ['of the target', {}, { extraBody: { max_tokens: 2000 } }, atMost, 1500],
+  [
+    'of the target, and the room is what is left',
+    {},
+    { extraBody: { max_tokens: 2000 } },
+    "This model's maximum context length is 2048 tokens. However, you requested a total of 2600 tokens.",
+    1448,
+  ],
+])('F41: a limit that only extraBody sets is made smaller too: %s', async (_, call, options, message, most) => {
+  const server = await startRecorder(({ body }) => (Number(body['max_tokens']) > most ? refusal(message) : chatStream('Hello')))
+  const target = openaiCompatible('x', { baseURL: server.origin, ...options })
+  await ask(target, { messages, ...call })
+  expect(server.requests.map(({ body }) => body['max_tokens'])).toEqual([2000, most])
+  // a ceiling is known from now on; what is smaller stays
+  await ask(target, { messages, extraBody: { max_tokens: 100 } })
+  expect(server.requests.at(-1)?.body['max_tokens']).toBe(100)
+})
