@@ -39,9 +39,6 @@ export const exactRows: readonly Row[] = [
   { from: 'R137', statuses: [413], code: /./, reason: 'context-length', charged: 'request' },
   ...zhipu(),
   ...miniMax(),
-  { from: 'mistral.ai, capacity', code: /^3505$/, type: /capacity/, reason: 'overloaded' },
-  { from: 'mistral.ai, rate', code: /^1300$/, type: /ratelimit/, reason: 'rate-limit' },
-  { from: 'mistral.ai, model', code: /^1500$/, type: /invalidmodel/, reason: 'not-found' },
 ]
 
 /** Zhipu and Z.ai (F28, F34): an object of `code` and `message` and nothing else. */

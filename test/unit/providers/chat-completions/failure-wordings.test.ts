@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
+import type { Charged, FailureReason } from '../../../../src/contract.ts'
 import { chargeOf } from '../../../../src/chain/policy.ts'
 import { ProviderError } from '../../../../src/errors.ts'
+import { readErrorBody } from '../../../../src/providers/chat-completions/error-body.ts'
 import { exactRows } from '../../../../src/providers/chat-completions/failure-codes.ts'
+import { isProxyPage } from '../../../../src/providers/chat-completions/failure-evidence.ts'
 import { pageRows } from '../../../../src/providers/chat-completions/failure-pages.ts'
 import { failureOf } from '../../../../src/providers/chat-completions/failure.ts'
 import { wordingRows } from '../../../../src/providers/chat-completions/failure-wordings.ts'
@@ -73,5 +76,59 @@ test.each([
   ]) {
     const failure = () => failureOf({ status: 429, headers: { 'x-request-id': text, 'retry-after': text }, body })
     expect(leastMs(failure, 50)).toBeLessThan(50)
+  }
+})
+
+/** Codes of digits belong to one service each. */
+const digits: readonly (readonly [form: (code: string) => object, reason: FailureReason, charged: Charged, codes: string])[] = [
+  [zhipu, 'content-filter', 'nobody', '1301'],
+  [zhipu, 'authentication', 'key', '1000 1001 1002 1003 1004'],
+  [zhipu, 'quota', 'key', '1110 1111 1112 1113 1304 1308 1309 1310'],
+  [zhipu, 'not-found', 'model', '1211'],
+  [zhipu, 'permission', 'model', '1220 1311'],
+  [zhipu, 'context-length', 'request', '1261'],
+  [zhipu, 'rate-limit', 'gate', '1302 1303 1313'],
+  [zhipu, 'server-error', 'target', '1230 1234'],
+  [zhipu, 'overloaded', 'target', '1305 1312'],
+  [miniMax, 'rate-limit', 'gate', '1002 1039 1041 2045'],
+  [miniMax, 'quota', 'key', '1008 2056 2061'],
+  [miniMax, 'authentication', 'key', '1004 2049'],
+  [miniMax, 'content-filter', 'nobody', '1026 1027'],
+  [miniMax, 'server-error', 'target', '1000 1013 1024 1033'],
+  [miniMax, 'overloaded', 'target', '1001'],
+  [miniMax, 'invalid-request', 'nobody', '2013 20132 1042'],
+]
+
+function zhipu(code: string): object {
+  return { error: { code, message: 'x' } }
+}
+
+function miniMax(code: string): object {
+  return { choices: null, base_resp: { status_code: Number(code), status_msg: 'x' } }
+}
+
+test.each(digits)('%o: codes of digits mean %s, %s: %s (F17, F28)', (form, reason, charged, codes) => {
+  for (const code of codes.split(' ')) {
+    for (const status of [200, 418]) {
+      const failure = failureOf({ status, headers: {}, body: JSON.stringify(form(code)) })
+      expect({ code, reason: failure.reason, charged: chargeOf(failure) }).toEqual({ code, reason, charged })
+    }
+    // in the form of nobody, the status decides
+    const body = JSON.stringify({ error: { message: 'x', type: 'other', code } })
+    expect(failureOf({ status: 418, headers: {}, body }).reason).toBe('invalid-request')
+    expect(failureOf({ status: 500, headers: {}, body }).reason).toBe('server-error')
+  }
+})
+
+test('words decide nothing under a status that is certain (R137)', () => {
+  for (const { body } of named) {
+    const message = readErrorBody(body).message
+    const reasonAt = (status: number) => failureOf({ status, headers: {}, body: JSON.stringify({ error: { message } }) }).reason
+    if (message === '' || isProxyPage(readErrorBody(message), {})) continue
+    expect(['authentication', 'quota'], message).toContain(reasonAt(401))
+    expect(['server-error', 'overloaded'], message).toContain(reasonAt(502))
+    expect(reasonAt(413), message).toBe('context-length')
+    expect(reasonAt(529), message).toBe('overloaded')
+    expect(reasonAt(451), message).toBe('permission')
   }
 })
