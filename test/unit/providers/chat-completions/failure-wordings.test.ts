@@ -132,3 +132,39 @@ test('words decide nothing under a status that is certain (R137)', () => {
     expect(reasonAt(451), message).toBe('permission')
   }
 })
+
+/** What one of several wordings of a row says alone. */
+const phrases: Partial<Record<FailureReason, string>> = {
+  'rate-limit': 'Rate limit reached|Tokens per minute|速率限制已触发|请求频率过高|请求过快|触发限流|当前 RPM 已达上限|并发数过高',
+  quota:
+    'Out of credits|You need more credits|The payment is overdue|Budget has been exceeded|The maximum budget is 3|Please top up|余额不足|账户欠费|无可用资源包|请及时充值|套餐已到期',
+  'context-length':
+    'Above the maximum prompt length|Please reduce the length|Too long for this model|Above max_seq_len|The input tokens exceed it|Above the number of tokens allowed|inputs tokens + max_new_tokens must be <= 9|The prompt exceeds max length|litellm.ContextWindowExceededError|超过最大长度限制|提示词过长',
+  'content-filter':
+    'Against our content policy|By the content filter|It has sensitive information|It has prohibited content|By content moderation|By data inspection|ContentPolicyViolationError|Our risk control has rejected it|内容违规|内容违法|内容不安全|内容不合规|安全审核|内容安全|风险内容|审核不通过',
+  'server-error': 'Unable to load the model|Error loading model x',
+  'not-found':
+    'Model not found|No such model|It has reached its end of life|A non-serverless model|The model x is not available|No such route|不支持该模型',
+  authentication: 'Authentication fails|无效的令牌',
+  permission: 'Not available in your country|无权访问|权限不足',
+  'invalid-request': 'It requires --enable-auto-tool-choice and --tool-call-parser|x is not a multimodal model',
+  overloaded:
+    'We are at capacity|Temporarily unavailable|Above the maximum pending requests|系统繁忙|访问量过大|负载过高|引擎过载|请稍后再试',
+}
+
+test.each(Object.entries(phrases))('%s is told by any of its wordings alone: %s (R137)', (reason, words) => {
+  for (const message of words.split('|')) {
+    // neither status says so itself
+    const status = reason === 'overloaded' || reason === 'permission' ? 400 : 403
+    const failure = failureOf({ status, headers: {}, body: JSON.stringify({ error: { message } }) })
+    expect({ message, reason: failure.reason }).toEqual({ message, reason })
+  }
+})
+
+test('words of a 500 that no other try would mend are about the request (R137)', () => {
+  const words = 'option num_ctx must be of type integer|jinja: x|The chat template failed|Failed to parse grammar'
+  for (const message of words.split('|')) {
+    const { reason } = failureOf({ status: 500, headers: {}, body: JSON.stringify({ error: { message } }) })
+    expect({ message, reason }).toEqual({ message, reason: 'invalid-request' })
+  }
+})
