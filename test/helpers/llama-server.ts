@@ -1,6 +1,8 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { freePort } from './free-port.ts'
 import { needed } from './needed.ts'
 
@@ -23,6 +25,10 @@ export type LlamaServer = {
   /** The number by which this server's model knows the last token of a text. */
   tokenOf(text: string): Promise<number>
   /** SIGTERM, and SIGKILL two seconds later: with a request open it would stay, and say nothing. */
+  /** The number of its process, for `terminate()`. Needs /proc. */
+  processId(): Promise<number>
+  /** Starts it again after `terminate()`, on the same port. Resolves when the model is loaded. */
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -71,12 +77,39 @@ export async function startLlama(values: readonly string[] = [], status: 200 | 5
       const { tokens } = (await askJson(`${origin}/tokenize`, { content: text })) as { readonly tokens: readonly number[] }
       return tokens.at(-1) ?? 0
     },
+    processId: async () => processOn(port),
+    async restart() {
+      // what ends the keeper ends whatever was started on its port
+      await promisify(execFile)('bash', [program, 'start', String(port), ...values])
+    },
     async stop() {
       if (hasEnded()) return
       const exit = once(child, 'exit')
       child.stdin.end()
       await exit
     },
+  }
+}
+
+/** The server has its port among its arguments; the script that started it has not. */
+async function processOn(port: number): Promise<number> {
+  const wanted = `--port\0${port}\0`
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const line = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')
+    if (line.includes(wanted)) return Number(name)
+  }
+  throw new Error(`No llama.cpp server runs on port ${port}.`)
+}
+
+/** Ends a process as an orchestrator does: SIGTERM, and SIGKILL where it is still there after the grace. Resolves when it is gone. */
+export async function terminate(pid: number, graceMs: number): Promise<void> {
+  const startedAt = performance.now()
+  const hasEnded = async () => !/^State:\s+[^ZX]/m.test(await readFile(`/proc/${pid}/status`, 'utf8').catch(() => ''))
+  process.kill(pid, 'SIGTERM')
+  while (!(await hasEnded())) {
+    if (performance.now() - startedAt > graceMs) process.kill(pid, 'SIGKILL')
+    await delay(20)
   }
 }
 
