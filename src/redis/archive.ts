@@ -6,6 +6,8 @@ import type { RedisTime } from './redis-time.ts'
 
 /** What a process that starts late must know: every fact is kept in Redis until its time is over. */
 export type Archive = {
+  /** Finds out what this Redis lets us do; before anything is written. */
+  prepare(ask: Ask): Promise<void>
   write(ask: Ask, record: FactRecord): Promise<unknown>
   read(ask: Ask): Promise<readonly FactRecord[]>
 }
@@ -20,8 +22,31 @@ export type ArchiveOptions = { readonly index: string; readonly prefix: string; 
 const probationMs = 30_000
 const mostRecords = 1_000
 
+/**
+ * The later end stays, whoever comes first: a short gate must not open what a long one has shut (R99). Index and value change together, for
+ * two processes may write in one moment (F88).
+ */
+const writeLater = `
+local known = redis.call('ZSCORE', KEYS[1], ARGV[2])
+if known and tonumber(known) > tonumber(ARGV[1]) and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+return 1`
+
 export function createArchive({ index, prefix, time }: ArchiveOptions): Archive {
   const nameOf = (slot: string) => `${prefix}${slot}`
+  let mayRunScripts = true
+
+  async function prepare(ask: Ask): Promise<void> {
+    try {
+      await ask('EVAL', 'return 1', '0')
+      mayRunScripts = true
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      mayRunScripts = false
+    }
+  }
 
   async function write(ask: Ask, record: FactRecord): Promise<unknown> {
     const { fact } = record
@@ -31,11 +56,18 @@ export function createArchive({ index, prefix, time }: ArchiveOptions): Archive 
     }
     const keptMs = Math.ceil(keptFor(fact))
     const slot = slotOf(fact)
+    const [end, text, valueMs, indexMs] = [
+      String(time.latest() + keptMs),
+      writeRecord(record),
+      String(keptMs + 1_000),
+      String(2 * longestFactMs),
+    ]
+    if (mayRunScripts) return ask('EVAL', writeLater, '2', index, nameOf(slot), end, slot, text, valueMs, indexMs)
+    // a user who may not run scripts: of two that write in one moment the later one may win
     return Promise.all([
-      ask('SET', nameOf(slot), writeRecord(record), 'PX', String(keptMs + 1_000)),
-      // The later end stays, whoever comes first: a short gate must not open what a long one has shut (R99).
-      ask('ZADD', index, 'GT', String(time.latest() + keptMs), slot),
-      ask('PEXPIRE', index, String(2 * longestFactMs)),
+      ask('SET', nameOf(slot), text, 'PX', valueMs),
+      ask('ZADD', index, 'GT', end, slot),
+      ask('PEXPIRE', index, indexMs),
     ])
   }
 
@@ -54,7 +86,12 @@ export function createArchive({ index, prefix, time }: ArchiveOptions): Archive 
     })
   }
 
-  return { write, read }
+  return { prepare, write, read }
+}
+
+/** Redis answered, and does not let this user run scripts, or knows none. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && /^(?:NOPERM|ERR)\b/.test(error.message)
 }
 
 function keptFor({ kind, forMs }: HealthFact): number {

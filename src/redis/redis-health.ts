@@ -191,6 +191,7 @@ function divideLimits(member: Member): void {
 async function resync(member: Member, ask: Ask): Promise<void> {
   const { archive, census, id } = member
   await census.beat(ask)
+  await archive.prepare(ask)
   for (const { from, fact } of await archive.read(ask)) if (from !== id) learn(member, fact)
 }
 

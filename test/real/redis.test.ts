@@ -120,6 +120,24 @@ describe.skipIf(redisServer.isMissing).each(libraries)(
       expect(await late.keys()).toSatisfy((keys: readonly string[]) => keys.every(name => name.startsWith('unbusy:')))
     })
 
+    test('F88: of two gates told in one moment the longer one stays, for late processes too', async () => {
+      const redis = await runRedis()
+      const [a, b] = [await joinStore(library, redis.port), await joinStore(library, redis.port)]
+      await eventually(async () => expect(await a.members()).toBe(2))
+      const [one, other] = [key, key.replace('model', 'other')]
+      a.store.publish({ ...gate, key: one })
+      b.store.publish({ ...gate, key: one, forMs: 1_000 })
+      b.store.publish({ ...gate, key: other, forMs: 1_000 })
+      a.store.publish({ ...gate, key: other })
+      // a fact is written right after it is told, on the same connection
+      for (const { heard } of [a, b]) await eventually(() => expect(heard.map(({ kind }) => kind)).toEqual(['gate', 'gate']))
+      const ends = async (name: string) => Number(await a.raw('PTTL', `unbusy:fact:gate ${name}`))
+      expect(await ends(one)).toBeGreaterThan(40_000)
+      expect(await ends(other)).toBeGreaterThan(40_000)
+      const late = await joinStore(library, redis.port)
+      await eventually(() => expect(late.heard.filter(message => 'forMs' in message && message.forMs > 40_000)).toHaveLength(2))
+    })
+
     test('a Redis of foreign data under our names is local health and one warning', async () => {
       const redis = await runRedis()
       const a = await joinStore(library, redis.port)

@@ -13,6 +13,8 @@ export type FakeRedis = {
   say(channel: string, text: string): void
   /** `undefined`: it behaves. `hang`: takes commands and never answers. An error: every command fails with it. */
   trouble: 'hang' | Error | undefined
+  /** Its user may not run scripts. */
+  refusesScripts: boolean
   /** How long it takes for each answer. */
   delayMs: number
   /** Every connection breaks; none comes up until `up()`. */
@@ -34,7 +36,7 @@ export function fakeRedis(clock: Clock): FakeRedis {
   let isUp = true
 
   const fake: FakeRedis = {
-    ...{ values, received: [], published: [], trouble: undefined, delayMs: 0 },
+    ...{ values, received: [], published: [], trouble: undefined, refusesScripts: false, delayMs: 0 },
     say(channel, text) {
       for (const copy of copies) if (copy.isOpen && isUp && copy.channel === channel) copy.onText(text)
     },
@@ -114,6 +116,9 @@ export function fakeRedis(clock: Clock): FakeRedis {
         return within(key, a, b).filter(([member]) => sorted(key).delete(member)).length
       case 'ZRANGEBYSCORE':
         return within(key, a, b).flatMap(([member, score]) => [member, String(score)])
+      case 'EVAL':
+        if (fake.refusesScripts) throw new Error("NOPERM User default has no permissions to run the 'eval' command")
+        return a === '0' ? 1 : writeLater(b, rest.slice(2))
       case 'PUBLISH':
         fake.published.push(a)
         fake.say(key, a)
@@ -121,6 +126,15 @@ export function fakeRedis(clock: Clock): FakeRedis {
       default:
         throw new Error(`ERR unknown command '${name}'`)
     }
+  }
+
+  /** What the script of the archive does. That it is written so is shown on a real Redis. */
+  function writeLater(index: string, [name = '', end = '', slot = '', text = '', valueMs = '', indexMs = '']: readonly string[]) {
+    const known = sorted(index).get(slot)
+    if (known !== undefined && known > Number(end) && values.has(name)) return 0
+    run('SET', [name, text, 'PX', valueMs])
+    run('ZADD', [index, end, slot])
+    return run('PEXPIRE', [index, indexMs])
   }
 
   function duplicate(): NodeRedisSubscriber {

@@ -55,6 +55,31 @@ test('a shorter gate never replaces a longer one, for late processes neither (R9
   expect((await join()).heard).toEqual([gate(57_900)])
 })
 
+test.each([
+  [60_000, 1_000],
+  [1_000, 60_000],
+])(
+  'F88: of gates of %i ms and %i ms that are told in one moment the longer one stays, for late processes too',
+  async (one, other) => {
+    const { clock, join } = fleet()
+    const [a, b] = [await join(), await join()]
+    a.store.publish(gate(one))
+    b.store.publish(gate(other))
+    await clock.advance(5_000)
+    expect((await join()).heard).toEqual([gate(55_000)])
+  },
+)
+
+test('F88: a Redis whose user may not run scripts serves all the same', async () => {
+  const { clock, redis, join } = fleet()
+  redis.refusesScripts = true
+  const a = await join()
+  a.store.publish(gate(60_000))
+  await clock.advance(5_000)
+  expect(a.heard).toEqual([])
+  expect((await join()).heard).toEqual([gate(55_000)])
+})
+
 test('a late process finds a breaker whose time is over half-open, until it is closed', async () => {
   const { clock, join } = fleet()
   const a = await join()
