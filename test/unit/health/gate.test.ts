@@ -143,6 +143,44 @@ test('F20: a request of at most half the size of the refused one may go during a
   expect(gate.openAt(5, sized(1))).toBe(5_004)
 })
 
+test('F20: the smallest refused size of one long time counts, an unknown one changes nothing, and the next long time begins anew', () => {
+  const gate = gateWith(0)
+  for (const tokens of [1_000, 400, 2_000, undefined]) gate.shut(refusal(day), 0, tokens)
+  expect(gate.openAt(1, sized(200))).toBeLessThanOrEqual(1)
+  expect(gate.openAt(1, sized(201))).toBe(obeyed)
+  gate.shut(refusal(day), day, 1_000)
+  expect(gate.openAt(day + 1, sized(500))).toBeLessThanOrEqual(day + 1)
+  gate.shut(refusal(day), 3 * day)
+  expect(gate.openAt(3 * day + 1, sized(1))).toBe(3 * day + obeyed)
+})
+
+test('F20: exactly a quarter of an hour is obeyed to the letter, also where another process has spread it', () => {
+  const gate = gateWith(0)
+  gate.shut(refusal(obeyed), 0)
+  gate.shutUntil(obeyed * 1.09, refusal(), { now: 0 })
+  expect([gate.isLong(0), gate.openAt(0)]).toEqual([false, obeyed * 1.09])
+  gate.shutUntil(obeyed * 1.11, refusal(), { now: 0 })
+  expect(gate.isLong(0)).toBe(true)
+  gate.shut(refusal(day), 0)
+  expect([gate.isLong(day - 1), gate.isLong(day), gate.onTrial(day), gate.take(day)]).toEqual([true, false, false, undefined])
+})
+
+test('F20: a short time in a long one holds off the look, up to its end', () => {
+  const gate = gateWith(0)
+  gate.shut(refusal(day), 0)
+  gate.shut(refusal(5_000), obeyed - 1)
+  expect([gate.onTrial(obeyed + 4_998), gate.take(obeyed + 4_998)]).toEqual([false, undefined])
+  expect(gate.onTrial(obeyed + 4_999)).toBe(true)
+  expect(gate.take(obeyed + 4_999)).toBeDefined()
+})
+
+test('of two equal times the first keeps its reason', () => {
+  const gate = gateWith(0)
+  gate.shut({ reason: 'overloaded', message: 'first', retryAfterMs: 1_000 }, 0)
+  gate.shut({ reason: 'rate-limit', message: 'second', retryAfterMs: 1_000 }, 0)
+  expect(gate.why().message).toBe('first')
+})
+
 test('F10: refusals in a row without a time are waited for longer each time, up to what the kind of limit says', () => {
   const gate = gateWith(1)
   const perMinute = { ...refusal(), atMostMs: 60_000 }

@@ -40,6 +40,7 @@ test.each([
 test.each([
   [{ 'retry-after-ms': '1500', 'retry-after': '2' }, 1_500],
   [{ 'retry-after-ms': '20', 'retry-after': '1' }, 20],
+  [{ 'retry-after-ms': '1000', 'retry-after': '2' }, 2_000],
   [{ 'retry-after': '1', 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '6m0s' }, 1_000],
 ])('F21: the exact time counts before the rounded one: %o', (headers, expected) => {
   expect(retryAfterMs(headers, now)).toBe(expected)
