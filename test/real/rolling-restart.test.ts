@@ -9,8 +9,11 @@ const isLong = stops > 2
 const graceMs = isLong ? 8_000 : 3_000
 /** Between a server that is back and the stop of the next. */
 const gapMs = 2_000
-/** Expected are five seconds; a busy machine takes longer. */
-const slowestMs = 10_000
+/**
+ * Expected are five seconds. A stream that has begun may be silent until the kill, because a llama.cpp that hangs at SIGTERM sometimes
+ * still listens; and a busy machine takes longer.
+ */
+const slowestMs = graceMs + 7_000
 
 const ask = { prompt: 'Once upon a time', maxOutputTokens: 300, extraBody: { ignore_eos: true } }
 
