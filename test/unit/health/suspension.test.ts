@@ -113,3 +113,35 @@ test('the success of the trial does not shorten a time that the server has named
   trial?.end('good', 5 * minute + 100)
   expect(key.openAt(6 * minute)).toBe(20 * minute)
 })
+
+test('what another process has named holds as named, up to a quarter of an hour with its spread (F20)', () => {
+  const day = 86_400_000
+  const key = suspension()
+  expect(key.suspendUntil(10 * minute, refusal, { now: 0 })).toBe(10 * minute)
+  expect([key.onTrial(0), key.namedUntil() < 0]).toEqual([true, true])
+  key.suspendUntil(2 * minute, { ...refusal, message: 'Earlier.' }, { now: 0, isNamed: true })
+  expect([key.namedUntil(), key.openAt(0), key.why().message]).toEqual([2 * minute, 10 * minute, 'No balance.'])
+  key.suspendUntil(minute, refusal, { now: 0, isNamed: true })
+  expect(key.namedUntil()).toBe(2 * minute)
+  key.suspendUntil(1_000 + day, refusal, { now: 1_000, isNamed: true })
+  expect(key.namedUntil()).toBeCloseTo(1_000 + 16.5 * minute, 3)
+})
+
+test('exactly a quarter of an hour is obeyed, and a guess is never shorter than it; only a longer one is looked at again', () => {
+  const key = createSuspension(loadFirst.gate, () => 1)
+  expect(key.suspend({ ...refusal, retryAfterMs: 1_000 }, 0)).toBeCloseTo(5 * minute * 1.1, 3)
+  const other = suspension()
+  for (let now = 0; now < 9; now += 1) other.suspend(refusal, other.openAt(0) + now)
+  // refused so often, the guess is an hour
+  const now = other.openAt(0)
+  expect(other.suspend({ ...refusal, retryAfterMs: 15 * minute }, now)).toBe(now + 60 * minute)
+  expect(other.suspend({ ...refusal, retryAfterMs: 16 * minute }, now + 60 * minute)).toBe(now + 75 * minute)
+})
+
+test('a refusal without a time that comes while it is shut changes nothing', () => {
+  const key = suspension()
+  key.suspend(refusal, 0)
+  expect(key.suspend({ ...refusal, message: 'Late.' }, 4 * minute)).toBe(5 * minute)
+  expect(key.suspend({ ...refusal, retryAfterMs: 2 * minute }, 4 * minute)).toBe(6 * minute)
+  expect(key.why().message).toBe('No balance.')
+})
