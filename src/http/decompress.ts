@@ -28,10 +28,33 @@ export function encodingOf(headers: ResponseHeaders, first: Buffer): Encoding {
   const [word, second] = words
   if (word === undefined) return magicOf(first)
   const encoding = second === undefined && Object.hasOwn(encodings, word) ? encodings[word] : undefined
-  if (encoding !== undefined) return encoding
+  if (encoding !== undefined) return trueOne(encoding, first)
+  if (isText(first)) return 'identity'
   throw new ProviderError(`The answer is compressed as "${words.join(', ')}", though it was asked for uncompressed.`, {
     reason: 'malformed-response',
   })
+}
+
+/** A label that some proxy has left on is believed only as far as the bytes allow. */
+function trueOne(told: Encoding, first: Buffer): Encoding {
+  const seen = magicOf(first)
+  if (seen === 'gzip' || seen === 'zstd') return seen
+  if (isText(first)) return 'identity'
+  // these two always have their mark
+  return (told === 'gzip' || told === 'zstd') && first.length >= mostMark ? seen : told
+}
+
+/** It begins like an answer or a page, and all that is looked at can be printed. */
+function isText(first: Buffer): boolean {
+  return /^[\s{["<:dei][\s\x20-\x7e]{7,}/.test(first.toString('latin1', 0, 32))
+}
+
+/** The longest mark that a format has. */
+const mostMark = 4
+
+/** So little has come that it may yet be the mark of a format. */
+export function mayBeMark(first: Buffer): boolean {
+  return first.length < mostMark && (first[0] === 0x1f || first[0] === 0x28 || first[0] === 0x78)
 }
 
 /** By what each format begins with. No text does: the second byte is no character, or a control character. brotli has no such mark. */

@@ -1,65 +1,16 @@
 import type { Dispatcher } from './undici.ts'
-import type { Attempt, ResponseHeaders } from '../contract.ts'
+import type { ResponseHeaders } from '../contract.ts'
 import { readEnd, readPiece } from './body.ts'
-import type { Body, BodyReader } from './body.ts'
-import { encodingOf, unzip } from './decompress.ts'
+import type { Body } from './body.ts'
+import { encodingOf, mayBeMark, unzip } from './decompress.ts'
 import type { Encoding, Unzip } from './decompress.ts'
 import { maxBodyBytes } from './limits.ts'
-import type { Route, RoutedRequest } from './single-connection.ts'
+import type { RoutedRequest } from './single-connection.ts'
 import { transportFailure } from './transport-failure.ts'
-import type { Loss, Phase, TransportError } from './transport-failure.ts'
+import type { Loss, TransportError } from './transport-failure.ts'
+import type { Exchange, ExchangeEnd, ExchangeOptions } from './exchange-types.ts'
 
-/** Who asks, and who reads the answer. */
-export type Asker = {
-  readonly attempt: Attempt
-  /** Status and headers are here: who reads the body? Redirects come here too; none is followed, a key would go with it. */
-  readonly respond: (status: number, headers: ResponseHeaders) => BodyReader
-  /** The largest body, decompressed. @default 256 MiB */
-  readonly maxBodyBytes?: number | undefined
-  /** What the service calls this request, for an attempt of which nothing else may come. */
-  readonly requestIdOf?: ((headers: ResponseHeaders) => string | undefined) | undefined
-}
-
-export type ExchangeOptions = {
-  readonly dispatcher: Dispatcher
-  readonly request: Dispatcher.DispatchOptions & { readonly origin: string }
-  readonly asker: Asker
-  /** Called once, and not after `closeExchange`. */
-  readonly onEnd: (end: ExchangeEnd) => void
-}
-
-export type ExchangeEnd =
-  /** The answer was read to its end. */
-  | { readonly type: 'done' }
-  /** It cannot go on. */
-  | { readonly type: 'failed'; readonly error: unknown }
-  /** The connection was lost before the headers of an answer, or never came about. */
-  | { readonly type: 'lost'; readonly loss: Loss }
-
-/** One request on its way, once. */
-export type Exchange = {
-  readonly asker: Asker
-  readonly origin: string
-  readonly onEnd: ExchangeOptions['onEnd']
-  readonly route: Route
-  phase: Phase
-  status: number
-  answered: boolean
-  sentAt: number
-  over: boolean
-  /** The reader is behind, and calls back. */
-  waiting: boolean
-  controller: Dispatcher.DispatchController | undefined
-  body: Body | undefined
-  /** Of an answer of whose body nothing has come yet. */
-  headers: ResponseHeaders | undefined
-  unzip: Unzip | undefined
-  /** The reader has all it waits for: when the connection, which may still bring the end of the body, is given up. */
-  isRead: boolean
-  /** How often the watch over silence came by since something was received. */
-  quiet: number
-  timer: NodeJS.Timeout | undefined
-}
+export type { Asker, Exchange, ExchangeEnd } from './exchange-types.ts'
 
 /** Sends one request and hands its answer on by plain function calls: no promise, no stream and no generator for a chunk. */
 export function startExchange({ dispatcher, request, asker, onEnd }: ExchangeOptions): Exchange {
@@ -78,6 +29,7 @@ export function startExchange({ dispatcher, request, asker, onEnd }: ExchangeOpt
     body: undefined,
     headers: undefined,
     unzip: undefined,
+    first: undefined,
     isRead: false,
     quiet: 0,
     timer: undefined,
@@ -177,7 +129,18 @@ function unzipInto(exchange: Exchange, body: Body, encoding: Exclude<Encoding, '
 function take(exchange: Exchange, chunk: Buffer): boolean {
   const { body, headers } = exchange
   if (body === undefined) return true
-  if (headers !== undefined) openUnzip(exchange, body, chunk)
+  if (headers === undefined) return takeMore(exchange, body, chunk)
+  const first = exchange.first === undefined ? chunk : Buffer.concat([exchange.first, chunk])
+  exchange.first = mayBeMark(first) ? first : undefined
+  return exchange.first !== undefined || begin(exchange, body, first)
+}
+
+function begin(exchange: Exchange, body: Body, first: Buffer): boolean {
+  openUnzip(exchange, body, first)
+  return takeMore(exchange, body, first)
+}
+
+function takeMore(exchange: Exchange, body: Body, chunk: Buffer): boolean {
   const { unzip: unzipping } = exchange
   return unzipping === undefined ? flows(exchange, read(exchange, body, chunk), resume) : unzipping.write(chunk)
 }
@@ -231,7 +194,9 @@ function resume(exchange: Exchange): void {
 }
 
 function ended(exchange: Exchange): void {
-  const { route, body, unzip: unzipping } = exchange
+  const { route, body, first } = exchange
+  if (first !== undefined && body !== undefined) begin(exchange, body, first)
+  const { unzip: unzipping } = exchange
   if (route.lost !== undefined) giveUpExchange(exchange, route.lost)
   else if (unzipping !== undefined) unzipping.end()
   else if (body !== undefined) finish(exchange, body)

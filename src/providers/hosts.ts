@@ -103,6 +103,7 @@ export const hosts = {
     defaultPath: { host: /\.azure\.(?:com|us|cn)$/, path: '/openai/v1' },
     toolCallIds: 'short',
     keyHeader: 'api-key',
+    reasoningStyle: 'effort',
     capabilities: { hidesReasoning: true },
   },
   nvidia: {
@@ -131,11 +132,13 @@ export const hosts = {
     baseURL: 'https://models.github.ai/inference',
     keyVariables: ['GITHUB_TOKEN'],
     toolCallIds: 'short',
+    reasoningStyle: 'effort',
     capabilities: { hidesReasoning: true },
   },
   gemini: {
     baseURL: 'https://generativelanguage.googleapis.com/v1beta/openai',
     keyVariables: ['GEMINI_API_KEY'],
+    reasoningStyle: 'gemini',
     capabilities: { hidesReasoning: true },
   },
   vercel: {

@@ -111,7 +111,8 @@ function isLast(text: string): boolean {
 function parsedLine(text: string, context: AnswerContext): Line {
   let line: Line | undefined
   try {
-    line = asObject(parseJson(text))
+    // a byte order mark is a blank too
+    line = asObject(parseJson(text.trimStart()))
   } catch {
     // no cause: the parser's message quotes what it read
     if (isCutJson(text)) throw failed('truncated', 'A line of the answer was cut.', context.status)

@@ -6,6 +6,8 @@ const statuses: ReadonlyMap<number, FailureReason> = new Map<number, FailureReas
   [402, 'quota'],
   [403, 'permission'],
   [404, 'not-found'],
+  // nobody posts there: the path is wrong (F29)
+  [405, 'not-found'],
   // not taken at the moment, through no fault of the request
   [408, 'overloaded'],
   [409, 'overloaded'],

@@ -79,7 +79,7 @@ const wordings: readonly Wording[] = [
     'F27',
     'context-length',
     [...refusals, 429, 500],
-    /exceed(?:s|ed|ing)? (?:the |this )?(?:model(?:'s)?|max(?:imum)?|allowed)? ?(?:input |context |model )?tokens? (?:limit|length|count)|prompt exceeds max length|ContextWindowExceededError/i,
+    /exceed(?:s|ed|ing)? (?:the |this )?(?:model(?:'s)?|max(?:imum)?|allowed)? ?(?:input |context |model )?tokens? (?:limit|length|count)|exceeds? max(?:imum)? message tokens|more than max(?:imum)? tokens allowed|input characters limit|prompt exceeds max length|ContextWindowExceededError/i,
   ],
 
   // DeepSeek, with an ordinary 400 invalid_request_error
@@ -150,7 +150,7 @@ const wordings: readonly Wording[] = [
     'F30',
     'server-error',
     [...refusals, 404, 500, 503],
-    /failed to load (?:the )?model|unable to load (?:the )?model|error loading model|model (?:process )?(?:has )?(?:crashed|unexpectedly stopped)|requires more system memory|runner (?:process )?has (?:terminated|unexpectedly stopped)/i,
+    /failed to load (?:the )?model|model (?:is |was )?(?:unloaded|not loaded)\b|unable to load (?:the )?model|error loading model|model (?:process )?(?:has )?(?:crashed|unexpectedly stopped)|requires more system memory|runner (?:process )?has (?:terminated|unexpectedly stopped)/i,
     { charged: 'model', atMostMs: aMinute },
   ],
 

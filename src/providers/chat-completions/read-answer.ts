@@ -11,6 +11,7 @@ import { finishDecoding } from './finish-decoding.ts'
 import type { Ending } from './ending.ts'
 import { takeLinger } from './ending.ts'
 import type { AnswerContext } from './failure.ts'
+import { isErrorValue } from './error-body.ts'
 import { failureOf, inBandFailure, strangeAnswer } from './failure.ts'
 import type { JsonEnd } from '../../http/json-end.ts'
 import { endOfJson, startOfJson } from '../../http/json-end.ts'
@@ -264,7 +265,9 @@ function parseEvent({ decoding, ending }: Reading, data: string, isError: boolea
       ? decodeFailure(decoding, 'truncated', 'The answer was cut in the middle of an event.')
       : decodeFailure(decoding, 'malformed-response', `The stream holds an event that is no JSON (${data.length} characters).`)
   }
-  if (isError) throw inBandFailure(value, contextOf(decoding))
+  // Google's errors are lists of one
+  if (isError || (Array.isArray(value) && isErrorValue(asObject(value[0])?.['error'])))
+    throw inBandFailure(value, contextOf(decoding))
   const chunk = asObject(value)
   if (chunk === undefined && !isFinished)
     throw decodeFailure(decoding, 'malformed-response', 'The stream holds an event that is no JSON object.')

@@ -11,6 +11,8 @@ export const reasoningSwitches = {
     level === 'off' ? { thinking: { type: 'disabled' } } : { thinking: { type: 'enabled' }, reasoning_effort: level },
   /** OpenAI and those who follow it. */
   effort: level => ({ reasoning_effort: level === 'off' ? 'none' : level }),
+  /** Google's: no `max`. */
+  gemini: level => ({ reasoning_effort: level === 'off' ? 'none' : level === 'max' ? 'high' : level }),
   /** NVIDIA NIM: `none`, `high` and `max`. */
   nvidia: level => ({ reasoning_effort: level === 'off' ? 'none' : level === 'low' ? 'high' : level }),
   /** Volcengine Ark: the switch only. */

@@ -1,3 +1,4 @@
+import { endsInHalf } from './whole-characters.ts'
 import type { ProviderEvent } from '../../contract.ts'
 import { ProviderError, shortName } from '../../errors.ts'
 import { asObject } from './parse-json.ts'
@@ -77,10 +78,12 @@ function addFragment(gathering: Gathering, fragment: Fragment): void {
 function tell({ options, offered }: Gathering, call: Pending): void {
   if (call.name === '' || (call.text === '' && offered.mayGrow(call.name))) return
   // `{}` may be thrown away yet (F50), so it waits for what follows
-  const inputText = isPlaceholder(call.text) ? '' : call.held
+  const held = isPlaceholder(call.text) ? '' : call.held
+  // half a character waits for its other half (F62)
+  const inputText = endsInHalf(held) ? held.slice(0, -1) : held
   if (call.announced && inputText === '') return
   // the whole text is not cut up for it: it is put together once, at the end
-  if (inputText !== '') call.held = ''
+  if (inputText !== '') call.held = held.slice(inputText.length)
   call.announced = true
   options.emit({ type: 'tool-call-delta', toolCallId: call.id, toolName: call.name, inputText })
 }
@@ -137,7 +140,8 @@ function handOut({ calls, options }: Gathering): string | undefined {
     const input = call.name === '' ? undefined : inputOf(call.text)
     if (input === undefined) return faultOf(call)
     const { id: toolCallId, name: toolName, held, announced } = call
-    if (held.trim() !== '' || !announced) whole.push({ type: 'tool-call-delta', toolCallId, toolName, inputText: held })
+    if (held.trim() !== '' || !announced)
+      whole.push({ type: 'tool-call-delta', toolCallId, toolName, inputText: held.toWellFormed() })
     whole.push({ type: 'tool-call', toolCallId, toolName, input })
   }
   for (const event of whole) options.emit(event)

@@ -3,8 +3,8 @@ import { asObject, parseJson } from './parse-json.ts'
 /** One call that was found in a text: its input is the JSON text of an object. */
 export type FoundCall = { readonly name: string; readonly input: string }
 
-/** No answer calls more: what comes behind is not read. */
-export const mostCalls = 1_000
+/** One more than an answer may hold: it is refused then, and what comes behind is not read (F71). */
+export const mostCalls = 1_001
 
 export type FoundCalls = { readonly calls: readonly FoundCall[]; readonly text: string }
 

@@ -7,10 +7,14 @@ export type Halves = { text: string; thought: string }
  */
 export function wholeCharacters(halves: Halves, channel: keyof Halves, part: string): string {
   const text = halves[channel] === '' ? part : halves[channel] + part
-  const last = text.charCodeAt(text.length - 1)
-  const isHalf = last >= 0xd800 && last <= 0xdbff
+  const isHalf = endsInHalf(text)
   halves[channel] = isHalf ? text.slice(-1) : ''
   return isHalf ? text.slice(0, -1) : text
+}
+
+export function endsInHalf(text: string): boolean {
+  const last = text.charCodeAt(text.length - 1)
+  return last >= 0xd800 && last <= 0xdbff
 }
 
 /** What becomes of a half whose other half never came: U+FFFD, or nothing where there is none. */

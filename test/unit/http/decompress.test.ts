@@ -49,8 +49,13 @@ test.each([
 })
 
 test('bytes that are not what they claim to be are reason malformed-response', async () => {
-  const { promise } = await answerOf('gzip', Buffer.from('plain text'))
-  expect(await rejection(promise)).toMatchObject({ reason: 'malformed-response', cause: expect.any(Error) })
+  for (const [encoding, bytes] of [
+    ['gzip', [0x1f, 0x8b, 0xff, 0xff, 0xff]],
+    ['br', [0xff, 0xfe, 0xfd, 0, 1]],
+  ] as const) {
+    const { promise } = await answerOf(encoding, Buffer.from(bytes))
+    expect(await rejection(promise)).toMatchObject({ reason: 'malformed-response', cause: expect.any(Error) })
+  }
 })
 
 test('an encoding that is not known is reason malformed-response and named', async () => {

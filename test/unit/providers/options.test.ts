@@ -78,7 +78,7 @@ test('every mistake is a TypeError that says what to write instead', () => {
       "a password in the base URL": "llama: baseURL holds a user or a password: give them in the option headers or as apiKey instead.",
       "a price below zero": "llama: price: input must be US dollars per million tokens, 0 or more, not -1.",
       "a reasoner that is gone": "deepseek: the model 'deepseek-reasoner' can no longer be reached since 2026-07-24. Write deepseek('deepseek-flash') and call it with reasoning: 'high', which is its default.",
-      "a style that nobody speaks": "openaiCompatible: reasoningStyle must be one of 'deepseek', 'effort', 'nvidia', 'thinkingType', 'siliconflow', 'dashscope', 'template', 'llama', 'openrouter'.",
+      "a style that nobody speaks": "openaiCompatible: reasoningStyle must be one of 'deepseek', 'effort', 'gemini', 'nvidia', 'thinkingType', 'siliconflow', 'dashscope', 'template', 'llama', 'openrouter'.",
       "a time of the wrong type": "openai: timeout: firstChunkMs must be milliseconds, 0 or more, not a text.",
       "a when that is no function": "llama: when must be a function, not a boolean.",
       "a wrong setting of retries": "deepseek: retry: maxRetries must be a whole number, 0 or more, not 1.5.",
