@@ -14,9 +14,34 @@ const shortText = 2 * deepestJson
  */
 const mostWork = 840_000
 const freeLength = 2 * 1024 * 1024
+export const workOf = { object: 8, list: 3, item: 1 } as const
 
-/** Each key that is new makes V8 lay out another kind of object. These many are looked at before new ones are counted. */
-const mostKeys = 10_000
+/** What a text of this length may cost. */
+export function mostWorkFor(length: number): number {
+  return mostWork * Math.max(1, length / freeLength)
+}
+
+export type KeyCount = { keys: number; readonly names: Set<string> }
+
+/**
+ * V8 lays out another kind of object for each order of keys: where keys vary, an object takes ten times as long. These many names are
+ * usual, and the first keys of a text are not looked at.
+ */
+const mostUsualNames = 500
+const mostFreeKeys = 2_000
+const unusualKey = 12
+
+export function countOfKeys(): KeyCount {
+  return { keys: 0, names: new Set() }
+}
+
+/** @param name in any way of writing, if it is always the same */
+export function costOfKey(count: KeyCount, name: string): number {
+  const { names } = count
+  count.keys += 1
+  if (count.keys > mostFreeKeys && names.size <= mostUsualNames) names.add(name)
+  return names.size > mostUsualNames ? unusualKey : workOf.item
+}
 
 /**
  * `JSON.parse` for what others wrote. Throws a `SyntaxError` like `JSON.parse`, also for a text that is nested deeper than 256 levels or
@@ -44,7 +69,7 @@ export function mayReachPrototype(text: string): boolean {
   return text.includes('\\u00') && /\\u00[5-7]/.test(text)
 }
 
-type Weighing = { depth: number; work: number; keys: number; seen: Set<string> | undefined }
+type Weighing = { depth: number; work: number; readonly keys: KeyCount }
 
 const quote = 0x22
 const backslash = 0x5c
@@ -54,8 +79,8 @@ const [openObject, closeObject, openArray, closeArray] = [0x7b, 0x7d, 0x5b, 0x5d
 
 /** Goes through the text once; strings are jumped over. Throws a `SyntaxError` for one that is too deep or too much. */
 function weigh(text: string, share: number): void {
-  const most = (mostWork * Math.max(1, text.length / freeLength)) / share
-  const weighing: Weighing = { depth: 0, work: 0, keys: 0, seen: undefined }
+  const most = mostWorkFor(text.length) / share
+  const weighing: Weighing = { depth: 0, work: 0, keys: countOfKeys() }
   let stringAt = 0
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at)
@@ -64,36 +89,39 @@ function weigh(text: string, share: number): void {
       at = endOfJsonString(text, at) - 1
       // what is cut is for the parser to complain of
       if (at < 0) return
-    } else if (code === colon) weighKey(weighing, text, [stringAt, at])
+    } else if (code === colon) weighing.work += costOfKey(weighing.keys, text.slice(stringAt, at))
     else weighMark(weighing, code)
     if (weighing.work > most) throw new SyntaxError('The JSON holds too many values.')
   }
 }
 
 function weighMark(weighing: Weighing, code: number): void {
-  if (code === comma) weighing.work += 1
+  if (code === comma) weighing.work += workOf.item
   else if (code === openObject || code === openArray) {
-    weighing.work += code === openObject ? 8 : 3
+    weighing.work += code === openObject ? workOf.object : workOf.list
     weighing.depth += 1
     if (weighing.depth > deepestJson) throw new SyntaxError(`The JSON is nested deeper than ${deepestJson} levels.`)
   } else if (code === closeObject || code === closeArray) weighing.depth -= 1
 }
 
-function weighKey(weighing: Weighing, text: string, place: readonly [start: number, end: number]): void {
-  weighing.work += 1
-  weighing.keys += 1
-  if (weighing.keys <= mostKeys) return
-  weighing.seen ??= new Set()
-  weighing.seen.add(text.slice(...place))
-  if (weighing.seen.size > mostKeys) throw new SyntaxError('The JSON holds too many different keys.')
-}
+/** Short strings are gone through character by character: to call for each of them costs more. */
+const nearby = 32
 
 /** Where the string that opens at `start` is over; -1 when it never is. Looks at each character once. */
 export function endOfJsonString(text: string, start: number): number {
-  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1)) {
-    let before = at - 1
-    while (text.charCodeAt(before) === backslash) before -= 1
-    if ((at - before) % 2 === 1) return at + 1
+  let at = start + 1
+  while (at < text.length) {
+    for (const far = at + nearby; at < far; at += 1) {
+      const code = text.charCodeAt(at)
+      if (code === quote) return at + 1
+      if (code === backslash) at += 1
+    }
+    const end = text.indexOf('"', at)
+    if (end === -1) return -1
+    let before = end - 1
+    while (before >= at && text.charCodeAt(before) === backslash) before -= 1
+    if ((end - before) % 2 === 1) return end + 1
+    at = end + 1
   }
   return -1
 }

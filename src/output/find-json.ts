@@ -25,55 +25,56 @@ export function findJson(text: string): { readonly value: unknown } | undefined 
 /** To find out that something is no JSON takes microseconds, and a text of two megabytes has room for a million brackets. */
 const mostVain = 100
 
-const firstOfObject = /\{\s*["}]/y
-const firstOfList = /\[\s*["{[\]\d\-tfn]/y
-
 /** Tells most of what is set in brackets in prose from JSON, by how it begins and ends. */
 function mayBeJson(text: string, start: number, end: number): boolean {
-  const isObject = text[start] === '{'
-  const first = isObject ? firstOfObject : firstOfList
-  first.lastIndex = start
-  return text[end - 1] === (isObject ? '}' : ']') && first.test(text)
+  const isObject = text.charCodeAt(start) === openObject
+  if (text.charCodeAt(end - 1) !== (isObject ? closeObject : closeArray)) return false
+  let at = start + 1
+  while (at < end && isBlank(text.charCodeAt(at))) at += 1
+  return (isObject ? '"}' : '"{[]-0123456789tfn').includes(text.charAt(at))
 }
 
-const opening = /[{[]/g
+const [quote, backslash] = [0x22, 0x5c]
+const [openObject, closeObject, openArray, closeArray] = [0x7b, 0x7d, 0x5b, 0x5d]
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || (code >= 0x09 && code <= 0x0d)
+}
+
+// by codes and not by patterns: of a text that is all brackets each would be found by itself
 
 function nextOpening(text: string, from: number): number {
-  opening.lastIndex = from
-  return opening.exec(text)?.index ?? -1
+  for (let at = from; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code === openObject || code === openArray) return at
+  }
+  return -1
 }
-
-const bracketOrString = /["{}[\]]/g
 
 /** Where the bracket that opens at `start` is closed; -1 when it never is. */
 function endOf(text: string, start: number): number {
   let depth = 0
-  bracketOrString.lastIndex = start
-  for (;;) {
-    const at = bracketOrString.exec(text)?.index
-    if (at === undefined) return -1
-    const character = text[at]
-    if (character === '"') {
-      const end = endOfString(text, at)
-      if (end === -1) return -1
-      bracketOrString.lastIndex = end
-    } else {
-      depth += character === '{' || character === '[' ? 1 : -1
+  for (let at = start; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code === openObject || code === openArray) depth += 1
+    else if (code === closeObject || code === closeArray) {
+      depth -= 1
       if (depth === 0) return at + 1
+    } else if (code === quote) {
+      at = endOfString(text, at) - 1
+      if (at < 0) return -1
     }
   }
+  return -1
 }
 
-const quoteOrEscape = /["\\]/g
-
 function endOfString(text: string, start: number): number {
-  quoteOrEscape.lastIndex = start + 1
-  for (;;) {
-    const at = quoteOrEscape.exec(text)?.index
-    if (at === undefined) return -1
-    if (text[at] === '"') return at + 1
-    quoteOrEscape.lastIndex = at + 2
+  for (let at = start + 1; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code === quote) return at + 1
+    if (code === backslash) at += 1
   }
+  return -1
 }
 
 function parse(text: string): { readonly value: unknown } | undefined {

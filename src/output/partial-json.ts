@@ -1,3 +1,6 @@
+import { escaped, readEscapes, valueOfBare } from './json-scalars.ts'
+import { costOfKey, countOfKeys, deepestJson, type KeyCount, mostWorkFor, workOf } from '../parse-json.ts'
+
 /** A JSON text that is read as it comes: each character once, whatever the size of the value. */
 export type PartialJson = {
   /** The next piece of the text. Answers whether more of the value can be seen now. */
@@ -37,26 +40,22 @@ type State = {
   nextQuote: number
   nextEscape: number
   changed: boolean
+  /** So much of the text has come, and so much it is to build what stands in it. */
+  length: number
+  work: number
+  readonly keys: KeyCount
 }
 
 /**
  * Strings can be seen as far as they have come, numbers and words when they are whole: `1` may become `12`. What can be seen is always
- * a beginning of the truth; half a value is completed by nothing. What is no JSON stops it.
+ * a beginning of the truth; half a value is completed by nothing. What is no JSON stops it, and so does what `readJson` would not read:
+ * a text that is nested too deep, or would stop the process for long.
  */
 export function createPartialJson(): PartialJson {
   const state: State = {
-    ...{ expected: 'value', root: undefined, stack: [], top: undefined, isList: false },
-    ...{
-      key: '',
-      isKey: false,
-      text: '',
-      escape: '',
-      isHalf: false,
-      isShown: false,
-      nextQuote: -1,
-      nextEscape: -1,
-      changed: false,
-    },
+    ...{ expected: 'value', root: undefined, stack: [], top: undefined, isList: false, key: '', isKey: false },
+    ...{ text: '', escape: '', isHalf: false, isShown: false, nextQuote: -1, nextEscape: -1, changed: false },
+    ...{ length: 0, work: 0, keys: countOfKeys() },
   }
   return {
     feed: piece => feed(state, piece),
@@ -73,11 +72,16 @@ export function createPartialJson(): PartialJson {
   }
 }
 
+/** What one event may bring: to build this much takes about 15 ms. It is 300 KB of `1,`, and no delta of a model is a hundredth of it. */
+const mostWorkOfPiece = 150_000
+
 function feed(state: State, piece: string): boolean {
   let at = 0
   state.changed = false
   state.nextQuote = -1
   state.nextEscape = -1
+  state.length += piece.length
+  const mostWork = Math.min(mostWorkFor(state.length), state.work + mostWorkOfPiece)
   while (at < piece.length) {
     if (state.expected === 'string') at = readString(state, piece, at)
     else if (state.expected === 'bare') at = readBare(state, piece, at)
@@ -85,6 +89,7 @@ function feed(state: State, piece: string): boolean {
     else {
       readMark(state, piece.charCodeAt(at))
       at += 1
+      if (state.work > mostWork) fail(state)
     }
   }
   if (state.expected === 'string' && !state.isKey && !state.isHalf) showString(state)
@@ -117,8 +122,10 @@ function readKey(state: State, code: number): void {
 }
 
 function readAfterItem(state: State, code: number): void {
-  if (code === mark.comma) state.expected = state.isList ? 'value' : 'key'
-  else if (code === (state.isList ? mark.closeArray : mark.closeObject)) close(state)
+  if (code === mark.comma) {
+    state.work += workOf.item
+    state.expected = state.isList ? 'value' : 'key'
+  } else if (code === (state.isList ? mark.closeArray : mark.closeObject)) close(state)
   else fail(state)
 }
 
@@ -135,6 +142,8 @@ function fail(state: State): void {
 }
 
 function open(state: State, container: Container, expected: Expected): void {
+  if (state.stack.length >= deepestJson) return fail(state)
+  state.work += Array.isArray(container) ? workOf.list : workOf.object
   put(state, container)
   state.stack.push(container)
   state.top = container
@@ -173,8 +182,16 @@ function readString(state: State, piece: string, start: number): number {
   if (stop > start)
     append(state, start === 0 && stop === piece.length ? piece : piece.slice(start, stop), piece.charCodeAt(stop - 1))
   if (stop === piece.length) return stop
-  if (stop === state.nextQuote) endString(state)
-  else state.escape = '\\'
+  if (stop === state.nextQuote) {
+    endString(state)
+    return stop + 1
+  }
+  const run = readEscapes(piece, stop)
+  if (run.end > stop) {
+    append(state, run.text, run.last)
+    return run.end
+  }
+  state.escape = '\\'
   return stop + 1
 }
 
@@ -188,11 +205,6 @@ function append(state: State, text: string, last: number): void {
   state.isHalf = last >= 0xd800 && last <= 0xdbff
 }
 
-const escaped: Readonly<Record<string, string>> = {
-  ...{ '"': '"', '\\': '\\', '/': '/' },
-  ...{ b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' },
-}
-
 function readEscape(state: State, piece: string, at: number): number {
   const character = piece.charAt(at)
   if (state.escape === '\\') {
@@ -202,9 +214,9 @@ function readEscape(state: State, piece: string, at: number): number {
     else if (character !== 'u') fail(state)
     return at + 1
   }
-  if (!/[\da-f]/i.test(character)) fail(state)
   state.escape += character
-  if (state.escape.length === 6) {
+  if (!hexadecimal.test(state.escape)) fail(state)
+  else if (state.escape.length === 6) {
     const code = Number.parseInt(state.escape.slice(2), 16)
     state.escape = ''
     append(state, String.fromCharCode(code), code)
@@ -212,14 +224,21 @@ function readEscape(state: State, piece: string, at: number): number {
   return at + 1
 }
 
+const hexadecimal = /^\\u[\da-f]{0,4}$/i
+
 function endString(state: State): void {
   if (state.isKey) {
     state.key = state.text
     state.expected = 'colon'
-    return
+    return countKey(state)
   }
+  state.work += workOf.item
   showString(state)
   endValue(state)
+}
+
+function countKey(state: State): void {
+  state.work += costOfKey(state.keys, state.key)
 }
 
 /** The first time it is a new value, later the same one, longer. */
@@ -246,20 +265,17 @@ function readBare(state: State, piece: string, start: number): number {
   bare.lastIndex = start
   bare.test(piece)
   const at = bare.lastIndex
-  state.text += piece.slice(start, at)
+  // begun in this piece: cut out at once, and not put together
+  if (start > 0 && state.text.length === 1) state.text = piece.slice(start - 1, at)
+  else state.text += piece.slice(start, at)
   if (at < piece.length) endBare(state)
   return at
 }
 
-const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?$/i
-
 function endBare(state: State): void {
-  const { text } = state
-  if (text === 'true') put(state, true)
-  else if (text === 'false') put(state, false)
-  else if (text === 'null') put(state, null)
-  else if (number.test(text)) put(state, Number(text))
-  else return fail(state)
+  const value = valueOfBare(state.text)
+  if (value === undefined) return fail(state)
+  put(state, value)
   endValue(state)
 }
 

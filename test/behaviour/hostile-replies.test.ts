@@ -92,6 +92,23 @@ test.for([
   }
 })
 
+test.for([
+  ['signs that begin nothing', '<'.repeat(900_000)],
+  ['beginnings in code marks', '`<tool_call>'.repeat(100_000)],
+  ['parameters', `<function=f>${'<parameter=a>1</parameter>'.repeat(60_000)}</function>`],
+  ['parameters that never close', `<function=f>${'<parameter=a>'.repeat(100_000)}`],
+  ['keys that are no JSON', `<tool_call>f${'<arg_key>k</arg_key><arg_value>nul</arg_value>'.repeat(30_000)}</tool_call>`],
+  ['blanks before an end that is none', `<tool_call>x${' '.repeat(900_000)}x</tool_call>`],
+  ['blanks in a fence', `<｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n\`\`\`json${' '.repeat(900_000)}x<｜tool▁call▁end｜>`],
+] as const)('F54, F71: markup of tool calls, %s: read soon, and the call ends', async ([, text], { server }) => {
+  const { baseURL } = await server(raw(`${delta(`{"content":${quoted(text)}}`)}${stop}`))
+  await using client = createClient({ chain: [vllm('r1', { baseURL, retry: 0 }), fakeTarget('Hi.')] })
+  const before = process.cpuUsage()
+  const { attempts } = await client.generate({ prompt: 'Hi', tools: { f: { inputSchema: z.any() } } })
+  expect(process.cpuUsage(before).user / 1000).toBeLessThan(1_500)
+  expect(attempts.at(-1)?.outcome).toBe('answered')
+})
+
 test('F71: fragments that name their call each are put together in linear time', async ({ server }) => {
   const fragment = delta('{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":" "}}]}')
   const begin = delta('{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\\"a\\":1"}}]}')

@@ -51,6 +51,7 @@ export const measureNames = [
   'import',
   'bundle',
   'partial-json',
+  'stall',
 ] as const
 export type MeasureName = (typeof measureNames)[number]
 export type Measure = (bench: Bench) => Promise<readonly Figure[]>

@@ -9,7 +9,7 @@ type Floor = {
   readonly case?: string
   readonly most: number
   readonly of: 'ratio' | 'value'
-  readonly unit: 'x' | 'us' | 'KB' | ''
+  readonly unit: 'x' | 'us' | 'ms' | 'KB' | ''
 }
 
 export const floors: readonly Floor[] = [
@@ -29,6 +29,10 @@ export const floors: readonly Floor[] = [
     of: 'ratio',
     unit: 'x',
   },
+  // 50 ms up to 2 MiB, and 25 ms more for each further MiB
+  { measure: 'stall', subject: 'worst stall of a hostile reply', case: 'up to 2 MiB', most: 50, of: 'value', unit: 'ms' },
+  { measure: 'stall', subject: 'worst stall of a hostile reply', case: 'up to 8 MiB', most: 200, of: 'value', unit: 'ms' },
+  { measure: 'stall', subject: 'worst stall of a hostile reply', case: 'up to 16 MiB', most: 400, of: 'value', unit: 'ms' },
   { measure: 'import', subject: 'unbusy', case: 'CPU', most: 1.3, of: 'ratio', unit: 'x' },
 ]
 

@@ -6,6 +6,10 @@ export type Work =
   | { readonly kind: 'call' | 'stream'; readonly url: string }
   | { readonly kind: 'fallback'; readonly busyUrl: string; readonly url: string }
 
+/** How the server of a hostile reply is asked, and for what. */
+export type Dialect = 'chat' | 'json' | 'ollama' | 'text'
+export type Ask = 'text' | 'typed' | 'tree' | 'tools'
+
 /** Time spent, memory asked for, or memory that is still held at the end. */
 export type ProfileKind = 'cpu' | 'heap' | 'held'
 
@@ -21,6 +25,7 @@ export type Job = { readonly expected: string } & (
       readonly concurrency: number
       readonly forMs: number
     }
+  | { readonly type: 'stall'; readonly url: string; readonly dialect: Dialect; readonly ask: Ask }
   | {
       readonly type: 'crowd'
       readonly url: string
@@ -48,6 +53,8 @@ export type CrowdResult = {
   readonly profile?: unknown
 }
 
+/** The longest turn of the event loop while a call was made, in CPU time of its thread. */
+export type StallResult = { readonly stallMs: number }
 export type PromisesResult = { readonly perCall: number }
 /** `profile` is what V8 answers: a CPU profile or a sampling heap profile. */
 export type ProfileResult = LoadResult & { readonly profile: unknown }
@@ -57,6 +64,7 @@ type Results = {
   readonly 'first-token': FirstTokenResult
   readonly crowd: CrowdResult
   readonly promises: PromisesResult
+  readonly stall: StallResult
   readonly profile: ProfileResult
 }
 

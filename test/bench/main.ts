@@ -12,6 +12,7 @@ import { health } from './measures/health.ts'
 import { importTime } from './measures/import.ts'
 import { partialJson } from './measures/partial-json.ts'
 import { promises } from './measures/promises.ts'
+import { stall } from './measures/stall.ts'
 import { streams } from './measures/streams.ts'
 import { parseOptions, usage } from './options.ts'
 import { installPeers } from '../peers/groups.ts'
@@ -31,6 +32,7 @@ const measures: { readonly [name in MeasureName]: Measure } = {
   import: importTime,
   bundle,
   'partial-json': partialJson,
+  stall,
 }
 
 const [nodeMajor = 0] = process.versions.node.split('.').map(Number)

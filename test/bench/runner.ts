@@ -17,6 +17,7 @@ import type {
   LoadResult,
   ProfileResult,
   PromisesResult,
+  StallResult,
   Work,
 } from './jobs.ts'
 
@@ -143,6 +144,31 @@ const promises = async ({ work, calls, expected }: Extract<Job, { type: 'promise
   return { perCall: made / calls }
 }
 
+const threadCpuMs = (): number => {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1_000
+}
+
+/** Every turn of the event loop is measured, in CPU time: what others do on the machine is no part of it. */
+const stall = async ({ url, dialect, ask }: Extract<Job, { type: 'stall' }>): Promise<StallResult> => {
+  if (client.hostile === undefined) throw new Error(`${client.name} is asked for nothing hostile.`)
+  globalThis.gc?.()
+  let stallMs = 0
+  let isOver = false
+  let last = threadCpuMs()
+  const turn = (): void => {
+    const now = threadCpuMs()
+    stallMs = Math.max(stallMs, now - last)
+    last = now
+    if (!isOver) setImmediate(turn)
+  }
+  setImmediate(turn)
+  await client.hostile(url, dialect, ask)
+  isOver = true
+  await new Promise(resolve => setImmediate(resolve))
+  return { stallMs }
+}
+
 const profile = async (job: Extract<Job, { type: 'profile' }>): Promise<ProfileResult> => {
   const stop = await startProfile(job.kind)
   return { ...(await load(job)), profile: await stop() }
@@ -153,6 +179,7 @@ const perform = (job: Job): Promise<JobResult<Job['type']>> => {
   if (job.type === 'first-token') return firstToken(job)
   if (job.type === 'crowd') return crowd(job)
   if (job.type === 'promises') return promises(job)
+  if (job.type === 'stall') return stall(job)
   return profile(job)
 }
 

@@ -4,11 +4,12 @@
  *
  * The path says what is answered: `/json/...`, `/busy/...` (503) or `/stream/TOKENS/PACE/...` with a pace of
  * `whole` (all events in one write), `each` (one write for every event), `first` (the rest 2 ms after the first token)
- * or a number (one event every so many milliseconds). What follows, as a rule `/chat/completions`, is not looked at.
+ * or a number (one event every so many milliseconds), or `/hostile/NAME` (see hostile.ts). What follows, as a rule `/chat/completions`, is not looked at.
  */
 
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
+import { hostileReplies } from './hostile.ts'
 import { answerEvents, answerJson, busyJson } from './wire.ts'
 
 const jsonTokens = 27
@@ -95,11 +96,24 @@ const writeStream = (socket: Socket, tokens: number, { pace, frames }: { pace: s
   } else writeSlowly(socket, answer, { everyMs: Number(pace), frames: Number(frames) })
 }
 
+const hostile = new Map<string, Buffer>()
+/** One write: the client finds all of it in its socket. */
+const hostileAnswer = (name: string): Buffer => {
+  const known = hostile.get(name)
+  if (known !== undefined) return known
+  const { status = 200, body } = hostileReplies().get(name) ?? { status: 404, body: () => '' }
+  const text = body()
+  const head = `HTTP/1.1 ${status} Hostile\r\ncontent-type: text/event-stream\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n`
+  hostile.set(name, Buffer.from(head + text))
+  return hostileAnswer(name)
+}
+
 const answer = (socket: Socket, target: string): void => {
   const [, kind = '', tokens = '', pace = '', frames = ''] = target.split('/')
   const fixed = answers[kind]
   if (kind === 'release') release()
   if (fixed !== undefined) socket.write(fixed)
+  else if (kind === 'hostile') socket.write(hostileAnswer(decodeURIComponent(tokens)))
   else if (kind === 'stream') writeStream(socket, Number(tokens), { pace, frames })
   else socket.end('HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
 }

@@ -12,6 +12,7 @@ const titles: { readonly [measure in MeasureName]: string } = {
   import: 'Import in a fresh process',
   bundle: 'Bundle, minified, with everything it needs',
   'partial-json': '1 MB of JSON, read piece by piece as it comes (x = to one JSON.parse of the whole)',
+  stall: 'The longest turn of the event loop while one hostile reply is read, in CPU time',
 }
 
 const rounded = (value: number): string => value.toFixed(Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0)

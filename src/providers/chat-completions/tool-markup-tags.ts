@@ -21,11 +21,16 @@ type Kind = 'calls' | 'call' | 'invoke' | 'parameter' | 'sep' | 'key' | 'value'
 const tagPattern =
   /<(\/?)([|｜‖]{1,2}\s?DSML\s?[|｜‖]{1,2}\s?)?(?:minimax:)?(function_calls|tool_calls|calls|tool_call|invoke|function|parameter|arg_key|arg_value)([= ][^<>]{0,300})?>|<([|｜‖]{0,2})\s?(\/?)(tool[▁_ ][a-z▁_ ]{3,40}?)\s?[|｜‖]{0,2}>/gi
 
-function tagsOf(markup: string): Tag[] {
+/** A thousand calls with a few parameters each have less. To read one takes microseconds. */
+const mostTags = 16_000
+
+/** Undefined: more than anybody writes. */
+function tagsOf(markup: string): Tag[] | undefined {
   const tags: Tag[] = []
   for (const found of markup.matchAll(tagPattern)) {
     const tag = tagOf(found)
     if (tag !== undefined) tags.push(tag)
+    if (tags.length > mostTags) return undefined
   }
   return tags
 }
@@ -76,7 +81,12 @@ type Reading = {
 }
 
 export function taggedCalls(markup: string, tools: Tools): FoundCalls | undefined {
-  const reading: Reading = { markup, tags: tagsOf(markup), tools, at: 0, calls: [], text: '' }
+  const tags = tagsOf(markup)
+  return tags === undefined ? undefined : readTags({ markup, tags, tools, at: 0, calls: [], text: '' })
+}
+
+function readTags(reading: Reading): FoundCalls | undefined {
+  const { markup } = reading
   let last = 0
   while (reading.at < reading.tags.length && reading.calls.length < mostCalls) {
     const tag = reading.tags[reading.at] as Tag
@@ -128,9 +138,7 @@ function readInvoke(reading: Reading, start: Tag): boolean {
       return addCall(reading, start.name, body === '' ? JSON.stringify(Object.fromEntries(input)) : body)
     }
     if (tag.kind !== 'parameter' || tag.closes || tag.special !== start.special) continue
-    const end = tags.findIndex(
-      (one, at) => at > reading.at && one.kind === 'parameter' && one.closes && one.special === tag.special,
-    )
+    const end = endOfParameter(reading, tag)
     const close = tags[end]
     if (close === undefined) return false
     const value = valueOf(markup.slice(tag.to, close.from), tag, parameterSchema(reading, start.name, tag.name))
@@ -139,6 +147,16 @@ function readInvoke(reading: Reading, start: Tag): boolean {
     reading.at = end
   }
   return false
+}
+
+/** Looks on from where the reading is: from the beginning it would be the whole way again for each parameter. */
+function endOfParameter({ tags, at }: Reading, start: Tag): number {
+  let end = at + 1
+  for (let tag = tags[end]; tag !== undefined; tag = tags[end]) {
+    if (tag.kind === 'parameter' && tag.closes && tag.special === start.special) break
+    end += 1
+  }
+  return end
 }
 
 /** GLM: `<tool_call>name<arg_key>k</arg_key><arg_value>v</arg_value></tool_call>`. */
@@ -170,20 +188,23 @@ function readSeparated(reading: Reading, start: Tag, separator: Tag): boolean {
   if (end?.kind !== 'call' && end?.kind !== 'calls') return false
   const behind = markup.slice(separator.to, end.from).trim()
   reading.at += end.kind === 'call' && end.closes ? 2 : 1
-  const fenced = /^([\w.:-]{1,128})\s*```(?:json)?\s*([^]*?)\s*```$/.exec(behind)
-  if (before === 'function' && fenced !== null) return addCall(reading, fenced[1] ?? '', fenced[2] ?? '')
+  const [head, called = ''] = /^([\w.:-]{1,128})\s*(?=```)/.exec(behind) ?? []
+  if (before === 'function' && head !== undefined) return addCall(reading, called, withoutFence(behind.slice(head.length)))
   const name = before.replace(/^functions\./, '').replace(/:\d+$/, '')
-  return addCall(reading, name, behind.replace(/^```(?:json)?\s*|\s*```$/g, ''))
+  return addCall(reading, name, withoutFence(behind))
+}
+
+/** Cuts at the ends, and looks for nothing in between: a pattern that may begin at each blank goes through all the others behind it. */
+function withoutFence(text: string): string {
+  const inner = text.replace(/^```(?:json)?/, '')
+  return (inner.endsWith('```') ? inner.slice(0, -3) : inner).trim()
 }
 
 /** JSON between `<tool_call>` and its end, or the end of the answer. */
 function readBody(reading: Reading, start: Tag): boolean {
   const { tags, markup } = reading
   const end = tags[reading.at]
-  const body = markup
-    .slice(start.to, end?.from)
-    .trim()
-    .replace(/^```(?:json)?\s*|\s*```$/g, '')
+  const body = withoutFence(markup.slice(start.to, end?.from).trim())
   if (end?.kind === 'call' && end.closes) reading.at += 1
   const found = callsIn(body)
   if (found === undefined) return false
@@ -204,12 +225,15 @@ function parameterSchema({ tools }: Reading, tool: string, name: string): JsonSc
   return properties !== undefined && Object.hasOwn(properties, name) ? (asObject(properties[name]) ?? {}) : {}
 }
 
+/** To find out by the parser that a word is no JSON costs as much as ten that are. */
+const mayBeJson = /^\s*[-\d"{[tfn]/
+
 /** A text as it is, anything else as JSON; where the tag does not say which, the schema does, else what it looks like. */
 function valueOf(text: string, { isText }: Tag, schema: JsonSchema): { readonly value: unknown } | undefined {
   const isString = isText ?? (schema['type'] === 'string' ? true : undefined)
   // line breaks around a value are the template's
   const trimmed = isText === true ? text : text.replace(/^\n|\n$/g, '')
-  if (isString === true) return { value: trimmed }
+  if (isString === true || (isString === undefined && !mayBeJson.test(trimmed))) return { value: trimmed }
   try {
     return { value: parseJson(trimmed) }
   } catch {

@@ -93,20 +93,28 @@ export function createToolMarkup(tools: NonNullable<Call['tools']>): ToolMarkup 
 
 /** Where a marker begins, or may begin with what comes next; else the end. What stands in code marks is talked about, not called. */
 function findMarker(text: string, before: string): { readonly at: number; readonly isMarker: boolean } {
-  for (let at = nextSign(text, 0); at !== -1; at = nextSign(text, at + 1)) {
-    if ((at === 0 ? before : text[at - 1]) === '`') continue
-    const start = plain(text.slice(at, at + longest))
-    if (beginnings.some(beginning => start.startsWith(beginning))) return { at, isMarker: true }
-    const isAll = text.length - at < longest
-    if (isAll && beginnings.some(beginning => beginning.startsWith(start))) return { at, isMarker: false }
+  const isTalk = (at: number) => (at === 0 ? before : text[at - 1]) === '`'
+  markers.lastIndex = 0
+  for (let found = markers.exec(text); found !== null; found = markers.exec(text)) {
+    if (!isTalk(found.index)) return { at: found.index, isMarker: true }
+  }
+  for (let at = Math.max(0, text.length - longest + 1); at < text.length; at += 1) {
+    if ((text[at] !== '<' && text[at] !== '[') || isTalk(at)) continue
+    const start = plain(text.slice(at))
+    if (beginnings.some(beginning => beginning.startsWith(start))) return { at, isMarker: false }
   }
   return { at: text.length, isMarker: false }
 }
 
-function nextSign(text: string, from: number): number {
-  const angle = text.indexOf('<', from)
-  const square = text.indexOf('[', from)
-  return angle === -1 || square === -1 ? Math.max(angle, square) : Math.min(angle, square)
+/** All beginnings in one pattern, in every way of writing: the engine goes through a long text once, whatever it is made of. */
+const markers = new RegExp(beginnings.map(patternOf).join('|'), 'gi')
+
+function patternOf(beginning: string): string {
+  return beginning
+    .replaceAll('[', String.raw`\[`)
+    .replaceAll(']', String.raw`\]`)
+    .replaceAll('_', '[_▁]')
+    .replaceAll('|', String.raw`\s?[|｜‖]{1,2}\s?`)
 }
 
 function plain(text: string): string {

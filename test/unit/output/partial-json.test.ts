@@ -150,3 +150,39 @@ test('the value stays the same object', () => {
   expect(json.value()).toBe(value)
   expect(value).toEqual({ a: [1, 2] })
 })
+
+test('what is nested too deep or too much to build stops it, and what was seen before stays (F70)', () => {
+  const deep = createPartialJson()
+  deep.feed('{"a":1,"b":')
+  deep.feed('['.repeat(100_000))
+  expect(deep.end()).toBe(false)
+  expect(deep.value()).toMatchObject({ a: 1 })
+  const much = createPartialJson()
+  for (let piece = 0; piece < 400; piece += 1) much.feed(piece === 0 ? '[{}' : ',{}'.repeat(1_000))
+  much.feed(']')
+  expect(much.end()).toBe(false)
+  expect((much.value() as unknown[]).length).toBeLessThan(100_000)
+})
+
+test('one event with more values than any model writes at once stops it; so much in many events does not', () => {
+  const ones = (count: number) => ',1'.repeat(count)
+  const atOnce = createPartialJson()
+  atOnce.feed(`[1${ones(200_000)}]`)
+  expect(atOnce.end()).toBe(false)
+  const inPieces = createPartialJson()
+  inPieces.feed('[1')
+  for (let piece = 0; piece < 200; piece += 1) inPieces.feed(ones(1_000))
+  inPieces.feed(']')
+  expect(inPieces.end()).toBe(true)
+  expect(inPieces.value()).toHaveLength(200_001)
+})
+
+test('names of keys that vary without end stop it sooner than the same few', () => {
+  const objects = (names: number) => `[${Array.from({ length: 9_000 }, (_, at) => `{"k${at % names}":1}`).join()}]`
+  const isWhole = (names: number) => {
+    const json = createPartialJson()
+    json.feed(objects(names))
+    return json.end()
+  }
+  expect([isWhole(400), isWhole(8_000)]).toEqual([true, false])
+})
