@@ -1,3 +1,4 @@
+import type { Provider } from './contract.ts'
 import type { ClientOptions, GenerateInput } from './options.ts'
 import {
   callback,
@@ -113,6 +114,8 @@ function checkStep(step: unknown, name: string): void {
   text(provider['name'], `${name}.provider.name`)
   text(model, `${name}.model`)
   checkOptions(options, targetChecks, name)
+  const surroundings = provider as Pick<Provider, 'check'>
+  surroundings.check?.()
 }
 
 function checkPool({ pool, ...options }: { readonly pool?: unknown }, name: string): void {

@@ -264,6 +264,8 @@ export type Provider = {
   stream(call: Call, attempt: Attempt): Promise<void>
   /** How busy the server says it is: requests running and waiting. Asked in the background by a pool. */
   load?(signal: AbortSignal): Promise<{ readonly running: number; readonly waiting: number }>
+  /** Is asked when a client is made: throws a `TypeError` when what it needs from its surroundings is written wrong. */
+  check?(): void
   /** Ends idle connections. The provider may be used again afterwards and then opens new ones. */
   close?(): Promise<void>
 }

@@ -59,7 +59,9 @@ function countForBreaker(rooms: Rooms, options: ChargeOptions): void {
   const { failure, charged, permit, isCounted, now } = options
   if (isCounted) return
   const isOurFault = failure.reason === 'network' && charged === 'target' && watch.fail(now)
-  if (isOurFault || isOurHaste(rooms, options)) breaker.abandon(permit)
+  // nothing reached it: a trial of it has no verdict
+  const isNobodys = failure.reason === 'network' && charged !== 'target'
+  if (isOurFault || isNobodys || isOurHaste(rooms, options)) breaker.abandon(permit)
   else if (charged === 'target') breaker.fail(permit, { reason: failure.reason, message: failure.message }, now)
   else breaker.pass(permit, now)
 }

@@ -9,6 +9,8 @@ import type { SingleConnectionOptions } from './single-connection.ts'
 export type Connections = {
   /** Where to send a request. `fresh`: over a connection of its own, never one that was used before. */
   dispatcher(kind: 'pooled' | 'fresh'): Dispatcher
+  /** Throws a `TypeError` when the environment names a proxy in a way that nobody can ask. */
+  check(): void
   /** Over requests that are silent; none where a dispatcher of the user's knows the way. */
   readonly silence?: SilenceWatch | undefined
   /**
@@ -29,10 +31,11 @@ export type ConnectionsOptions = {
 /** Does nothing until the first request: no socket, no timer, no look at the environment. */
 export function createConnections(options: ConnectionsOptions = {}): Connections {
   const { dispatcher } = options
-  if (dispatcher !== undefined) return { dispatcher: () => dispatcher, close: async () => {} }
+  if (dispatcher !== undefined) return { dispatcher: () => dispatcher, check: () => {}, close: async () => {} }
 
   const open = new Map<'pooled' | 'fresh', Dispatcher>()
   return {
+    check: checkProxies,
     silence: createSilenceWatch(isDirect),
     dispatcher(kind) {
       const known = open.get(kind)
@@ -74,9 +77,14 @@ function createAgent({ keepAlive }: { readonly keepAlive: boolean }): Dispatcher
     maxHeaderSize: maxHeaderBytes,
   }
   // an agent that is told `allowH2: false` puts another key together for every request; its pools are told instead
-  if (!isProxySet('http_proxy') && !isProxySet('https_proxy')) return new Agent(options)
-  // reads the environment too; without HTTPS_PROXY it sends https through HTTP_PROXY
-  return new EnvHttpProxyAgent({ ...options, allowH2: false, clientFactory: createPool, noProxy: directHosts() })
+  if (!isProxied()) return new Agent(options)
+  // without HTTPS_PROXY it sends https through HTTP_PROXY
+  const [httpProxy, httpsProxy] = [proxyOf('http_proxy'), proxyOf('https_proxy')]
+  return new EnvHttpProxyAgent({
+    ...{ ...options, allowH2: false, clientFactory: createPool, noProxy: directHosts() },
+    ...(httpProxy === undefined ? undefined : { httpProxy }),
+    ...(httpsProxy === undefined ? undefined : { httpsProxy }),
+  })
 }
 
 function createPool(origin: string | URL, options: object): Pool {
@@ -96,17 +104,29 @@ function hasConnector(options: object): options is SingleConnectionOptions {
   return 'connect' in options && typeof options.connect === 'function'
 }
 
-function isProxySet(name: 'http_proxy' | 'https_proxy'): boolean {
-  const value = process.env[name] ?? process.env[name.toUpperCase()] ?? ''
-  if (value === '') return false
-  // its value is not shown: it may hold a password
-  if (!URL.canParse(value)) throw new TypeError(`${name.toUpperCase()} is not a URL. Write one like http://proxy.internal:3128.`)
-  return true
+/** The proxy of the environment: without a scheme it speaks http, as curl has it (F85). Its value is not shown: it may hold a password. */
+function proxyOf(name: 'http_proxy' | 'https_proxy'): string | undefined {
+  const variable = process.env[name] === undefined ? name.toUpperCase() : name
+  const value = (process.env[variable] ?? '').trim()
+  if (value === '') return undefined
+  const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`)
+  if (url !== null && /^(?:https?|socks5?):$/.test(url.protocol)) return url.href
+  throw new TypeError(`${variable} is not the address of a proxy. Write one like http://proxy.internal:3128, or unset it.`)
+}
+
+/** Throws a `TypeError` that names the variable of the environment that holds no proxy's address. */
+function checkProxies(): void {
+  proxyOf('http_proxy')
+  proxyOf('https_proxy')
+}
+
+function isProxied(): boolean {
+  return proxyOf('http_proxy') !== undefined || proxyOf('https_proxy') !== undefined
 }
 
 /** With a proxy set, only this machine is surely reached without it. */
 function isDirect(host: string): boolean {
-  return (!isProxySet('http_proxy') && !isProxySet('https_proxy')) || thisMachine.includes(host)
+  return !isProxied() || thisMachine.includes(host)
 }
 
 const thisMachine = ['localhost', '127.0.0.1', '::1']

@@ -2,7 +2,7 @@ import { destinationOf, wireHeaders } from './check-request.ts'
 import type { Connections } from './connections.ts'
 import { closeExchange, startExchange } from './exchange.ts'
 import type { Asker, Exchange, ExchangeEnd } from './exchange.ts'
-import { isRefusedByUndici, mayConnectAgain, transportFailure } from './transport-failure.ts'
+import { isRefusedByUndici, isOutOfHandles, mayConnectAgain, transportFailure } from './transport-failure.ts'
 import type { Loss } from './transport-failure.ts'
 
 export type { BodyReader } from './body.ts'
@@ -31,7 +31,17 @@ export function post(request: PostRequest): Promise<void> {
   return new Promise((resolve, reject) => {
     const { signal } = request.attempt
     signal.throwIfAborted()
-    const state: State = { request, resolve, reject, abort: () => abort(state), resends: 0, settled: false, exchange: undefined }
+    const state: State = {
+      request,
+      resolve,
+      reject,
+      abort: () => abort(state),
+      resends: 0,
+      waits: 0,
+      settled: false,
+      exchange: undefined,
+      timer: undefined,
+    }
     signal.addEventListener('abort', state.abort, { once: true })
     send(state)
   })
@@ -44,6 +54,8 @@ type State = {
   readonly reject: (error: unknown) => void
   readonly abort: () => void
   resends: number
+  waits: number
+  timer: NodeJS.Timeout | undefined
   settled: boolean
   exchange: Exchange | undefined
 }
@@ -54,7 +66,7 @@ function send(state: State): void {
   if (state.settled) return
   try {
     const outgoing = outgoingOf(request)
-    attempt.emit({ type: 'connecting' })
+    if (state.waits === 0) attempt.emit({ type: 'connecting' })
     // who listens may have ended the attempt
     if (attempt.signal.aborted) return
     state.exchange = startExchange({
@@ -70,6 +82,10 @@ function send(state: State): void {
   }
 }
 
+/** Who is out of file handles waits for others to be closed: two seconds in all, within the connect clock. Then the chain goes on. */
+const waitMs = 100
+const mostWaits = 20
+
 function ended(state: State, end: ExchangeEnd): void {
   if (end.type === 'failed') fail(state, end.error)
   else if (end.type === 'lost') lost(state, end.loss)
@@ -78,6 +94,11 @@ function ended(state: State, end: ExchangeEnd): void {
 
 function lost(state: State, loss: Loss): void {
   if (state.settled) return
+  if (isOutOfHandles(loss.error) && loss.phase === 'connecting' && state.waits < mostWaits) {
+    state.waits += 1
+    state.timer = setTimeout(send, waitMs, state)
+    return
+  }
   if (!mayResend(loss, state.resends)) return fail(state, finalError(loss, destinationOf(state.request.url).origin))
   state.resends += 1
   // a turn later, when undici has dealt with every other connection that died together with this one
@@ -97,6 +118,7 @@ function fail(state: State, error: unknown): void {
 function settle(state: State): boolean {
   if (state.settled) return false
   state.settled = true
+  clearTimeout(state.timer)
   state.request.attempt.signal.removeEventListener('abort', state.abort)
   return true
 }

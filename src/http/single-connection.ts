@@ -30,16 +30,17 @@ export type SingleConnectionOptions = Client.Options & { readonly connect: build
  * waits is opened for that request.
  */
 export function singleConnection(origin: URL, options: SingleConnectionOptions): Client {
-  let waiting: Pick<RoutedRequest, 'signal' | 'route'> | undefined
+  let waiting: (Pick<RoutedRequest, 'signal' | 'route'> & { readonly isTunnel: boolean }) | undefined
 
   const connect: buildConnector.connector = (target, done) => {
-    const { signal, route } = waiting ?? {}
+    const { signal, route, isTunnel } = waiting ?? {}
     if (signal?.aborted === true) {
       queueMicrotask(() => done(unwanted(), null))
       return
     }
     const giveUp = () => {
       if (attempt instanceof Socket) attempt.destroy(unwanted())
+      if (signal !== undefined) tunnels.get(signal)?.destroy(unwanted())
     }
     signal?.addEventListener('abort', giveUp, { once: true })
     // the signal ends the CONNECT request of a tunnel through a proxy; a direct connection is the socket that is returned
@@ -50,6 +51,7 @@ export function singleConnection(origin: URL, options: SingleConnectionOptions):
         // the end of the idle connection before this one is not this request's
         route.lost = undefined
       }
+      if (signal !== undefined && isTunnel === true && outcome[1] instanceof Socket) tunnels.set(signal, outcome[1])
       outcome[1]?.on('error', (error: Error) => {
         if (waiting?.route !== undefined) waiting.route.lost = error
       })
@@ -61,7 +63,7 @@ export function singleConnection(origin: URL, options: SingleConnectionOptions):
   const dispatch = client.dispatch.bind(client)
   client.dispatch = (request: RoutedRequest, handler) => {
     const { signal, route } = request
-    waiting = { signal, route }
+    waiting = { signal, route, isTunnel: request.method === 'CONNECT' }
     if (route !== undefined) route.reused = true
     return dispatch(request, handler)
   }
@@ -71,6 +73,12 @@ export function singleConnection(origin: URL, options: SingleConnectionOptions):
   })
   return client
 }
+
+/**
+ * The connection to a proxy through which a tunnel is being made, by the signal of the request that it is made for: a proxy that accepts
+ * and then says nothing holds the handshake with the target until undici's own timeout, and with it the socket and the process (F84).
+ */
+const tunnels = new WeakMap<AbortSignal, Socket>()
 
 function unwanted(): Error {
   return new Error('Nobody waits for this connection any more.')

@@ -51,6 +51,10 @@ export function transportFailure(error: TransportError, { phase, origin, status 
     const message = `The answer of ${origin} broke off: the connection was lost before its end (${reasonOf(error)}).`
     return new ProviderError(message, { reason: 'truncated', status, cause: withoutData(error) })
   }
+  if (phase === 'connecting' && isOutOfHandles(error)) {
+    const message = `This process could not open a connection to ${origin}: ${ownLimits[error.code ?? ''] ?? ''} (${reasonOf(error)}).`
+    return new ProviderError(message, { reason: 'network', charged: 'nobody', cause: error })
+  }
   const message =
     phase === 'connecting'
       ? `Could not connect to ${origin} (${reasonOf(error)}). ${adviceFor(error.code ?? '')}`.trimEnd()
@@ -61,6 +65,18 @@ export function transportFailure(error: TransportError, { phase, origin, status 
 /** May a connection be tried once more at once? Not where the second try would be told the same: refused, unknown name, certificate. */
 export function mayConnectAgain(error: TransportError): boolean {
   return ['ECONNRESET', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET', 'UND_ERR_PRX_CONN'].includes(error.code ?? '')
+}
+
+/** The fault of this process or its machine (F92), whatever server was meant. It passes when other connections are closed. */
+export function isOutOfHandles({ code = '' }: TransportError): boolean {
+  return Object.hasOwn(ownLimits, code)
+}
+
+const ownLimits: Readonly<Record<string, string>> = {
+  EMFILE: 'it is out of file handles. Raise `ulimit -n`, or send less at once',
+  ENFILE: 'its machine is out of file handles. Raise fs.file-max, or close what is open',
+  ENOBUFS: 'its machine is out of memory for sockets. Send less at once',
+  ENOMEM: 'its machine is out of memory for sockets. Send less at once',
 }
 
 /** What undici refuses to send: the caller's mistake, not the server's. */

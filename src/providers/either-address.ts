@@ -31,6 +31,7 @@ export function eitherAddress(usual: Provider, moved: Provider): Provider {
     ...usual,
     stream: (call, attempt) => ask(provider => provider.stream(call, attempt), attempt.signal),
     load: signal => ask(provider => loadOf(provider, signal), signal),
+    check: () => usual.check?.(),
     async close() {
       await Promise.all([usual.close?.(), moved.close?.()])
     },

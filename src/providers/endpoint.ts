@@ -55,7 +55,7 @@ export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaul
     return {
       ...common,
       headers,
-      identity: identityOf(baseURL, { own, keyFunction: apiKey }),
+      identity: identityOf(baseURL, { own, keyFunction: apiKey, name: options.name }),
       secrets: [],
       missingKey: undefined,
       askKey: askIt,

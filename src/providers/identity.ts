@@ -6,13 +6,15 @@ type Sent = {
   /** The headers that are not the same for everybody: the user's own, and the key where it is fixed. Names are in small letters. */
   readonly own: Readonly<Record<string, string>>
   readonly keyFunction?: ApiKeyFunction | undefined
+  /** The target's, which stands for the function in a fleet. */
+  readonly name?: string | undefined
 }
 
 /**
  * Made once, of what is fixed. Behind one origin several servers may be told apart by the path alone (F90), and several accounts by any
  * header (F91): a tenant, a project, a route of a gateway. A query may do the same, and may hold a key.
  */
-export function identityOf(baseURL: string, { own, keyFunction }: Sent): Identity {
+export function identityOf(baseURL: string, { own, keyFunction, name }: Sent): Identity {
   const { origin, pathname, search } = new URL(baseURL)
   const headers = Object.entries(own).toSorted(([one], [other]) => (one < other ? -1 : 1))
   const path = pathname.replace(/\/+$/, '')
@@ -20,6 +22,7 @@ export function identityOf(baseURL: string, { own, keyFunction }: Sent): Identit
   const sent = digest(JSON.stringify([search, headers.length === 0 ? path : '', headers]))
   const common = { origin, path }
   if (keyFunction === undefined) return { ...common, credential: sent }
+  if (name !== undefined) return { ...common, credential: digest(JSON.stringify([sent, 'by function', name])) }
   return { ...common, credential: `${nameOf(keyFunction)} ${sent}`, inFleet: false }
 }
 

@@ -64,18 +64,19 @@ function offerAlone(call: Call): Call {
   return tool === undefined ? call : { ...call, tools: { [toolChoice.toolName]: tool }, toolChoice: 'required' }
 }
 
-/** `/metrics` is there only with `--metrics`; `/slots`, which is on by default, tells the running ones but not who waits. */
+/**
+ * A server that sleeps is idle, and every question but these two wakes it and keeps it awake; `/slots` too (F107). `/metrics` is there
+ * only with `--metrics`.
+ */
 function llamaLoad(endpoint: Endpoint): Load {
   return async signal => {
-    const metrics = await askServer(endpoint, '/metrics', signal)
+    const props = await askServer(endpoint, '/props', signal)
+    if (props.status === 200 && isAsleep(props.body)) return { running: 0, waiting: 0 }
     const names = { running: 'llamacpp:requests_processing', waiting: 'llamacpp:requests_deferred' }
-    if (metrics.status === 200) return loadOf(metrics, names, endpoint)
-    const slots = await askServer(endpoint, '/slots', signal)
-    if (slots.status !== 200 || !Array.isArray(slots.body)) return loadOf(metrics, names, endpoint)
-    return { running: slots.body.filter(isProcessing).length, waiting: 0 }
+    return loadOf(await askServer(endpoint, '/metrics', signal), names, endpoint)
   }
 }
 
-function isProcessing(slot: unknown): boolean {
-  return typeof slot === 'object' && slot !== null && 'is_processing' in slot && slot.is_processing === true
+function isAsleep(props: unknown): boolean {
+  return typeof props === 'object' && props !== null && 'is_sleeping' in props && props.is_sleeping === true
 }

@@ -88,6 +88,7 @@ function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
     timeout,
     refuse: call => refusal(call, capabilities, endpoint) ?? imageRefusal(call),
     stream: (call, attempt) => ask(call, attempt, { endpoint, options, memory }),
+    check: () => endpoint.connections.check(),
     close: () => endpoint.connections.close(),
   }
 }

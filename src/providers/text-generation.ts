@@ -120,6 +120,7 @@ function createProvider(endpoint: Endpoint, form: Form): Provider {
     timeout: { ...localTimeout, headersMs: 300_000, firstChunkMs: 300_000 },
     refuse: call => refusal(call, capabilities, endpoint),
     stream: (call, attempt) => withKey(endpoint, keyed => generate(call, attempt, { endpoint: keyed, form })),
+    check: () => endpoint.connections.check(),
     close: () => endpoint.connections.close(),
   }
 }

@@ -1,3 +1,4 @@
+import { Socket } from 'node:net'
 /**
  * The user's own client, by the few methods that are used of it: no package is imported, and either one will do.
  * Both libraries find the place of keys in a command by themselves (ioredis' `keyPrefix` holds for ours too).
@@ -17,6 +18,7 @@ export type NodeRedisSubscriber = {
   connect(): Promise<unknown>
   subscribe(channel: string, listener: (text: string) => void): Promise<unknown>
   destroy(): void
+  unref?(): void
 }
 
 /** A client of the package `ioredis`. */
@@ -31,6 +33,7 @@ export type IoRedisSubscriber = {
   connect(): Promise<unknown>
   subscribe(channel: string): Promise<unknown>
   disconnect(): void
+  readonly stream?: unknown
 }
 
 /** What is needed of Redis, whichever client it is reached by. */
@@ -82,6 +85,8 @@ function nodeRedis(client: NodeRedisClient): Redis {
       let hasFailed = false
       // Without a listener for errors Node would end the process when Redis goes away.
       copy.on('error', onLoss)
+      // whoever ends its own connection is done: to hear from others is no reason to stay (F87)
+      copy.unref?.()
       copy.on('ready', () => {
         if (isSubscribed) onReady()
       })
@@ -105,6 +110,10 @@ function nodeRedis(client: NodeRedisClient): Redis {
   }
 }
 
+function unrefStream(stream: unknown): void {
+  if (stream instanceof Socket) stream.unref()
+}
+
 function ioRedis(client: IoRedisClient): Redis {
   return {
     send: ([name = '', ...values]) => client.call(name, values),
@@ -113,8 +122,11 @@ function ioRedis(client: IoRedisClient): Redis {
       let hasFailed = false
       copy.on('error', onLoss)
       copy.on('close', onLoss)
+      const unref = () => unrefStream(copy.stream)
+      copy.on('connect', unref)
       copy.on('message', (_channel, text) => onText(String(text)))
       copy.on('ready', () => {
+        unref()
         copy.subscribe(channel).then(onReady, (error: unknown) => {
           // It is not tried again until it connects again: a user who may not subscribe.
           hasFailed = copy.status === 'ready'

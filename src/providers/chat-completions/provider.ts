@@ -39,6 +39,7 @@ export function chatCompletions(given: Dialect, settings: ChatCompletionsSetting
     timeout: stream ? dialect.timeout : { ...dialect.timeout, ...wholeAnswer },
     refuse: call => refusal(call, capabilities, endpoint),
     stream: (call, attempt) => ask(startAsking(call, attempt, service)),
+    check: () => endpoint.connections.check(),
     close: () => endpoint.connections.close(),
     ...(settings.load === undefined ? undefined : { load: settings.load }),
   }

@@ -1,5 +1,8 @@
 import { request as forward } from 'node:http'
 import { connect } from 'node:net'
+import { Agent } from 'undici'
+import { createClient, openaiCompatible } from 'unbusy'
+import { fakeTarget } from 'unbusy/testing'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { httpServer, postAndCollect, rejection, tcpServer, testAttempt, testConnections, until } from './helpers.ts'
 
@@ -123,8 +126,58 @@ test('an abort ends what is under way at the proxy: a connection to it that neve
 })
 
 test('a proxy that is no URL is named, without its value, which may hold a password', async () => {
-  vi.stubEnv('HTTPS_PROXY', 'secret@proxy')
+  vi.stubEnv('HTTPS_PROXY', 'ftp://user:secret@proxy')
   const error = await rejection(postAndCollect({ url: 'https://api.test/v1', connections: testConnections() }).promise)
   expect(error).toBeInstanceOf(TypeError)
-  expect((error as Error).message).toBe('HTTPS_PROXY is not a URL. Write one like http://proxy.internal:3128.')
+  expect((error as Error).message).toBe(
+    'HTTPS_PROXY is not the address of a proxy. Write one like http://proxy.internal:3128, or unset it.',
+  )
 })
+
+test('F84: a proxy that accepts a tunnel and stays silent holds no socket after the attempt', async () => {
+  let open = 0
+  const proxy = await tcpServer(socket => {
+    open += 1
+    socket.on('close', () => (open -= 1)).on('error', () => {})
+    socket.once('data', () => socket.write('HTTP/1.1 200 Connection established\r\n\r\n'))
+  })
+  vi.stubEnv('HTTPS_PROXY', `http://127.0.0.1:${proxy.port}`)
+  const attempt = testAttempt()
+  const asked = Promise.withResolvers<void>()
+  const { promise } = postAndCollect({ url: 'https://api.test/v1', attempt, connections: testConnections() })
+  const poll = setInterval(() => open === 1 && asked.resolve(), 5)
+  await asked.promise
+  clearInterval(poll)
+  // the answer to CONNECT is on its way: a moment later the handshake waits for the target
+  await new Promise(resolve => setTimeout(resolve, 50))
+  attempt.abort('enough')
+  expect(await rejection(promise)).toBe('enough')
+  await until(() => open === 0)
+})
+
+test.for(['127.0.0.1:PORT', 'user:pw@127.0.0.1:PORT'])('F85: a proxy without a scheme speaks http: %s', async value => {
+  const server = await httpServer((request, response) => response.end(request.headers.host))
+  const { asked, proxyUrl } = await proxyTo(server)
+  vi.stubEnv('HTTP_PROXY', value.replace('PORT', new URL(proxyUrl).port))
+  const { received, promise } = postAndCollect({ url: 'http://r1.test/generate', connections: testConnections() })
+  await promise
+  expect(received.text).toBe('r1.test')
+  expect(asked).toEqual(['POST http://r1.test/generate'])
+})
+
+test.for(['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'])(
+  'F85: a wrong %s is a TypeError when the client is made',
+  name => {
+    for (const wrong of ['ftp://host', 'http://', 'http://a b', 'user:secret@', 'file:///etc']) {
+      vi.stubEnv(name, wrong)
+      const make = () => createClient({ chain: [openaiCompatible('m', { baseURL: 'https://api.test/v1' })] })
+      expect(make, wrong).toThrow(TypeError)
+      expect(make, wrong).toThrow(`${name} is not the address of a proxy. Write one like http://proxy.internal:3128`)
+      expect(make, wrong).toThrow(expect.not.stringContaining('secret'))
+      // a dispatcher of one's own, and a target without a network, ask no proxy
+      createClient({
+        chain: [openaiCompatible('m', { baseURL: 'https://api.test/v1', dispatcher: new Agent() }), fakeTarget('x')],
+      })
+    }
+  },
+)

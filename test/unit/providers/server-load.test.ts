@@ -36,18 +36,28 @@ test('SGLang', async () => {
   })
 })
 
-test('llama-server: from /metrics where that is on, else from the slots', async () => {
-  const metrics = { body: 'llamacpp:requests_processing 1\nllamacpp:requests_deferred 4\n' }
-  expect(await llama({ baseURL: await serve({ '/metrics': metrics }) }).provider.load?.(signal)).toEqual({
-    running: 1,
-    waiting: 4,
-  })
+test('F107: llama-server is asked whether it sleeps, then for /metrics, and never for /slots, which wakes it', async () => {
   const off = { status: 501, body: '{"error":{"code":501,"message":"This server does not support metrics endpoint."}}' }
-  const slots = { body: '[{"id":0,"is_processing":true},{"id":1,"is_processing":false}]' }
-  expect(await llama({ baseURL: await serve({ '/metrics': off, '/slots': slots }) }).provider.load?.(signal)).toEqual({
-    running: 1,
+  const asked: string[] = []
+  const serverWith = async (pages: Readonly<Record<string, Answer>>) => {
+    const server = await startRecorder(({ url }) => {
+      asked.push(url)
+      return pages[url] ?? { status: 404, body: '{}' }
+    })
+    return llama({ baseURL: `${server.origin}/v1` }).provider.load?.(signal)
+  }
+  const awake = { body: '{"is_sleeping":false}' }
+  const metrics = { body: 'llamacpp:requests_processing 1\nllamacpp:requests_deferred 4\n' }
+  expect(await serverWith({ '/props': awake, '/metrics': metrics })).toEqual({ running: 1, waiting: 4 })
+  expect(await serverWith({ '/metrics': metrics })).toEqual({ running: 1, waiting: 4 })
+  expect(asked.splice(0)).toEqual(['/props', '/metrics', '/props', '/metrics'])
+  expect(await serverWith({ '/props': { body: '{"is_sleeping":true}' }, '/metrics': metrics })).toEqual({
+    running: 0,
     waiting: 0,
   })
+  expect(asked.splice(0)).toEqual(['/props'])
+  await expect(serverWith({ '/props': awake, '/metrics': off })).rejects.toThrow('does not tell its load')
+  expect(asked).toEqual(['/props', '/metrics'])
 })
 
 test('a server that does not tell its load says so', async () => {
