@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Call, Message } from '../../../src/contract.ts'
 import type { ToolCallIds } from '../../../src/providers/chat-completions/tool-call-ids.ts'
-import { withToolCallIds } from '../../../src/providers/chat-completions/tool-call-ids.ts'
+import { toolCallIdsAt, toolCallIdsOf, withToolCallIds } from '../../../src/providers/chat-completions/tool-call-ids.ts'
 import { host } from '../../../src/providers/host.ts'
 import { openai } from '../../../src/providers/openai.ts'
 import { openaiCompatible } from '../../../src/providers/openai-compatible.ts'
@@ -93,5 +93,28 @@ describe('F56: ids of tool calls are written as each service takes them', () => 
     const [call, told] = sentIds(server.requests[0]?.body)
     expect(call).toMatch(shape)
     expect(told).toBe(call)
+  })
+})
+
+describe('F56: at the edges', () => {
+  test.each([
+    ['https://api.openai.com/v1', 40, true],
+    ['https://api.openai.com/v1', 41, false],
+    ['https://me.openai.azure.com/openai/v1', 41, false],
+    ['https://models.github.ai/inference', 41, false],
+    ['https://openai.com.example.org/v1', 41, true],
+  ])('%s: an id of %i characters stays: %s', (baseURL, length, stays) => {
+    const id = 'x'.repeat(length)
+    expect(callIds(withToolCallIds([called(id)], toolCallIdsAt(baseURL)))[0] === id).toBe(stays)
+  })
+
+  test('a result that is told twice is about the same call', () => {
+    const written = withToolCallIds([called('call_a'), result('call_a'), result('call_a')], 'nine')
+    const [id] = callIds(written)
+    expect(resultIds(written)).toEqual([id, id])
+  })
+
+  test('an id that only a result has is taken too', () => {
+    expect([...toolCallIdsOf([called('a'), result('b')])]).toEqual(['a', 'b'])
   })
 })

@@ -313,3 +313,41 @@ test('however the pieces of several calls are cut and mixed, each input comes wh
     ),
   )
 })
+
+test('a thousand calls are read, one more is no answer', () => {
+  const many = (count: number) => Array.from({ length: count }, (_, index) => named({ index, id: `i${index}` }, 'x', '{}'))
+  expect(collect(many(1000)).calls).toHaveLength(1000)
+  expect(() => collect(many(1001))).toThrow('more than 1000 tool calls')
+})
+
+test('an id that comes late belongs to the call that was begun without', () => {
+  const { calls } = collect([named({ index: 0 }, 'x', '')], [named({ index: 0, id: 'a' }, 'x', '{"n":1}')])
+  expect(calls).toEqual([call('made-0', 'x', { n: 1 })])
+})
+
+test('another id begins another call, also where the first has no input', () => {
+  const { calls } = collect([named({ index: 0, id: 'a' }, 'x', '')], [named({ index: 0, id: 'b' }, 'x', '{"n":1}')])
+  expect(calls).toEqual([call('a', 'x', {}), call('b', 'x', { n: 1 })])
+})
+
+test('a whole call that comes twice without any id is two calls', () => {
+  const twice = named({}, 'x', '{"n":1}')
+  expect(collect([twice], [twice]).calls).toEqual([call('made-0', 'x', { n: 1 }), call('made-1', 'x', { n: 1 })])
+  const late = collect([named({ index: 0 }, 'x', '{"n":1}')], [named({ index: 0, id: 'b' }, 'x', '{"n":1}')])
+  expect(late.calls).toEqual([call('made-0', 'x', { n: 1 }), call('b', 'x', { n: 1 })])
+})
+
+test('what follows a whole input without a name is a fault, not lost', () => {
+  expect(collect([named({ index: 0, id: 'a' }, 'x', '{"n":1}')], [more({ index: 0 }, '}')]).fault).toContain("'x'")
+})
+
+test('no delta is empty but the first, and every call has one', () => {
+  const { deltas } = collectFor({ tools: ['x', 'xy'] }, [named({ index: 0, id: 'a' }, 'x', '')])
+  expect(deltas).toMatchObject([{ toolCallId: 'a', toolName: 'x', inputText: '' }])
+  const pieces = collect([named({ index: 0, id: 'a' }, 'x', '')], [more({ index: 0 }, '')], [more({ index: 0 }, '{}')])
+  expect(pieces.deltas.map(event => 'inputText' in event && event.inputText)).toEqual(['', '{}'])
+})
+
+test('a call without `function` around it is read', () => {
+  expect(collect([{ id: 'a', name: 'x', arguments: '{"n":1}' }]).calls).toEqual([call('a', 'x', { n: 1 })])
+})
