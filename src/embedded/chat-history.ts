@@ -6,7 +6,13 @@ export function chatHistory(call: Call): ChatItem[] {
   const items = call.messages.map(itemOf)
   const instruction = jsonInstruction(call)
   const told = instruction === undefined ? items : withSystem(items, instruction)
-  return [...told, { type: 'model', response: [] }]
+  return [...told.map(wellFormed), { type: 'model', response: [] }]
+}
+
+/** Half a surrogate pair becomes U+FFFD, as on the wire (F58). */
+function wellFormed(item: ChatItem): ChatItem {
+  if (item.type !== 'model') return { ...item, text: item.text.toWellFormed() }
+  return { ...item, response: item.response.map(part => (typeof part === 'string' ? part.toWellFormed() : part)) }
 }
 
 function itemOf(message: Message): ChatItem {

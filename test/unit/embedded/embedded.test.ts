@@ -286,3 +286,17 @@ test('options: the model is called after its file, and mistakes are a TypeError'
   expect(wrong({ modelPath: 'x', gpu: true })).toThrow(/gpu must be 'auto' or false/)
   expect(wrong({ modelPath: 'x', path: 'y' })).toThrow(/there is no option 'path'/)
 })
+
+test('F58: half a character in a turn is replaced, as on the wire', async () => {
+  const { library, told } = fakeLibrary(hello)
+  await ask(targetOf(library), {
+    messages: [
+      { role: 'system', content: 'S\ud83d' },
+      { role: 'user', content: 'U\ude00' },
+      { role: 'assistant', content: 'A\ud83d', toolCalls: [{ toolCallId: 'a', toolName: 't', input: {} }] },
+      { role: 'tool', toolCallId: 'a', content: 'T\ud83d\ude00\ud83d' },
+    ],
+  })
+  const texts = told[0]?.history.map(item => (item.type === 'model' ? item.response[0] : item.text))
+  expect(texts).toEqual(['S\ufffd', 'U\ufffd', 'A\ufffd', 'T\ud83d\ude00\ufffd', undefined])
+})
