@@ -344,8 +344,8 @@ test('what follows a whole input without a name is a fault, not lost', () => {
 test('no delta is empty but the first, and every call has one', () => {
   const { deltas } = collectFor({ tools: ['x', 'xy'] }, [named({ index: 0, id: 'a' }, 'x', '')])
   expect(deltas).toMatchObject([{ toolCallId: 'a', toolName: 'x', inputText: '' }])
-  const pieces = collect([named({ index: 0, id: 'a' }, 'x', '')], [more({ index: 0 }, '')], [more({ index: 0 }, '{}')])
-  expect(pieces.deltas.map(event => 'inputText' in event && event.inputText)).toEqual(['', '{}'])
+  const spread = collect([named({ index: 0, id: 'a' }, 'x', '')], [more({ index: 0 }, '')], [more({ index: 0 }, '{}')])
+  expect(spread.deltas.map(event => 'inputText' in event && event.inputText)).toEqual(['', '{}'])
 })
 
 test('a call without `function` around it is read', () => {
