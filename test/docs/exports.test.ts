@@ -73,6 +73,7 @@ const entries = {
       'HedgeSettings',
       'HostName',
       'HostOptions',
+      'Identity',
       'ImagePart',
       'InferOutput',
       'Issue',
