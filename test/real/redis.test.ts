@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { Redis as IoRedis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { answer, startServer } from 'unbusy/testing'
@@ -138,6 +141,12 @@ describe.skipIf(redisServer.isMissing).each(libraries)(
       await eventually(() => expect(late.heard.filter(message => 'forMs' in message && message.forMs > 40_000)).toHaveLength(2))
     })
 
+    test('F87: a client that was never closed keeps no process whose own connection has ended', async () => {
+      const redis = await runRedis()
+      const { ended, said } = await runUnclosed(library, redis.port)
+      expect({ ended, said }).toEqual({ ended: 0, said: 'done' })
+    })
+
     test('a Redis of foreign data under our names is local health and one warning', async () => {
       const redis = await runRedis()
       const a = await joinStore(library, redis.port)
@@ -231,6 +240,17 @@ async function runRedis() {
   const redis = await createRedisServer()
   onTestFinished(async () => redis.kill())
   return redis
+}
+
+/** Ends with a signal when it does not end by itself. */
+async function runUnclosed(library: RedisLibrary, port: number) {
+  const program = fileURLToPath(new URL('../helpers/redis-unclosed.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--conditions=unbusy-source', program, library, String(port)], {
+    ...{ stdio: ['ignore', 'pipe', 'inherit'], timeout: 20_000 },
+  })
+  const said = text(child.stdout)
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+  return { ended: code ?? signal, said: await said }
 }
 
 async function joinStore(library: RedisLibrary, port: number) {
