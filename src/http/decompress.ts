@@ -1,4 +1,4 @@
-import { constants, createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
+import zlib from 'node:zlib'
 import type { Transform } from 'node:stream'
 import type { ResponseHeaders } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
@@ -118,12 +118,12 @@ export function unzip({ encoding, onData, onEnd, onRoom, onError }: UnzipOptions
 
 /** Each hands out what it can as soon as it can: a token must not wait for the block to be full. */
 function createStream(encoding: UnzipOptions['encoding'], first: Buffer): Transform {
-  if (encoding === 'br') return createBrotliDecompress({ flush: constants.BROTLI_OPERATION_FLUSH })
-  if (encoding === 'zstd') return createZstdDecompress()
-  const options = { flush: constants.Z_SYNC_FLUSH }
-  if (encoding === 'gzip') return createGunzip(options)
+  if (encoding === 'br') return zlib.createBrotliDecompress({ flush: zlib.constants.BROTLI_OPERATION_FLUSH })
+  if (encoding === 'zstd') return zlib.createZstdDecompress()
+  const options = { flush: zlib.constants.Z_SYNC_FLUSH }
+  if (encoding === 'gzip') return zlib.createGunzip(options)
   // "deflate" means the zlib format, whose first byte ends in 8; some servers send the bare one
-  return ((first[0] ?? 8) & 0x0f) === 8 ? createInflate(options) : createInflateRaw(options)
+  return ((first[0] ?? 8) & 0x0f) === 8 ? zlib.createInflate(options) : zlib.createInflateRaw(options)
 }
 
 function unreadable(error: Error & { code?: string }): ProviderError {
