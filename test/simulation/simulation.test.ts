@@ -5,16 +5,26 @@ import { scenarios, type Scenario } from './scenarios.ts'
 import { shorten } from './shorten.ts'
 import { simulate } from './simulate.ts'
 import { judge, printVerdicts } from './table.ts'
+import type { Target } from './targets.ts'
 
 // The short form of `npm run simulate`: one seed, shorter days, and only what does not depend on how long a day is.
 
 const sharesOfTheDay: ReadonlySet<MeasureName> = new Set(['attempts', 'waste', 'dollarsPer1k'])
+/**
+ * On a short day these two of S7d hang on the seed (six seeds: 0.7 to 4.3 % and 0 to 8 s; on whole days 6 to 9 % and 0 s).
+ * Few calls get another answer than the default there, so each weighs much. `npm run simulate` judges both on whole days.
+ */
+const scattered: ReadonlySet<string> = new Set(['S7d successInBadTime', 'S7d recoveryMs'])
 const alsoAsFleet: ReadonlySet<string> = new Set(['S1', 'S5', 'S7'])
 
 const days = scenarios.map(shorten).flatMap(scenario => {
   const sizes = alsoAsFleet.has(scenario.name) ? [1, 50] : [1]
   return sizes.map(processes => ({ scenario, processes, name: scenario.name, title: scenario.title }))
 })
+
+function isJudged({ scenario, measure: name }: Target): boolean {
+  return !sharesOfTheDay.has(name) && !scattered.has(`${scenario} ${name}`)
+}
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -28,7 +38,7 @@ test.each(days)('$name, $processes in the fleet: $title', { timeout: 60_000 }, a
     measures: measure(ledger, scenario),
     judged: true,
   }
-  const missed = judge([row]).filter(({ reached, target }) => !reached && !sharesOfTheDay.has(target.measure))
+  const missed = judge([row]).filter(({ reached, target }) => !reached && isJudged(target))
   expect(ledger.wrongError).toBeUndefined()
   expect(printVerdicts(missed)).toBe('')
   expect(Object.entries(ledger.faults).filter(([, count]) => count > 0)).toEqual([])
