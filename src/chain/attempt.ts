@@ -41,24 +41,14 @@ type Content = ProviderEvent & { type: 'text-delta' | 'reasoning-delta' | 'tool-
  * ends once: clocks stopped, permit given back, signal fired so that the provider closes what it opened, one `attempt-end` told.
  */
 export function startAttempt(options: AttemptOptions): RunningAttempt {
-  const { clock, target, deadline, shareMs, firstChunkMs, firstContentAt, callStartedAt } = options
-  const onTimeout = (name: ClockName, afterMs: number) => timedOut(run, name, afterMs)
+  const { clock } = options
   const run: RunningAttempt = {
     options,
     attempt: options.attempt,
     startedAt: clock.now(),
     controller: new AbortController(),
     done: Promise.withResolvers<Answer>(),
-    clocks: startClocks({
-      clock,
-      timeout: target.timeout,
-      firstChunkMs,
-      deadline,
-      shareMs,
-      firstContentAt,
-      callStartedAt,
-      onTimeout,
-    }),
+    clocks: startClocks(options, (name, afterMs) => timedOut(run, name, afterMs)),
     over: false,
     finished: false,
     wasQueued: false,

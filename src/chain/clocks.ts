@@ -13,12 +13,14 @@ export type ClocksOptions = {
   readonly callStartedAt: number
   /** The longest that may pass without any content while another target could still answer. */
   readonly shareMs: number
-  onTimeout(name: ClockName, afterMs: number): void
 }
+
+type OnTimeout = (name: ClockName, afterMs: number) => void
 
 /** One object, and functions over it: a thousand waiting attempts hold a thousand of it. */
 export type Clocks = {
   readonly options: ClocksOptions
+  readonly onTimeout: OnTimeout
   startedAt: number
   /** Connecting, or waiting for headers. */
   transport: ClockName | undefined
@@ -52,11 +54,12 @@ export const longestTimerMs = 2_147_483_647
  * The clocks of one attempt on one timer. The timer is set again only when it fires too early or when a clock is due before it, so
  * that a chunk costs one assignment and no timer.
  */
-export function startClocks(options: ClocksOptions): Clocks {
+export function startClocks(options: ClocksOptions, onTimeout: OnTimeout): Clocks {
   const { clock, timeout, firstChunkMs = timeout.firstChunkMs, shareMs } = options
   const now = clock.now()
   const clocks: Clocks = {
     options,
+    onTimeout,
     startedAt: now,
     transport: undefined,
     transportSince: now,
@@ -198,7 +201,7 @@ function fire(clocks: Clocks): void {
   // a timer may fire a fraction of a millisecond early: then it is the time that it was set for
   if (Math.max(now, firesAt) < at) return arm(clocks, at)
   stopClocks(clocks)
-  options.onTimeout(name, now - since)
+  clocks.onTimeout(name, now - since)
 }
 
 /** Which clock ends the attempt next, and when. Of two at the same time, the more telling one. */

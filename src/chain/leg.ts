@@ -111,6 +111,8 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
   const source = sourceOf(candidate)
   const fold = walk.sink.begin(source, () => commit(walk, leg))
   const call = callTo(walk, candidate)
+  const patience = patienceWith(walk, leg, call)
+  // no spread: an object that is put together grows field by field, and is held with all its spare room
   const running = startAttempt({
     clock: walk.clock,
     target,
@@ -125,7 +127,10 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
     deadline: Math.min(walk.deadline, walk.clock.now() + target.timeout.totalMs),
     firstContentAt: leg.kind === 'probe' || walk.hasContent ? Infinity : walk.firstContentAt,
     callStartedAt: walk.startedAt,
-    ...patienceWith(walk, leg, call),
+    shareMs: patience.shareMs,
+    firstChunkMs: patience.firstChunkMs,
+    thinks: patience.thinks,
+    timeout: target.timeout,
     askedAgain: record => askedAgain(walk, leg, record),
     claim: () => claim(walk, leg),
   })

@@ -163,6 +163,8 @@ export type AttemptOptions = {
   /** When the call must have its first content, and when it began, on the clock. */
   readonly firstContentAt: number
   readonly callStartedAt: number
+  /** Of the target. */
+  readonly timeout: TimeoutSettings
   /** The longest that may pass without any content. */
   readonly shareMs: number
   /** The longest until its first content. */

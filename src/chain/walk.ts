@@ -11,10 +11,14 @@ import { waitForOpening, waitForProbe, waitForRound } from './waiting.ts'
  * One call through the chain: targets in order, attempts in each, the first commit wins. Rejects with the caller's own abort reason,
  * with a `ChainExhaustedError`, or with a bug that a provider threw.
  */
-export async function walkChain(options: WalkOptions): Promise<Walked> {
-  const { signal } = options
+export function walkChain(options: WalkOptions): Promise<Walked> {
+  return walking(createWalk(options))
+}
+
+/** A frame that waits holds what it was given: the walk, and not the options beside it. */
+async function walking(walk: Walk): Promise<Walked> {
+  const { signal } = walk
   if (signal.aborted) throw signal.reason
-  const walk = createWalk(options)
   signal.onAbort = abandoning(walk)
   try {
     for (;;) {
@@ -54,8 +58,17 @@ const patienceMs = 10_000
 
 function createCandidate(target: Walk['targets'][number]): Walk['candidates'][number] {
   return {
-    ...{ target, call: undefined, asked: 0, failed: 0, spent: false, skipped: false, refusal: undefined },
-    ...{ failure: undefined, isFinal: false, isAgain: false, wasSilent: false },
+    target,
+    call: undefined,
+    asked: 0,
+    failed: 0,
+    spent: false,
+    failure: undefined,
+    isFinal: false,
+    isAgain: false,
+    wasSilent: false,
+    skipped: false,
+    refusal: undefined,
   }
 }
 

@@ -12,12 +12,12 @@ export type BodyReader = {
   /** The body ended cleanly, or the server closed it cleanly. Throws a `ProviderError` when what came is no answer. */
   end(): void
   /** What it waits for has come: nothing that is still on its way is read. */
-  isOver?(): boolean
+  readonly isOver?: (() => boolean) | undefined
   /**
    * The rest of the body is lost. Answers whether what came before was whole without it; then it is told, as by `end`. Throws a
    * `ProviderError` when it was whole and is no answer.
    */
-  lost?(): boolean
+  readonly lost?: (() => boolean) | undefined
 }
 
 /** The way from the bytes of one answer to the text that its reader is given. */

@@ -5,7 +5,7 @@ import { refusal } from './chat-completions/refusal.ts'
 import { prefixOf, tagsAfter } from './chat-completions/history.ts'
 import type { Checks } from '../check.ts'
 import { callback } from '../check.ts'
-import { answerGuard } from './answer-guard.ts'
+import { guarded } from './answer-guard.ts'
 import type { Endpoint } from './endpoint.ts'
 import { createEndpoint, rootOf, urlOf, withKey } from './endpoint.ts'
 import { dialectChecks } from './dialect-options.ts'
@@ -129,7 +129,6 @@ async function sendTo(call: Call, attempt: Attempt, { endpoint, options }: Servi
     attempt.emit({ type: 'warning', setting: 'toolChoice', message: 'Ollama cannot be made to call a tool: sent as "auto".' })
   }
   const own = raw === undefined ? chatBody(call) : rawBody(call, raw)
-  const { emit, linger, guard } = answerGuard(attempt)
   await post({
     url: urlOf(rootOf(endpoint.baseURL), raw === undefined ? '/api/chat' : '/api/generate'),
     headers: endpoint.headers,
@@ -137,15 +136,13 @@ async function sendTo(call: Call, attempt: Attempt, { endpoint, options }: Servi
     attempt,
     connections: endpoint.connections,
     respond: (status, headers) =>
-      guard(
+      guarded(attempt, status, ways =>
         readOllama({
-          ...{ status, headers, secrets: endpoint.secrets, thinkTags: tagsAfter(prefix, thinkTags), emit },
-          linger,
+          ...{ status, headers, secrets: endpoint.secrets, thinkTags: tagsAfter(prefix, thinkTags), ...ways },
           // the text that is continued may have been whole
           allowEmpty: prefix !== undefined,
           call,
         }),
-        status,
       ),
   })
 }

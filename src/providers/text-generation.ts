@@ -1,6 +1,6 @@
 import type { Attempt, Call, Capabilities, Provider, Target } from '../contract.ts'
 import { post } from '../http/post.ts'
-import { answerGuard } from './answer-guard.ts'
+import { guarded } from './answer-guard.ts'
 import { plainDialect } from './chat-completions/dialect.ts'
 import { withJsonInstruction } from './chat-completions/output-format.ts'
 import { refusal } from './chat-completions/refusal.ts'
@@ -132,7 +132,6 @@ async function generate(call: Call, attempt: Attempt, { endpoint, form }: { endp
     attempt.emit({ type: 'warning', setting, message })
   }
   const { url, body, prompt } = requestOf(call, endpoint, form)
-  const { emit, linger, guard } = answerGuard(attempt)
   const { responseField, thinkTags } = form
   await post({
     url,
@@ -142,7 +141,9 @@ async function generate(call: Call, attempt: Attempt, { endpoint, form }: { endp
     attempt,
     connections: endpoint.connections,
     respond: (status, headers) =>
-      guard(readText({ status, headers, secrets: endpoint.secrets, emit, linger, responseField, thinkTags, prompt }), status),
+      guarded(attempt, status, ways =>
+        readText({ status, headers, secrets: endpoint.secrets, ...ways, responseField, thinkTags, prompt }),
+      ),
   })
 }
 

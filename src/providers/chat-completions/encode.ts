@@ -26,8 +26,7 @@ export type Encoded = {
 export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): Encoded {
   const warnings: { setting: string; message: string }[] = []
   const warn = (setting: string, message: string) => void warnings.push({ setting, message })
-  const extraBody = mergeBody(settings.extraBody ?? {}, call.extraBody)
-  const plain = { ...call, extraBody, reasoning: reasoningOf(call, dialect) }
+  const plain = plainCall(call, dialect, settings)
   const tool = outputTool(plain, dialect)
   const asked = withJsonInstruction(tool?.call ?? plain, dialect)
   const adapted = dialect.adapt?.(asked, warn) ?? asked
@@ -43,6 +42,13 @@ export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): 
   }
   const body = mergeBody(own, adapted.extraBody)
   return { body: withoutOmitted(body, dialect), warnings, call: adapted, outputTool: tool?.name }
+}
+
+/** The same call where there is nothing to change: it is held as long as the answer lasts, and a copy with it. */
+function plainCall(call: Call, dialect: Dialect, settings: EncodeSettings): Call {
+  const level = reasoningOf(call, dialect)
+  if (settings.extraBody === undefined && level === call.reasoning) return call
+  return { ...call, extraBody: mergeBody(settings.extraBody ?? {}, call.extraBody), reasoning: level }
 }
 
 function reasoningOf(call: Call, dialect: Dialect): Call['reasoning'] {

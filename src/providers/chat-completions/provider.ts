@@ -1,7 +1,8 @@
 import type { Attempt, Call, Provider, ProviderEvent } from '../../contract.ts'
-import type { ProviderError } from '../../errors.ts'
+import { ProviderError } from '../../errors.ts'
+import type { PostRequest } from '../../http/post.ts'
 import { post } from '../../http/post.ts'
-import { answerGuard } from '../answer-guard.ts'
+import { guarded } from '../answer-guard.ts'
 import type { Endpoint } from '../endpoint.ts'
 import { wireJson } from '../wire-json.ts'
 import { urlOf, withKey } from '../endpoint.ts'
@@ -12,10 +13,10 @@ import { requestIdOf } from './failure.ts'
 import { prefixOf, tagsAfter } from './history.ts'
 import { fromOutputTool } from './output-tool.ts'
 import { afterPrefix } from './prefix-echo.ts'
-import type { AnswerReader } from './read-answer.ts'
+import type { AnswerOptions, AnswerReader } from './read-answer.ts'
 import { readAnswer } from './read-answer.ts'
 import { refusal } from './refusal.ts'
-import type { Asked, Repair, TokenLimit } from './repair-row.ts'
+import type { Asked, Repair } from './repair-row.ts'
 import { tokenLimitOf } from './repair-row.ts'
 import type { RepairMemory } from './repair.ts'
 import { keepRepairs, repairFor, withRepairs } from './repair.ts'
@@ -64,30 +65,30 @@ type Service = {
 type Asking = {
   readonly attempt: Attempt
   readonly service: Service
-  /** The call and the dialect before any repair. */
-  readonly asked: Asked
+  /** Before any repair. */
+  readonly call: Call
   /** What this call is changed by: what is known of the server, and what it says to this call. */
   repairs: readonly Repair[]
   /** Of them, what this call has brought. */
   fresh: readonly Repair[]
   /** An earlier request has brought reasoning. */
   reasoned: boolean
-  /** The fields of the body that was sent last. */
-  fields: readonly string[]
-  /** And the limit of the answer in it. */
-  limit: TokenLimit | undefined
   reader: AnswerReader | undefined
   /** Warnings that were emitted. */
-  readonly told: string[]
+  told: readonly string[]
 }
 
+/** One list for all calls that have none. */
+const none: readonly never[] = []
+
 function startAsking(call: Call, attempt: Attempt, service: Service): Asking {
-  const { settings, dialect, memory } = service
-  const asked: Asked = { call, dialect, stream: settings.stream }
-  return {
-    ...{ attempt, service, asked, repairs: memory.repairs, fresh: [], reasoned: false, fields: [] },
-    ...{ limit: undefined, reader: undefined, told: [] },
-  }
+  const { repairs } = service.memory
+  // no spread: what is put together grows field by field, and is held with all its spare room
+  return { attempt, service, call, repairs, fresh: none, reasoned: false, reader: undefined, told: none }
+}
+
+function askedOf({ call, service: { dialect, settings } }: Asking): Asked {
+  return { call, dialect, stream: settings.stream }
 }
 
 /**
@@ -98,13 +99,12 @@ function ask(asking: Asking): Promise<void> {
   return send(asking).then(
     () => keepRepairs(asking.service.memory, asking.fresh),
     (error: unknown) => {
-      const { attempt, asked, repairs, fresh, fields, limit, reader } = asking
-      asking.reasoned ||= reader?.hasReasoned() === true
+      const { attempt, repairs, fresh, reader } = asking
+      const brought = reader?.brought()
+      asking.reasoned ||= brought === 'reasoning'
       // what the reader has cannot be asked for again
-      const mayGoOn = !attempt.signal.aborted && reader?.hasSaid() !== true
-      const last = withRepairs(asked, repairs).asked
-      const refused = { asked: last, repairs: fresh, fields, limit, reasoned: asking.reasoned }
-      const cure = mayGoOn ? repairFor(error, refused) : undefined
+      const mayGoOn = !attempt.signal.aborted && brought !== 'content'
+      const cure = mayGoOn ? cureFor(error, asking) : undefined
       if (cure === undefined) throw error
       attempt.emit({ type: 'asked-again', failure: error as ProviderError })
       asking.repairs = [...repairs, cure]
@@ -114,12 +114,25 @@ function ask(asking: Asking): Promise<void> {
   )
 }
 
+/** What was sent is put together again here: kept, it would be held by every call that goes well. */
+function cureFor(error: unknown, asking: Asking): Repair | undefined {
+  if (!ProviderError.isInstance(error)) return undefined
+  const { asked } = withRepairs(askedOf(asking), asking.repairs)
+  const { body } = encodeAsked(asked, asking.service)
+  const limit = tokenLimitOf(body)
+  return repairFor(error, { asked, repairs: asking.fresh, fields: Object.keys(body), limit, reasoned: asking.reasoned })
+}
+
+function encodeAsked({ call, dialect, stream }: Asked, { settings }: Service): Encoded {
+  return encode(call, dialect, { ...settings, stream })
+}
+
 /** Once a call, however often it is asked. */
-function warn({ told, attempt }: Asking, { setting, message }: Pick<Repair, 'setting' | 'message'>): void {
+function warn(asking: Asking, { setting, message }: Pick<Repair, 'setting' | 'message'>): void {
   const what = `${setting}: ${message}`
-  if (told.includes(what)) return
-  told.push(what)
-  attempt.emit({ type: 'warning', setting, message })
+  if (asking.told.includes(what)) return
+  asking.told = [...asking.told, what]
+  asking.attempt.emit({ type: 'warning', setting, message })
 }
 
 /**
@@ -143,48 +156,61 @@ function sendTo(asking: Asking, endpoint: Endpoint): Promise<void> {
   const attempt = asking.reasoned ? withoutTransport(asking.attempt) : asking.attempt
   // an answer before this one may have seemed to be over
   attempt.linger?.(undefined, 0)
-  const { asked, applied } = withRepairs(asking.asked, asking.repairs)
-  const { call, dialect, stream } = asked
-  const encoded = encode(call, dialect, { ...service.settings, stream })
-  asking.fields = Object.keys(encoded.body)
-  asking.limit = tokenLimitOf(encoded.body)
-  for (const warning of [...applied, ...encoded.warnings]) warn(asking, warning)
+  const { asked, applied } = withRepairs(askedOf(asking), asking.repairs)
+  const { dialect, stream } = asked
+  const { body, call, outputTool, warnings } = encodeAsked(asked, service)
+  for (const warning of [...applied, ...warnings]) warn(asking, warning)
   if (!stream && service.settings.stream) attempt.emit({ type: 'patience', timeout: wholeAnswer })
-  const elsewhere = dialect.reroute?.(endpoint.baseURL, encoded.call)
-  const prefix = prefixOf(encoded.call)
-  const thinkTags = tagsAfter(prefix, dialect.thinkTags)
-  // the text that is continued may have been whole
-  const allowEmpty = prefix !== undefined
-  const { emit: heard, linger, guard } = answerGuard(attempt)
-  const emit = readerOf(encoded, { ...attempt, emit: heard }, !stream && dialect.prefix?.jsonRepeats === true)
+  const elsewhere = dialect.reroute?.(endpoint.baseURL, call)
+  // what this holds is held as long as the answer lasts: the body is not among it
+  const sent: Sent = { asking, attempt, call, outputTool, dialect, stream, secrets: endpoint.secrets }
   return post({
     url: elsewhere === undefined ? service.url : urlOf(elsewhere, dialect.path),
     headers: endpoint.headers,
-    body: wireJson(encoded.body),
+    body: wireJson(body),
     attempt,
     connections: endpoint.connections,
     requestIdOf,
-    respond(status, headers) {
-      asking.reader = readAnswer({
-        status,
-        headers,
-        emit,
-        linger,
-        rules: dialect.failureRules,
-        secrets: endpoint.secrets,
-        thinkTags,
-        allowEmpty,
-        isAllText: dialect.prefix?.restLooksThought === true && prefix !== undefined && prefix.text !== '',
-        call: encoded.call,
-      })
-      return guard(asking.reader, status)
-    },
+    respond: responder(sent),
   })
 }
 
-/** Who hears the answer: the attempt itself, or what takes a beginning or a tool away before it. */
-function readerOf({ call, outputTool }: Encoded, attempt: Attempt, repeats: boolean): Emit {
-  const emit = outputTool === undefined ? attempt.emit : fromOutputTool(outputTool, attempt.emit)
+type Sent = Asked &
+  Pick<Encoded, 'outputTool'> & {
+    readonly asking: Asking
+    readonly attempt: Attempt
+    readonly secrets: Endpoint['secrets']
+  }
+
+/** Outside of `sendTo` on purpose: as an inner closure it would hold all that is known there. */
+function responder(sent: Sent): PostRequest['respond'] {
+  return (status, headers) => guarded(sent.attempt, status, ways => open(sent, { status, headers, ...ways }))
+}
+
+function open(sent: Sent, given: Pick<AnswerOptions, 'status' | 'headers' | 'emit' | 'linger'>): AnswerReader {
+  const { asking, call, dialect, secrets } = sent
+  const { status, headers, emit, linger } = given
   const prefix = prefixOf(call)
-  return prefix === undefined ? emit : afterPrefix(prefix.text, repeats, emit)
+  const reader = readAnswer({
+    status,
+    headers,
+    emit: readerOf(sent, emit),
+    linger,
+    rules: dialect.failureRules,
+    secrets,
+    thinkTags: tagsAfter(prefix, dialect.thinkTags),
+    // the text that is continued may have been whole
+    allowEmpty: prefix !== undefined,
+    isAllText: dialect.prefix?.restLooksThought === true && prefix !== undefined && prefix.text !== '',
+    call,
+  })
+  asking.reader = reader
+  return reader
+}
+
+/** Who hears the answer: the attempt itself, or what takes a beginning or a tool away before it. */
+function readerOf({ call, outputTool, dialect, stream }: Sent, heard: Emit): Emit {
+  const emit = outputTool === undefined ? heard : fromOutputTool(outputTool, heard)
+  const prefix = prefixOf(call)
+  return prefix === undefined ? emit : afterPrefix(prefix.text, !stream && dialect.prefix?.jsonRepeats === true, emit)
 }

@@ -39,10 +39,8 @@ export type AnswerOptions = AnswerContext & {
 }
 
 export type AnswerReader = BodyReader & {
-  /** Reasoning was emitted. */
-  hasReasoned(): boolean
-  /** Text or a piece of a tool call was emitted. */
-  hasSaid(): boolean
+  /** What was emitted: `content` is text or a piece of a tool call, whatever was thought before it. */
+  brought(): 'nothing' | 'reasoning' | 'content'
 }
 
 /**
@@ -71,8 +69,7 @@ function errorReader(options: AnswerOptions): AnswerReader {
       return true
     },
     end: fail,
-    hasReasoned: () => false,
-    hasSaid: () => false,
+    brought: () => 'nothing',
   }
 }
 
@@ -109,9 +106,13 @@ function answerReader(options: AnswerOptions): AnswerReader {
     end: () => end(reading),
     isOver: () => stateOf(reading) === 'over',
     lost: () => lost(reading),
-    hasReasoned: () => reading.decoding.hasReasoning,
-    hasSaid: () => reading.decoding.hasText || (reading.decoding.toolCalls?.count() ?? 0) > 0,
+    brought: () => broughtBy(reading.decoding),
   }
+}
+
+function broughtBy({ hasText, hasReasoning, toolCalls }: Decoding): ReturnType<AnswerReader['brought']> {
+  if (hasText || (toolCalls?.count() ?? 0) > 0) return 'content'
+  return hasReasoning ? 'reasoning' : 'nothing'
 }
 
 type Reading = {
@@ -198,9 +199,7 @@ function lost(reading: Reading): boolean {
   return stateOf(reading) === 'over'
 }
 
-function stateOf({ decoding }: Reading): Ending['state'] {
-  return decoding.ending.state
-}
+const stateOf = ({ decoding }: Reading): Ending['state'] => decoding.ending.state
 
 function end(reading: Reading): void {
   const { events, form, decoding, text, options } = reading

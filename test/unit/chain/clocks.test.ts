@@ -17,10 +17,10 @@ const noFirstContent = { firstContentAt: Infinity, callStartedAt: 0 }
 
 function start(clock: FakeClock, over: { deadline?: number; shareMs?: number; firstContentAt?: number } = {}) {
   const fired: string[] = []
-  const clocks = startClocks({
-    ...{ clock, timeout: defaults.timeout, deadline: Infinity, shareMs: Infinity, ...noFirstContent, ...over },
-    onTimeout: (name, afterMs) => void fired.push(`${name} ${afterMs} at ${clock.now()}`),
-  })
+  const clocks = startClocks(
+    { clock, timeout: defaults.timeout, deadline: Infinity, shareMs: Infinity, ...noFirstContent, ...over },
+    (name, afterMs) => void fired.push(`${name} ${afterMs} at ${clock.now()}`),
+  )
   return { clocks, fired }
 }
 
@@ -92,14 +92,10 @@ test('no timer is ever longer than Node can hold, and a far deadline is still ke
     totalMs: Infinity,
   }
   const fired: string[] = []
-  startClocks({
-    clock: watching,
-    timeout,
-    deadline: 60 * days,
-    shareMs: Infinity,
-    ...noFirstContent,
-    onTimeout: name => void fired.push(name),
-  })
+  startClocks(
+    { clock: watching, timeout, deadline: 60 * days, shareMs: Infinity, ...noFirstContent },
+    name => void fired.push(name),
+  )
   await clock.advance(59 * days)
   expect(fired).toEqual([])
   await clock.advance(2 * days)
