@@ -23,6 +23,8 @@ export type AttemptContext = {
   readonly onSuccess: (now: number) => void
   /** A place is free, or the target has opened or shut. */
   readonly onChange: () => void
+  /** This process cannot try the target: another one of the fleet may. */
+  readonly giveUpProbe: (now: number) => void
 }
 
 export type Admission = {
@@ -121,18 +123,20 @@ function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; c
   const { pass: permit, startedAt, call, trials } = admission
   const heldMs = now - startedAt
   const wasGood = now - member.answeredAt() <= context.recentMs
-  const shut = charge(rooms, { failure, charged, permit, hasBegun, isCounted, heldMs, member, call, wasGood, now })
+  const onOwnNetwork = () => context.giveUpProbe(now)
+  const about = { failure, charged, permit, hasBegun, isCounted, heldMs, member, call, wasGood, now }
+  const shut = charge(rooms, { ...about, onOwnNetwork })
   for (const trial of trials) trial.end('bad', now)
   const { reason, retryAfterMs, concurrencyLimit } = failure
   if (concurrencyLimit !== undefined) herald.publish({ kind: 'limit', reason, forMs: 0, limit: concurrencyLimit })
   if (shut === undefined) return
   if (shut.what !== 'key') herald.gated(reason, now)
   if (shut.isBrief) return
-  const about = shut.what === 'key' ? 'credential' : 'target'
-  if (shut.what !== 'gate') herald.publish({ kind: 'refused', reason, forMs: shut.until - now }, about)
-  if (shut.what === 'gate') herald.publish({ kind: 'gate', reason, forMs: shut.until - now, tokens: shut.tokens }, about)
+  const whose = shut.what === 'key' ? 'credential' : 'target'
+  if (shut.what !== 'gate') herald.publish({ kind: 'refused', reason, forMs: shut.until - now }, whose)
+  if (shut.what === 'gate') herald.publish({ kind: 'gate', reason, forMs: shut.until - now, tokens: shut.tokens }, whose)
   // A key that works again is no reason to come before the time that the server named.
-  else if (isDuration(retryAfterMs)) herald.publish({ kind: 'gate', reason, forMs: retryAfterMs }, about)
+  else if (isDuration(retryAfterMs)) herald.publish({ kind: 'gate', reason, forMs: retryAfterMs }, whose)
 }
 
 function leave({ context, admission, hasBegun }: Attempt, now: number, answeredMs?: number): void {

@@ -3,6 +3,7 @@ import type { BreakerPermit } from './breaker.ts'
 import { isDuration } from './gate.ts'
 import type { Refusal } from './gate.ts'
 import type { KeyMember } from './key-memory.ts'
+import { isOwnNetwork } from './own-network.ts'
 import type { Rooms } from './rooms.ts'
 import { tokensOf } from './size.ts'
 import type { Sized } from './size.ts'
@@ -22,6 +23,8 @@ export type ChargeOptions = {
   /** The request, as far as its size goes. */
   readonly call: Sized | undefined
   readonly now: number
+  /** It failed on the network of this process: whatever it tried out, another process may try. */
+  readonly onOwnNetwork: () => void
 }
 
 /** From so many samples on the time to the first content is known; before, and at least, these milliseconds count as usual. */
@@ -61,6 +64,7 @@ function countForBreaker(rooms: Rooms, options: ChargeOptions): void {
   const isOurFault = failure.reason === 'network' && charged === 'target' && watch.fail(now)
   // nothing reached it: a trial of it has no verdict
   const isNobodys = failure.reason === 'network' && charged !== 'target'
+  if (isOurFault || isNobodys || isOwnNetwork(failure)) options.onOwnNetwork()
   if (isOurFault || isNobodys || isOurHaste(rooms, options)) breaker.abandon(permit)
   else if (charged === 'target') breaker.fail(permit, { reason: failure.reason, message: failure.message }, now)
   else breaker.pass(permit, now)

@@ -13,11 +13,16 @@ export type FleetProbeOptions = {
   onAnswer(): void
 }
 
+export type FleetProbe = Guard & {
+  /** This process could not try the target, for its own network failed: it lets another one probe, and asks again later (F93). */
+  giveUp(now: number): void
+}
+
 /** How long the answer of a store is awaited, in the background, before this process goes on alone (R117). */
 const patienceMs = 200
 
 /** Of all processes of a fleet only one probes a target (R107). The lease is asked for in the background; no call waits for it. */
-export function createFleetProbe({ clock, store, key, leaseMs, mayProbe, onAnswer }: FleetProbeOptions): Guard {
+export function createFleetProbe({ clock, store, key, leaseMs, mayProbe, onAnswer }: FleetProbeOptions): FleetProbe {
   const why = { reason: 'overloaded' as FailureReason, message: 'Another process finds out whether it is well again.' }
   let grantedUntil = Number.NEGATIVE_INFINITY
   let deniedUntil = Number.NEGATIVE_INFINITY
@@ -45,7 +50,18 @@ export function createFleetProbe({ clock, store, key, leaseMs, mayProbe, onAnswe
     onAnswer()
   }
 
+  async function release(): Promise<void> {
+    await store.release?.(key)
+  }
+
   return {
+    giveUp(now) {
+      if (now >= grantedUntil) return
+      grantedUntil = Number.NEGATIVE_INFINITY
+      deniedUntil = now + leaseMs / 2
+      // a lease that cannot be given up ends by its time
+      release().catch(() => {})
+    },
     openAt(now) {
       if (!mayProbe(now) || now < grantedUntil) return Number.NEGATIVE_INFINITY
       if (now < deniedUntil) return deniedUntil

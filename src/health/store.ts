@@ -14,6 +14,11 @@ export type HealthStore = {
    * has the lease already, which then is prolonged. No answer, or a rejection, counts as yes: without a store everybody is alone.
    */
   lease(key: string, forMs: number): Promise<boolean>
+  /**
+   * Gives the lease of `key` up, if this process has it: another one may probe at once. Nobody waits for it, and a rejection changes
+   * nothing. @default the lease ends by its time
+   */
+  release?(key: string): Promise<void>
 }
 
 /** No fact holds longer than a day, whatever a server names or a store says: it may be full of foreign data. */

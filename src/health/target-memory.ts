@@ -4,6 +4,7 @@ import type { Admission, AttemptContext } from './attempt.ts'
 import { conditionOf } from './condition.ts'
 import type { TargetNames } from './condition.ts'
 import { createFleetProbe } from './fleet-probe.ts'
+import type { FleetProbe } from './fleet-probe.ts'
 import type { Guard, Trial } from './guard.ts'
 import { createHerald } from './herald.ts'
 import type { FleetNames, HealthEvent, Herald } from './herald.ts'
@@ -125,7 +126,8 @@ function furnish(options: TargetMemoryOptions): Memory {
   const onChange = () => {
     if (waiters.size() > 0) waiters.pump()
   }
-  const guards = guardsOf(rooms, options, onChange)
+  const fleetProbe = fleetProbeOf(rooms, options, onChange)
+  const guards = guardsOf(rooms, fleetProbe)
   const waiters = createWaiters({
     clock,
     random,
@@ -158,17 +160,25 @@ function furnish(options: TargetMemoryOptions): Memory {
     member,
     onSuccess,
     onChange,
+    giveUpProbe: now => fleetProbe?.giveUp(now),
   }
 }
 
 /** In the order in which a call is asked: what the server said, the key, the model, our own network, then the breaker. */
-function guardsOf(rooms: Rooms, { clock, settings, fleet }: TargetMemoryOptions, onAnswer: () => void): readonly Guard[] {
-  const { gate, key, model, watch, breaker } = rooms
+function guardsOf({ gate, key, model, watch, breaker }: Rooms, fleetProbe: FleetProbe | undefined): readonly Guard[] {
   const guards: Guard[] = [gate, key.suspension, model, watch, breaker]
-  if (fleet === undefined) return guards
+  return fleetProbe === undefined ? guards : [...guards, fleetProbe]
+}
+
+function fleetProbeOf(
+  { gate, breaker }: Rooms,
+  { clock, settings, fleet }: TargetMemoryOptions,
+  onAnswer: () => void,
+): FleetProbe | undefined {
+  if (fleet === undefined) return undefined
   const mayProbe = (now: number) => (breaker.onTrial(now) && breaker.openAt(now) <= now) || gate.onTrial(now)
   const leaseMs = settings.breaker === false ? lastResortLeaseMs : settings.breaker.probeLeaseMs
-  return [...guards, createFleetProbe({ clock, store: fleet.store, key: fleet.target, leaseMs, mayProbe, onAnswer })]
+  return createFleetProbe({ clock, store: fleet.store, key: fleet.target, leaseMs, mayProbe, onAnswer })
 }
 
 function outlookOf(standing: Standing, { limiter }: Rooms, now: number): Outlook {

@@ -10,6 +10,8 @@ export type Archive = {
   prepare(ask: Ask): Promise<void>
   write(ask: Ask, record: FactRecord): Promise<unknown>
   read(ask: Ask): Promise<readonly FactRecord[]>
+  /** What `prepare` found out. */
+  mayRunScripts(): boolean
 }
 
 /**
@@ -86,7 +88,7 @@ export function createArchive({ index, prefix, time }: ArchiveOptions): Archive 
     })
   }
 
-  return { prepare, write, read }
+  return { prepare, write, read, mayRunScripts: () => mayRunScripts }
 }
 
 /** Redis answered, and does not let this user run scripts, or knows none. */

@@ -15,6 +15,24 @@ export async function takeProbeLease({ ask, name, id, forMs }: ProbeLeaseOptions
   return holder === mine || !isOurs(holder)
 }
 
+/** MGET here too, for GET fails on what is no text. */
+const deleteOwn = `
+if redis.call('MGET', KEYS[1])[1] == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`
+
+export type ProbeReleaseOptions = Omit<ProbeLeaseOptions, 'forMs'> & { readonly mayRunScripts: boolean }
+
+/** Only its holder gives a lease up: one that has ended may be another process's by now (F93). */
+export async function releaseProbeLease({ ask, name, id, mayRunScripts }: ProbeReleaseOptions): Promise<void> {
+  const mine = `${mark}${id}`
+  if (mayRunScripts) {
+    await ask('EVAL', deleteOwn, '1', name, mine)
+    return
+  }
+  const held = await ask('MGET', name)
+  if (Array.isArray(held) && held[0] === mine) await ask('PEXPIRE', name, '1')
+}
+
 const mark = 'unbusy '
 
 /** A value that is not ours would keep everybody from probing for ever. */

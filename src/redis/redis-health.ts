@@ -12,7 +12,7 @@ import { createLink } from './link.ts'
 import type { Link } from './link.ts'
 import { createOutbox } from './outbox.ts'
 import type { Outbox } from './outbox.ts'
-import { takeProbeLease } from './probe-lease.ts'
+import { releaseProbeLease, takeProbeLease } from './probe-lease.ts'
 import { readRecord, writeRecord } from './record.ts'
 import { type Redis, type RedisClient, redisOf } from './redis-client.ts'
 import { createRedisTime } from './redis-time.ts'
@@ -62,6 +62,7 @@ export function redisHealth(client: RedisClient, options: RedisHealthOptions = {
     throw new TypeError('redisHealth: commandTimeoutMs must be a number of milliseconds from 1 to 60_000, for example 500.')
   }
   const redis = redisOf(client)
+  const leaseOf = (key: string) => `${prefix}:lease:${key}`
   let member: Member | undefined
 
   return {
@@ -81,7 +82,12 @@ export function redisHealth(client: RedisClient, options: RedisHealthOptions = {
     async lease(key, forMs) {
       if (member?.link.isUp() !== true) return true
       const { link, id } = member
-      return takeProbeLease({ ask: link.ask, name: `${prefix}:lease:${key}`, id, forMs })
+      return takeProbeLease({ ask: link.ask, name: leaseOf(key), id, forMs })
+    },
+    async release(key) {
+      if (member?.link.isUp() !== true) return
+      const { link, id, archive } = member
+      await releaseProbeLease({ ask: link.ask, name: leaseOf(key), id, mayRunScripts: archive.mayRunScripts() })
     },
   }
 }

@@ -141,6 +141,17 @@ describe.skipIf(redisServer.isMissing).each(libraries)(
       await eventually(() => expect(late.heard.filter(message => 'forMs' in message && message.forMs > 40_000)).toHaveLength(2))
     })
 
+    test('F93: a lease is given up by its holder alone', async () => {
+      const redis = await runRedis()
+      const [a, b] = [await joinStore(library, redis.port), await joinStore(library, redis.port)]
+      await eventually(async () => expect(await a.members()).toBe(2))
+      expect(await a.store.lease(key, 30_000)).toBe(true)
+      await b.store.release?.(key)
+      expect(await b.store.lease(key, 30_000)).toBe(false)
+      await a.store.release?.(key)
+      expect(await b.store.lease(key, 30_000)).toBe(true)
+    })
+
     test('F87: a client that was never closed keeps no process whose own connection has ended', async () => {
       const redis = await runRedis()
       const { ended, said } = await runUnclosed(library, redis.port)

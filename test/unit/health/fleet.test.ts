@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { ProviderError } from '../../../src/errors.ts'
 import type { HealthFact, HealthStore, StoreMessage } from '../../../src/health/store.ts'
 import { answer, createWorld, enter, fail, failureOf, healthIn, open } from './world.ts'
 import type { World } from './world.ts'
@@ -21,6 +22,9 @@ function createStore(world: World) {
       listeners.set(name, listener)
       for (const { by: _, at, ...fact } of facts) listener({ ...fact, forMs: Math.max(0, fact.forMs - (world.now() - at)) })
       return () => void listeners.delete(name)
+    },
+    async release(key) {
+      if (leases.get(key)?.by === name) leases.delete(key)
     },
     async lease(key, forMs) {
       asked.push(name)
@@ -161,6 +165,70 @@ test('when the process that probes dies another one takes over', async () => {
   members[1]!.target().check()
   await settled()
   expect(members[1]!.target().check().state).toBe('probation')
+})
+
+const lookupFailed = (code = 'EAI_AGAIN') => {
+  const cause = Object.assign(new Error(`getaddrinfo ${code}`), { code })
+  return new ProviderError('Could not connect.', { reason: 'network', cause })
+}
+
+test.each([
+  ['ENOTFOUND', lookupFailed('ENOTFOUND'), 'target'],
+  ['EAI_AGAIN', lookupFailed('EAI_AGAIN'), 'target'],
+  ['ENETUNREACH', lookupFailed('ENETUNREACH'), 'target'],
+  ['EHOSTUNREACH', lookupFailed('EHOSTUNREACH'), 'target'],
+  ['no file handles', failureOf('network'), 'nobody'],
+] as const)('F93: a process whose own network fails gives the probe up to another one: %s', async (_, failure, charged) => {
+  const { members, world, store } = fleet('a', 'b')
+  for (const each of members) each.target()
+  open(members[1]!.target())
+  world.pass(3 * seconds)
+  members[0]!.target().check()
+  await settled()
+  fail(members[0]!.target(), failure, charged)
+  world.pass(3 * seconds)
+  members[0]!.target().check()
+  members[1]!.target().check()
+  await settled()
+  expect(store.asked, 'and does not take it back at once').toEqual(['a', 'b'])
+  expect(members.map(each => each.target().check().state)).toEqual(['shut', 'probation'])
+  for (let probe = 0; probe < 3; probe += 1) answer(members[1]!.target())
+  expect(members.map(each => each.target().check().state)).toEqual(['ready', 'ready'])
+})
+
+test('what the target itself fails at is no reason to give the probe up', async () => {
+  const { members, world, store } = fleet('a', 'b')
+  for (const each of members) each.target()
+  open(members[1]!.target())
+  world.pass(3 * seconds)
+  members[0]!.target().check()
+  await settled()
+  fail(members[0]!.target(), lookupFailed('ECONNREFUSED'))
+  world.pass(3 * seconds)
+  members[1]!.target().check()
+  await settled()
+  expect(store.asked).toEqual(['a', 'b'])
+  expect(members[1]!.target().check().state).toBe('shut')
+})
+
+test.each([
+  ['rejects', () => Promise.reject(new Error('gone'))],
+  [
+    'throws',
+    (): Promise<void> => {
+      throw new Error('gone')
+    },
+  ],
+])('a store that %s when a lease is given up fails no call', async (_, release) => {
+  const world = createWorld()
+  const { target } = healthIn(world, { store: { ...createStore(world).storeOf('a'), release } })
+  open(target())
+  world.pass(3 * seconds)
+  target().check()
+  await settled()
+  fail(target(), lookupFailed())
+  await settled()
+  expect(target().check().state).toBe('shut')
 })
 
 test('a waiter is woken when the lease has come, and when another process has found the target well', async () => {

@@ -118,7 +118,8 @@ export function fakeRedis(clock: Clock): FakeRedis {
         return within(key, a, b).flatMap(([member, score]) => [member, String(score)])
       case 'EVAL':
         if (fake.refusesScripts) throw new Error("NOPERM User default has no permissions to run the 'eval' command")
-        return a === '0' ? 1 : writeLater(b, rest.slice(2))
+        if (a === '0') return 1
+        return a === '1' ? deleteOwn(b, rest[2]) : writeLater(b, rest.slice(2))
       case 'PUBLISH':
         fake.published.push(a)
         fake.say(key, a)
@@ -126,6 +127,11 @@ export function fakeRedis(clock: Clock): FakeRedis {
       default:
         throw new Error(`ERR unknown command '${name}'`)
     }
+  }
+
+  /** What the script that gives a lease up does. */
+  function deleteOwn(name: string, mine: string | undefined) {
+    return values.get(name) === mine ? run('DEL', [name]) : 0
   }
 
   /** What the script of the archive does. That it is written so is shown on a real Redis. */

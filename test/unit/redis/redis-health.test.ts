@@ -113,6 +113,35 @@ test('one process at a time has the lease of a probe, keeps it, and loses it by 
   expect(await b.store.lease(key, 10_000)).toBe(true)
 })
 
+test.each([false, true])('F93: a lease that its holder gives up is free at once (scripts refused: %s)', async refusesScripts => {
+  const { clock, redis, join } = fleet()
+  redis.refusesScripts = refusesScripts
+  const [a, b] = [await join(), await join()]
+  await a.store.lease(key, 10_000)
+  await b.store.release?.(key)
+  await clock.advance(2)
+  expect(await b.store.lease(key, 10_000), 'only by its holder').toBe(false)
+  await a.store.release?.(key)
+  await clock.advance(2)
+  expect(await b.store.lease(key, 10_000)).toBe(true)
+  await a.store.release?.(key)
+  await clock.advance(2)
+  expect(await a.store.lease(key, 10_000), 'nor one that is over').toBe(false)
+  expect([...a.heard, ...b.heard]).toEqual([])
+})
+
+test('a lease that is given up while Redis is away, or holds something foreign, troubles nobody', async () => {
+  const { redis, join } = fleet()
+  const a = await join()
+  redis.values.set(`unbusy:lease:${key}`, new Map())
+  await a.store.release?.(key)
+  expect(a.heard).toEqual([])
+  redis.down()
+  const before = redis.received.length
+  await a.store.release?.(key)
+  expect(redis.received.length).toBe(before)
+})
+
 test('a lease that holds something foreign keeps nobody from probing', async () => {
   const { redis, join } = fleet()
   const a = await join()
