@@ -233,7 +233,7 @@ function unreadable(exchange: Exchange, error: unknown): void {
 function lossOf({ route, answered, sentAt }: Exchange, phase: Loss['phase'], error: TransportError): Loss {
   // a dispatcher of the user's fills in no route; undici's own errors then tell what the connection had read before
   const reused = route.reused ?? (error.socket?.bytesRead ?? 0) > 0
-  return { error, phase, reused, answered, afterMs: performance.now() - sentAt }
+  return { error, phase, reused, answered, proxy: route.proxy, afterMs: performance.now() - sentAt }
 }
 
 function guarded(exchange: Exchange, action: () => unknown): void {

@@ -155,9 +155,9 @@ function mayResend(loss: Loss, resends: number): boolean {
   return loss.reused && !loss.answered && loss.afterMs < idleDeathMs && resends < maxResends
 }
 
-function finalError({ error, phase }: Loss, origin: string): Error {
+function finalError({ error, phase, proxy }: Loss, origin: string): Error {
   if (phase === 'connecting' && isRefusedByUndici(error)) {
     return new TypeError(`The request to ${origin} cannot be sent: ${error.message}.`, { cause: error })
   }
-  return transportFailure(error, { phase, origin })
+  return transportFailure(error, { phase, origin, proxy })
 }

@@ -8,6 +8,8 @@ export type Route = {
   reused: boolean | undefined
   /** What the connection was lost with. undici takes a reset for the proper end of a body that has no length. */
   lost: Error | undefined
+  /** The address of the proxy that the request is with, without its password. What fails then is the proxy's fault (F86). */
+  proxy?: string | undefined
 }
 
 /** What a request carries for its connection, beside what undici reads of it. Proxies hand it on, as they copy the whole object. */
@@ -34,6 +36,7 @@ export function singleConnection(origin: URL, options: SingleConnectionOptions):
 
   const connect: buildConnector.connector = (target, done) => {
     const { signal, route, isTunnel } = waiting ?? {}
+    if (signal !== undefined && route !== undefined) routes.set(signal, route)
     if (signal?.aborted === true) {
       queueMicrotask(() => done(unwanted(), null))
       return
@@ -65,6 +68,9 @@ export function singleConnection(origin: URL, options: SingleConnectionOptions):
     const { signal, route } = request
     waiting = { signal, route, isTunnel: request.method === 'CONNECT' }
     if (route !== undefined) route.reused = true
+    if (request.method === 'CONNECT') noteTunnel(signal, origin, handler)
+    // only a proxy is asked with a whole URL
+    else if (route !== undefined && request.path.startsWith('http')) route.proxy = origin.origin
     return dispatch(request, handler)
   }
   // so that an idle connection does not hold on to what its last request was part of
@@ -79,6 +85,21 @@ export function singleConnection(origin: URL, options: SingleConnectionOptions):
  * and then says nothing holds the handshake with the target until undici's own timeout, and with it the socket and the process (F84).
  */
 const tunnels = new WeakMap<AbortSignal, Socket>()
+
+/** The way of the request that a connection is opened for, by its signal: all that the CONNECT request of its tunnel knows of it. */
+const routes = new WeakMap<AbortSignal, Route>()
+
+/** Until a tunnel is open, what fails is the proxy's; behind that, its target's. */
+function noteTunnel(signal: AbortSignal | undefined, proxy: URL, handler: Dispatcher.DispatchHandler): void {
+  const route = signal === undefined ? undefined : routes.get(signal)
+  if (route === undefined) return
+  route.proxy = proxy.origin
+  const upgraded = handler.onRequestUpgrade?.bind(handler)
+  handler.onRequestUpgrade = (...answer) => {
+    if (answer[1] === 200) route.proxy = undefined
+    upgraded?.(...answer)
+  }
+}
 
 function unwanted(): Error {
   return new Error('Nobody waits for this connection any more.')

@@ -1,10 +1,12 @@
 import { request as forward } from 'node:http'
 import { connect } from 'node:net'
-import { Agent } from 'undici'
-import { createClient, openaiCompatible } from 'unbusy'
+import { inspect } from 'node:util'
+import { Agent, ProxyAgent } from 'undici'
+import { createClient, openaiCompatible, ProviderError } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { beforeEach, expect, test, vi } from 'vitest'
-import { httpServer, postAndCollect, rejection, tcpServer, testAttempt, testConnections, until } from './helpers.ts'
+import { tlsServer, trust } from '../../helpers/tls.ts'
+import { freePort, httpServer, postAndCollect, rejection, tcpServer, testAttempt, testConnections, until } from './helpers.ts'
 
 beforeEach(() => {
   for (const name of ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'no_proxy', 'NO_PROXY'])
@@ -86,7 +88,7 @@ test('a proxy that refuses the tunnel is reason network and says so', async () =
   const error = await rejection(postAndCollect({ url: 'https://api.test/v1', connections: testConnections() }).promise)
   expect(error).toMatchObject({
     reason: 'network',
-    message: expect.stringContaining('Could not connect to https://api.test (Proxy response (403)'),
+    message: expect.stringContaining('Could not reach https://api.test through the proxy http://127.0.0.1:'),
   })
 })
 
@@ -181,3 +183,102 @@ test.for(['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'])(
     }
   },
 )
+
+/** What a POST through a proxy rejects with. Its address holds a password. */
+async function failureThrough(scheme: 'http' | 'https', host: string, url: string): Promise<ProviderError> {
+  vi.stubEnv(url.startsWith('https') ? 'HTTPS_PROXY' : 'HTTP_PROXY', `${scheme}://user:secret@${host}`)
+  const error = await rejection(postAndCollect({ url, connections: testConnections() }).promise)
+  expect(inspect(error, { depth: 8, showHidden: true })).not.toMatch(/secret|dXNlcjpzZWNyZXQ/)
+  if (!ProviderError.isInstance(error)) throw new Error('It is no ProviderError.', { cause: error })
+  expect(error.message).toContain(`${new URL(url).origin} through the proxy ${scheme}://${host}: `)
+  return error
+}
+
+test.for([
+  [407, 'request', 'it wants a user and a password, or others than it was given (407)'],
+  [403, 'request', 'it refused to open a tunnel (403). Let it allow this host'],
+  [502, undefined, 'it could not open a tunnel (502)'],
+] as const)('F86: what a proxy answers to CONNECT is told as its own: %s', async ([status, charged, words]) => {
+  const proxy = await httpServer(() => {})
+  proxy.onConnect((_, socket) => socket.end(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`))
+  const error = await failureThrough('http', `127.0.0.1:${proxy.port}`, 'https://api.test/v1')
+  expect(error).toMatchObject({ reason: 'network', charged, message: expect.stringContaining(words) })
+  expect(proxy.connections()).toBe(1)
+})
+
+test("F86: 407 to plain http is told as the proxy's", async () => {
+  const proxy = await httpServer((_, response) => response.writeHead(407).end('who are you?'))
+  const error = await failureThrough('http', `127.0.0.1:${proxy.port}`, 'http://r1.test/')
+  expect(error).toMatchObject({ reason: 'network', charged: 'request', message: expect.stringContaining('(407)') })
+})
+
+test.for(['http://r1.test/', 'https://api.test/v1'])('F86: a proxy that speaks no HTTP is told as such: %s', async url => {
+  const proxy = await tcpServer(socket => socket.once('data', () => socket.end('SSH-2.0-OpenSSH_9.6\r\n')))
+  const error = await failureThrough('http', `127.0.0.1:${proxy.port}`, url)
+  expect(error).toMatchObject({ reason: 'network', charged: 'request' })
+  expect(error.message).toContain('what it answers is not HTTP/1.1')
+})
+
+test.for(['http://r1.test/', 'https://api.test/v1'])('F86: a proxy that cannot be reached is named: %s', async url => {
+  const error = await failureThrough('http', `127.0.0.1:${await freePort()}`, url)
+  expect(error).toMatchObject({ reason: 'network', charged: undefined })
+  expect(error.message).toContain('it could not be reached (ECONNREFUSED). Check its address in HTTPS_PROXY or HTTP_PROXY')
+})
+
+test('F86: a proxy that hangs up on CONNECT is told as such', async () => {
+  const proxy = await tcpServer(socket => socket.once('data', () => socket.end()))
+  const error = await failureThrough('http', `127.0.0.1:${proxy.port}`, 'https://api.test/v1')
+  expect(error).toMatchObject({ reason: 'network', charged: undefined })
+  expect(error.message).toContain('it closed the connection before it opened a tunnel')
+})
+
+test.for(['http://r1.test/', 'https://api.test/v1'])('F86: a proxy with https in its address and no TLS: %s', async url => {
+  const proxy = await httpServer(() => {})
+  const error = await failureThrough('https', `localhost:${proxy.port}`, url)
+  expect(error).toMatchObject({ reason: 'network', charged: 'request' })
+  expect(error.message).toMatch(/it does not speak TLS \(ERR_SSL_\w+\)\. Should its address .* begin with http:/)
+})
+
+test.for([
+  ['http://r1.test/', 'localhost.pem', 'localhost', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'NODE_EXTRA_CA_CERTS'],
+  ['https://api.test/v1', 'localhost.pem', 'localhost', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'NODE_EXTRA_CA_CERTS'],
+  ['http://r1.test/', 'expired.pem', 'localhost', 'CERT_HAS_EXPIRED', 'the date of this machine'],
+  ['https://api.test/v1', 'expired.pem', 'localhost', 'CERT_HAS_EXPIRED', 'the date of this machine'],
+  ['http://r1.test/', 'localhost.pem', '127.0.0.1', 'ERR_TLS_CERT_ALTNAME_INVALID', 'host name in HTTPS_PROXY'],
+  ['https://api.test/v1', 'localhost.pem', '127.0.0.1', 'ERR_TLS_CERT_ALTNAME_INVALID', 'host name in HTTPS_PROXY'],
+] as const)('F86: a certificate of the proxy that is refused: %s %s %s', async ([url, file, host, code, advice]) => {
+  if (code !== 'DEPTH_ZERO_SELF_SIGNED_CERT') trust(file)
+  const { port } = await tlsServer(file)
+  const error = await failureThrough('https', `${host}:${port}`, url)
+  expect(error).toMatchObject({ reason: 'network', charged: 'request' })
+  expect(error.message).toContain(code)
+  expect(error.message).toContain(advice)
+})
+
+test("F86: behind an open tunnel a certificate is the target's", async () => {
+  const { proxyUrl } = await proxyTo(await tlsServer('localhost.pem'))
+  vi.stubEnv('HTTPS_PROXY', proxyUrl)
+  const error = await rejection(postAndCollect({ url: 'https://localhost.test/v1', connections: testConnections() }).promise)
+  expect(error).toMatchObject({ reason: 'network', charged: 'request' })
+  expect(String(error)).toContain('Could not connect to https://localhost.test (DEPTH_ZERO_SELF_SIGNED_CERT)')
+})
+
+test("F86: undici's marks tell a proxy of the user's dispatcher", async () => {
+  const proxy = await httpServer(() => {})
+  proxy.onConnect((_, socket) => socket.end('HTTP/1.1 407 No\r\ncontent-length: 0\r\n\r\n'))
+  const dispatcher = new ProxyAgent(`http://user:secret@127.0.0.1:${proxy.port}`)
+  const connections = testConnections({ dispatcher })
+  const error = await rejection(postAndCollect({ url: 'https://api.test/v1', connections }).promise)
+  expect(error).toMatchObject({ reason: 'network', charged: 'request' })
+  expect(String(error)).toContain('Could not reach https://api.test through the proxy: it wants a user and a password')
+  await dispatcher.destroy()
+})
+
+test("F86: a proxy hands on an answer with two lengths, which is the service's fault", async () => {
+  const twoLengths = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n'
+  const proxy = await tcpServer(socket => socket.once('data', () => socket.end(twoLengths)))
+  vi.stubEnv('HTTP_PROXY', `http://127.0.0.1:${proxy.port}`)
+  const error = await rejection(postAndCollect({ url: 'http://r1.test/', connections: testConnections() }).promise)
+  expect(error).toMatchObject({ reason: 'malformed-response' })
+  expect(String(error)).toContain('The answer of http://r1.test names two lengths')
+})
