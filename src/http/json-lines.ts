@@ -38,9 +38,13 @@ export function createLineReader(handlers: LineReaderHandlers): LineReader {
     write(text) {
       let start = 0
       for (let lineEnd = text.indexOf('\n'); lineEnd !== -1; lineEnd = text.indexOf('\n', start)) {
-        hold(line, text.slice(start, lineEnd), limit)
+        // megabytes of blank lines must not stop the process
+        if (lineEnd === start && line.length === 0) handlers.onBlank?.()
+        else {
+          hold(line, text.slice(start, lineEnd), limit)
+          if (!isSpread(line)) endLine()
+        }
         start = lineEnd + 1
-        if (!isSpread(line)) endLine()
       }
       if (start < text.length) hold(line, text.slice(start), limit)
     },

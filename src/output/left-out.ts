@@ -57,7 +57,9 @@ function clean(value: unknown, shape: Shape, shapes: Shapes): unknown {
 
 function cleanList(list: readonly unknown[], shape: Shape, shapes: Shapes): unknown {
   let copy: unknown[] | undefined
-  for (const [index, item] of list.entries()) {
+  // by index: a list may hold half a million items, and `entries()` makes a pair for each
+  for (let index = 0; index < list.length; index += 1) {
+    const item = list[index]
     if (typeof item !== 'object' || item === null) continue
     const cleaned = clean(item, itemShape(shape, index, shapes), shapes)
     if (cleaned === item) continue

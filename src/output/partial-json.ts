@@ -72,8 +72,8 @@ export function createPartialJson(): PartialJson {
   }
 }
 
-/** What one event may bring: to build this much takes about 15 ms. It is 300 KB of `1,`, and no delta of a model is a hundredth of it. */
-const mostWorkOfPiece = 150_000
+/** What one event may bring: to build this much takes about 10 ms. It is 200 KB of `1,`, and no delta of a model is a hundredth of it. */
+const mostWorkOfPiece = 100_000
 
 function feed(state: State, piece: string): boolean {
   let at = 0
