@@ -8,8 +8,8 @@ const ours = {
 
 /** Minified and compressed with brotli. A limit is what was measured, plus a tenth. */
 export default [
-  { ...ours, name: 'createClient', path: 'dist/index.js', import: '{ createClient }', limit: '37 kB' },
+  { ...ours, name: 'createClient', path: 'dist/index.js', import: '{ createClient }', limit: '40.7 kB' },
   { ...ours, name: 'ProviderError', path: 'dist/index.js', import: '{ ProviderError }', limit: '458 B' },
-  { ...ours, name: 'redisHealth', path: 'dist/redis/index.js', import: '{ redisHealth }', limit: '4.6 kB' },
+  { ...ours, name: 'redisHealth', path: 'dist/redis/index.js', import: '{ redisHealth }', limit: '5.2 kB' },
   { ...ours, name: 'embedded', path: 'dist/embedded/index.js', import: '{ embedded }', limit: '4.3 kB' },
 ]
