@@ -5,6 +5,7 @@ import { isDuration } from './gate.ts'
 import type { Trial } from './guard.ts'
 import type { Herald } from './herald.ts'
 import type { KeyMember } from './key-memory.ts'
+import { isOwnNetwork } from './own-network.ts'
 import type { Pace } from './pace.ts'
 import type { Outcome, Permit } from './permit.ts'
 import type { Rooms } from './rooms.ts'
@@ -125,7 +126,9 @@ function fail(attempt: Attempt, { failure, charged, now }: { failure: Failure; c
   const wasGood = now - member.answeredAt() <= context.recentMs
   const onOwnNetwork = () => context.giveUpProbe(now)
   const about = { failure, charged, permit, hasBegun, isCounted, heldMs, member, call, wasGood, now }
-  const shut = charge(rooms, { ...about, onOwnNetwork })
+  const count = () => charge(rooms, { ...about, onOwnNetwork })
+  // A process without a name or a route knows nothing that the others should believe (F93).
+  const shut = isOwnNetwork(failure) ? herald.quietly(count) : count()
   for (const trial of trials) trial.end('bad', now)
   const { reason, retryAfterMs, concurrencyLimit } = failure
   if (concurrencyLimit !== undefined) herald.publish({ kind: 'limit', reason, forMs: 0, limit: concurrencyLimit })

@@ -13,6 +13,9 @@ export type Hearing = {
 /** Facts about targets that this process has not used yet; a store of a thousand others must not fill its memory. */
 const mostEarlyFacts = 1_000
 
+/** A breaker that another process opened is half-open for so long after its time: who meets the target then asks for the probe first. */
+const probationMs = 30_000
+
 type Early = { readonly fact: HealthFact; readonly at: number }
 
 export function createHearing({ clock, emit }: { readonly clock: Clock; readonly emit: (event: HealthEvent) => void }): Hearing {
@@ -36,7 +39,8 @@ export function createHearing({ clock, emit }: { readonly clock: Clock; readonly
       for (const [place, { fact, at }] of early) {
         if (fact.key !== name) continue
         early.delete(place)
-        const leftMs = fact.forMs - (clock.now() - at)
+        const endedMs = clock.now() - at - fact.forMs
+        const leftMs = fact.kind === 'open' && endedMs < probationMs ? Math.max(1, -endedMs) : -endedMs
         if (fact.forMs === 0 || leftMs > 0) learn({ ...fact, forMs: Math.max(0, leftMs) })
       }
     },

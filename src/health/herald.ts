@@ -29,8 +29,8 @@ export type Herald = {
   look(now: number): Condition & { readonly since: number }
   /** To the fleet, unless it is the fleet that told us. */
   publish(fact: Omit<HealthFact, 'key'>, about?: 'target' | 'credential'): void
-  /** Runs what another process told without telling it back. */
-  quietly(learn: () => void): void
+  /** Runs what the fleet must not be told: another process told it, or it is about this process alone. */
+  quietly<Result>(run: () => Result): Result
   close(): void
 }
 
@@ -104,10 +104,10 @@ function createPublisher(fleet: FleetNames | undefined): Pick<Herald, 'publish' 
         // A store that fails must not fail a call; it tells by itself that it is lost.
       }
     },
-    quietly(learn) {
+    quietly(run) {
       isQuiet = true
       try {
-        learn()
+        return run()
       } finally {
         isQuiet = false
       }

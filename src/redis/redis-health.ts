@@ -198,7 +198,12 @@ async function resync(member: Member, ask: Ask): Promise<void> {
   const { archive, census, id } = member
   await census.beat(ask)
   await archive.prepare(ask)
-  for (const { from, fact } of await archive.read(ask)) if (from !== id) learn(member, fact)
+  for (const { from, fact } of await archive.read(ask)) if (from !== id) learn(member, doubted(fact))
+}
+
+/** The record of an outage is one process's word, and the fault may be its own: half-open, so that one probe finds out (F93). */
+function doubted(fact: HealthFact): HealthFact {
+  return fact.kind === 'open' && fact.reason === 'network' ? { ...fact, forMs: Math.min(1, fact.forMs) } : fact
 }
 
 /** A Redis that was away, flushed or started anew learns again what this process knows. */

@@ -231,6 +231,33 @@ test.each([
   expect(target().check().state).toBe('shut')
 })
 
+test('F93: that one process cannot look the target up is no news for the fleet', () => {
+  const { members, store } = fleet('a', 'b')
+  const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
+  b.target()
+  for (let call = 0; call < 3; call += 1) fail(a.target(), lookupFailed('ENOTFOUND'))
+  expect(store.facts).toEqual([])
+  expect([a.target().check().state, b.target().check().state]).toEqual(['shut', 'ready'])
+  open(b.target())
+  expect(store.facts, 'what it meets afterwards is').toHaveLength(1)
+})
+
+test.each([
+  [20, 'probation'],
+  [40, 'ready'],
+])('F93: a target that was down when the process started, and is met %i s later, is: %s', async (lateBy, state) => {
+  const { world, store } = fleet()
+  const late = healthIn(world, { store: store.storeOf('late') })
+  const key = JSON.stringify(['https://deepseek.example', 'k1', 'flash'])
+  store.say({ key, kind: 'open', reason: 'network', forMs: 1 })
+  world.pass(lateBy * seconds)
+  late.target()
+  world.pass(1)
+  late.target().check()
+  await settled()
+  expect(late.target().check().state).toBe(state)
+})
+
 test('a waiter is woken when the lease has come, and when another process has found the target well', async () => {
   const { members, world } = fleet('a', 'b')
   const woken: string[] = []

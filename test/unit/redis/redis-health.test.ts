@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createClient, type ClientEvent } from 'unbusy'
+import { createClient, ProviderError, type ClientEvent } from 'unbusy'
 import { fakeClock, fakeTarget } from 'unbusy/testing'
 import type { HealthFact, HealthStore, StoreMessage } from '../../../src/health/store.ts'
 import { redisHealth } from '../../../src/redis/redis-health.ts'
@@ -89,6 +89,20 @@ test('a late process finds a breaker whose time is over half-open, until it is c
   a.store.publish(closed)
   await clock.advance(100)
   expect((await join()).heard).toEqual([])
+})
+
+test('F93: a late process finds a target half-open that another one could not reach: one probe tells', async () => {
+  const { clock, join } = fleet()
+  const a = await join()
+  const unreached: HealthFact = { ...open(60_000), reason: 'network' }
+  a.store.publish(unreached)
+  await clock.advance(100)
+  a.store.publish({ ...open(60_000), key: 'other' })
+  await clock.advance(1_000)
+  expect((await join()).heard).toEqual([
+    { ...unreached, forMs: 1 },
+    { ...open(59_000), key: 'other' },
+  ])
 })
 
 test('a thousand refusals at once are a few messages', async () => {
@@ -417,6 +431,28 @@ test('clients of one fleet learn from each other, and only one probes', async ()
   for (const { client } of members) await client.close()
   await clock.advance(600)
   expect(clock.pending()).toBe(0)
+})
+
+test('F93: three processes that start ask a target that a fourth one cannot look up', async () => {
+  const clock = fakeClock()
+  const redis = fakeRedis(clock)
+  const identity = { origin: 'https://api.example', credential: 'digest' }
+  const cause = Object.assign(new Error('getaddrinfo EAI_AGAIN'), { code: 'EAI_AGAIN' })
+  const stream = () => Promise.reject(new ProviderError('Could not connect.', { reason: 'network', cause }))
+  const options = () => ({ clock, random: () => 0.5, health: redisHealth(redis.client(), { clock }) })
+  const second = fakeTarget('Hello.', { clock, name: 'second' })
+  const lost = { provider: { name: 'first', identity, stream }, model: fakeTarget('', { identity }).model }
+  const ill = createClient({ chain: [lost, second], ...options() })
+  await clock.advance(10)
+  for (let call = 0; call < 10; call++) {
+    await clock.until(ill.generate('Hi'))
+    await clock.advance(1_000)
+  }
+  const targets = [1, 2, 3].map(() => fakeTarget('Hello.', { clock, identity, name: 'first' }))
+  const fresh = targets.map(target => createClient({ chain: [target, second], ...options() }))
+  await clock.advance(10)
+  for (const client of fresh) expect(await clock.until(client.generate('Hi'))).toMatchObject({ provider: 'first' })
+  for (const client of [ill, ...fresh]) await client.close()
 })
 
 test('a key that is refused is left alone by all, until one finds that it is good again', async () => {
