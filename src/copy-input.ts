@@ -9,13 +9,12 @@ import type { GenerateInput } from './options.ts'
 export function copyInput(input: string | GenerateInput): string | GenerateInput {
   if (!isRecord(input)) return input
   const { messages, stopSequences, tools, extraBody } = input
-  return {
-    ...input,
-    ...(Array.isArray(messages) ? { messages: messages.map(copyRecord) as Message[] } : undefined),
-    ...(Array.isArray(stopSequences) ? { stopSequences: stopSequences.slice() as string[] } : undefined),
-    ...(isRecord(tools) ? { tools: { ...tools } } : undefined),
-    ...(isRecord(extraBody) ? { extraBody: { ...extraBody } } : undefined),
-  }
+  const copy: { -readonly [Name in keyof GenerateInput]: GenerateInput[Name] } = { ...input }
+  if (Array.isArray(messages)) copy.messages = messages.map(copyRecord) as Message[]
+  if (Array.isArray(stopSequences)) copy.stopSequences = stopSequences.slice() as string[]
+  if (isRecord(tools)) copy.tools = { ...tools }
+  if (isRecord(extraBody)) copy.extraBody = { ...extraBody }
+  return copy
 }
 
 function copyRecord<Value>(value: Value): Value {

@@ -20,7 +20,9 @@ const unreadableOnes: ReadonlySet<string> = new Set(['compress', 'x-compress', '
  * some without saying so (F61), and some write a word there that is no coding, `none` or `utf-8` (F60): such a body is read as it is.
  */
 export function encodingOf(headers: ResponseHeaders, first: Buffer): Encoding {
-  const words = String(headers['content-encoding'] ?? '')
+  const value = headers['content-encoding']
+  if (value === undefined) return magicOf(first)
+  const words = String(value)
     .toLowerCase()
     .split(',')
     .map(word => word.trim())

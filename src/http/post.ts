@@ -118,7 +118,8 @@ function fail(state: State, error: unknown): void {
 function settle(state: State): boolean {
   if (state.settled) return false
   state.settled = true
-  clearTimeout(state.timer)
+  if (state.timer !== undefined) clearTimeout(state.timer)
+  if (state.exchange !== undefined) state.request.connections.silence?.remove(state.exchange)
   state.request.attempt.signal.removeEventListener('abort', state.abort)
   return true
 }

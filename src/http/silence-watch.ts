@@ -8,8 +8,10 @@ import type { TransportError } from './transport-failure.ts'
  * private networks: in front of others stand load balancers, that always listen.
  */
 export type SilenceWatch = {
-  /** To be called when the request is on its way. It is forgotten when it is over. */
+  /** To be called when the request is on its way. */
   add(exchange: Exchange): void
+  /** To be called when it is over: kept until the next look, thousands of short calls would be held for half a second. */
+  remove(exchange: Exchange): void
 }
 
 /** A request that is silent for two of these has been silent for half a second at least. */
@@ -34,13 +36,17 @@ type Place = { readonly host: string; readonly port: number }
 /** @param isDirect whether a host is reached without a proxy */
 export function createSilenceWatch(isDirect: (host: string) => boolean): SilenceWatch {
   const state: State = { isDirect, exchanges: new Set(), places: new Map(), looking: new Set(), timer: undefined }
-  return { add: exchange => add(state, exchange) }
+  return { add: exchange => add(state, exchange), remove: exchange => void state.exchanges.delete(exchange) }
 }
 
 function add(state: State, exchange: Exchange): void {
   const { origin } = exchange
-  if (!state.places.has(origin)) state.places.set(origin, placeOf(state, origin))
-  if (state.places.get(origin) === undefined || exchange.over) return
+  let place = state.places.get(origin)
+  if (place === undefined && !state.places.has(origin)) {
+    place = placeOf(state, origin)
+    state.places.set(origin, place)
+  }
+  if (place === undefined || exchange.over) return
   state.exchanges.add(exchange)
   if (state.timer !== undefined) return
   state.timer = setInterval(() => tick(state), lookEveryMs)

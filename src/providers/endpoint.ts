@@ -81,7 +81,8 @@ function headersWith(
   own: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   const common = { 'content-type': 'application/json', 'user-agent': 'unbusy' }
-  return { ...common, ...keyHeaders(key, keyHeader), ...own }
+  // frozen: what HTTP can carry of it is checked once, and not for every request
+  return Object.freeze({ ...common, ...keyHeaders(key, keyHeader), ...own })
 }
 
 function keyHeaders(key: string | undefined, keyHeader: string): Readonly<Record<string, string>> {

@@ -40,7 +40,7 @@ export function encode(call: Call, dialect: Dialect, settings: EncodeSettings): 
     ...streaming(settings.stream, dialect),
     ...(prefixOf(call) === undefined ? undefined : dialect.prefix?.body),
   }
-  const body = mergeBody(own, adapted.extraBody)
+  const body = adapted.extraBody === undefined ? own : mergeBody(own, adapted.extraBody)
   return { body: withoutOmitted(body, dialect), warnings, call: adapted, outputTool: tool?.name }
 }
 

@@ -159,7 +159,8 @@ function sendTo(asking: Asking, endpoint: Endpoint): Promise<void> {
   const { asked, applied } = withRepairs(askedOf(asking), asking.repairs)
   const { dialect, stream } = asked
   const { body, call, outputTool, warnings } = encodeAsked(asked, service)
-  for (const warning of [...applied, ...warnings]) warn(asking, warning)
+  for (const warning of applied) warn(asking, warning)
+  for (const warning of warnings) warn(asking, warning)
   if (!stream && service.settings.stream) attempt.emit({ type: 'patience', timeout: wholeAnswer })
   const elsewhere = dialect.reroute?.(endpoint.baseURL, call)
   // what this holds is held as long as the answer lasts: the body is not among it

@@ -181,7 +181,8 @@ function linger(reading: Reading): void {
 /** A last event that lacks only its line end: where it is the finish, nothing else is waited for (F1). */
 function peek(reading: Reading, events: EventReader<Reading>, part: string): void {
   reading.tail = tailOf(reading.tail, part)
-  if (!isUnendedFinish(reading.tail)) return
+  // nearly every piece ends with its line
+  if (reading.tail === '' || !isUnendedFinish(reading.tail)) return
   reading.options.linger?.(() => {
     endEvents(events)
     if (stateOf(reading) === 'finished') finishDecoding(reading.decoding, false)

@@ -36,6 +36,7 @@ export function withRepairs(
   asked: Asked,
   repairs: readonly Repair[],
 ): { readonly asked: Asked; readonly applied: readonly Repair[] } {
+  if (repairs.length === 0) return { asked, applied: repairs }
   let changed = asked
   const applied: Repair[] = []
   for (const repair of repairs) {

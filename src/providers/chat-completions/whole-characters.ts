@@ -6,6 +6,8 @@ export type Halves = { text: string; thought: string }
  * be shown as it is. Answers what is whole.
  */
 export function wholeCharacters(halves: Halves, channel: keyof Halves, part: string): string {
+  // the road of every token: nothing is written
+  if (halves[channel] === '' && !endsInHalf(part)) return part
   const text = halves[channel] === '' ? part : halves[channel] + part
   const isHalf = endsInHalf(text)
   halves[channel] = isHalf ? text.slice(-1) : ''
