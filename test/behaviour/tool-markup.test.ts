@@ -177,6 +177,7 @@ test('F54: however markup is cut, its calls are the same and the text around it 
       expect(cut).toEqual(collect([all]))
       expect(cut.text).toBe(`${text}.`)
     }),
+    { numRuns: 3000 },
   )
 })
 

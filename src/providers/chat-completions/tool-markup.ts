@@ -100,10 +100,15 @@ function findMarker(text: string, before: string): { readonly at: number; readon
   }
   for (let at = Math.max(0, text.length - longest + 1); at < text.length; at += 1) {
     if ((text[at] !== '<' && text[at] !== '[') || isTalk(at)) continue
-    const start = plain(text.slice(at))
-    if (beginnings.some(beginning => beginning.startsWith(start))) return { at, isMarker: false }
+    if (mayBegin(plain(text.slice(at)))) return { at, isMarker: false }
   }
   return { at: text.length, isMarker: false }
+}
+
+/** A blank at the end may stand before a bar that comes next. */
+function mayBegin(start: string): boolean {
+  const beforeBar = /\s$/.test(start) ? `${start.slice(0, -1)}|` : start
+  return beginnings.some(beginning => beginning.startsWith(start) || beginning.startsWith(beforeBar))
 }
 
 /** All beginnings in one pattern, in every way of writing: the engine goes through a long text once, whatever it is made of. */
