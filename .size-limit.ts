@@ -8,8 +8,10 @@ const ours = {
 
 /** Minified and compressed with brotli. A limit is what was measured, plus a tenth. */
 export default [
-  { ...ours, name: 'createClient', path: 'dist/index.js', import: '{ createClient }', limit: '40.7 kB' },
+  { ...ours, name: 'createClient', path: 'dist/index.js', import: '{ createClient }', limit: '57.3 kB' },
   { ...ours, name: 'ProviderError', path: 'dist/index.js', import: '{ ProviderError }', limit: '458 B' },
   { ...ours, name: 'redisHealth', path: 'dist/redis/index.js', import: '{ redisHealth }', limit: '5.2 kB' },
-  { ...ours, name: 'embedded', path: 'dist/embedded/index.js', import: '{ embedded }', limit: '4.3 kB' },
+  // the web's own limit: nothing else of the package may come along
+  { name: 'fromResponse', path: 'dist/browser/index.js', import: '{ fromResponse }', limit: '1 kB' },
+  { ...ours, name: 'embedded', path: 'dist/embedded/index.js', import: '{ embedded }', limit: '4.8 kB' },
 ]

@@ -7,9 +7,20 @@ const entries = {
   'testing/index': 'src/testing/index.ts',
   'embedded/index': 'src/embedded/index.ts',
   'redis/index': 'src/redis/index.ts',
+  'opentelemetry/index': 'src/opentelemetry/index.ts',
+  'status/index': 'src/status/index.ts',
+  'prometheus/index': 'src/prometheus/index.ts',
+  'sizing/index': 'src/sizing/index.ts',
+  'browser/index': 'src/browser/index.ts',
+  'openai/index': 'src/interop/openai/index.ts',
+  'ai-sdk/index': 'src/interop/ai-sdk/index.ts',
+  'gateway/index': 'src/interop/gateway/index.ts',
 }
 
 const requireNode = 'src/require-node.ts'
+
+/** Entries that also run where there is no Node: they import nothing at all. */
+const anywhere: ReadonlySet<string> = new Set([entries['browser/index']])
 
 /**
  * The look at Node's version must be the first import of every entry: the others fail on an old Node. esbuild would make it a part of
@@ -30,6 +41,8 @@ const importFirst: NonNullable<Options['plugins']>[number] = {
   name: 'import-require-node-first',
   renderChunk(code, { type, path, entryPoint }) {
     if (type !== 'chunk' || entryPoint === undefined || entryPoint === requireNode) return undefined
+    // esbuild lets every entry import a chunk of its helpers, also one that uses none. The line stays, for the source map
+    if (anywhere.has(entryPoint)) return { code: code.replaceAll(/^import "[^"]*";$/gm, '') }
     const way = relative(dirname(path), 'dist/require-node.js')
     const [, hashBang = '', rest = ''] = /^(#!.*\n)?([^]*)$/.exec(code) ?? []
     return { code: `${hashBang}import '${way.startsWith('.') ? way : `./${way}`}';${rest}` }

@@ -8,7 +8,7 @@ await using client = createClient({
   chain: [deepseek({ baseURL: busy.baseURL, apiKey: 'test' }), llama({ baseURL: local.baseURL })],
   onEvent: event => console.log('provider' in event ? `${event.type} ${event.provider}` : event.type),
 })
-await client.generate({ prompt: 'Hi.', metadata: { user: 'u-17' } }) // metadata is told with call-start, and sent nowhere
+await client.generate({ prompt: 'Hi.', metadata: { user: 'u-17' } }) // metadata is part of call-start, and is not sent
 //=> call-start
 //=> attempt-start deepseek
 //=> attempt-end deepseek

@@ -4,7 +4,7 @@ import { redisHealth } from 'unbusy/redis'
 import { fakeTarget } from 'unbusy/testing'
 
 const redis = createRedis({ url: process.env['REDIS_URL'] ?? 'redis://127.0.0.1:6379' })
-redis.on('error', () => {}) // yours to log; without a listener Node ends the process when Redis goes away
+redis.on('error', () => {}) // log it here; without a listener Node ends the process when Redis goes away
 redis.connect().catch(() => {}) // no need to wait for it: no call does
 
 const client = createClient({

@@ -1,7 +1,7 @@
 import { openaiCompatible } from 'unbusy'
 import { testProvider } from 'unbusy/testing'
 
-// Runs the suite of every provider on a target of yours, against servers that misbehave in all the ways that were seen.
+// Runs the suite that every provider must pass on your own target, against servers that misbehave.
 const report = await testProvider(({ baseURL, apiKey }) => openaiCompatible('any-model', { baseURL, apiKey }), {
   format: 'openai',
 })

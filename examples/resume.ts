@@ -3,7 +3,7 @@ import { answer, startServer } from 'unbusy/testing'
 
 await using server = await startServer([
   answer(['The ', 'sky '], { cutAfterChunks: 2, cutBy: 'rst' }),
-  answer(['is ', 'blue.']), // what a model says that goes on from "The sky "
+  answer(['is ', 'blue.']), // what a model answers that continues "The sky "
 ])
 await using client = createClient({ chain: [deepseek({ baseURL: server.baseURL, apiKey: 'test' })] })
 

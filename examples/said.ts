@@ -13,5 +13,5 @@ await client.generate('The prompt.').catch((error: unknown) => {
     console.log(said) // may quote the prompt: for a person, never for a log
   }
 })
-//=> The server refused the request as invalid (400, parameter messages). Correct the setting that it names in `said`, or let the next target answer.
+//=> The server refused the request as invalid (400, parameter messages). Correct the setting that `said` of the error names, or let the next target answer.
 //=> Cannot read "The prompt.": too short (param: messages)

@@ -3,7 +3,7 @@ import { answer, startServer } from 'unbusy/testing'
 
 await using server = await startServer([
   answer(['The ', 'sky ', 'is '], { cutAfterChunks: 2, cutBy: 'rst' }),
-  answer(['is ', 'blue.']), // what a model says that goes on from "The sky "
+  answer(['is ', 'blue.']), // what a model answers that continues "The sky "
 ])
 await using client = createClient({
   chain: [deepseek({ baseURL: server.baseURL, apiKey: 'test' })],
@@ -13,12 +13,12 @@ await using client = createClient({
 const stream = await client.stream({ prompt: 'Why is the sky blue?', reasoning: 'off' })
 for await (const event of stream) {
   if (event.type === 'text-delta') console.log(event.text)
-  if (event.type === 'continue') console.log(`(goes on after ${event.characters} characters)`)
+  if (event.type === 'continue') console.log(`(continues after ${event.characters} characters)`)
 }
 console.log(await stream.text())
 console.log(server.requests[1]?.path)
 //=> sky
-//=> (goes on after 8 characters)
+//=> (continues after 8 characters)
 //=> is
 //=> blue.
 //=> The sky is blue.

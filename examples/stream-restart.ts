@@ -10,13 +10,24 @@ await using client = createClient({
 })
 
 let shown = ''
-for await (const event of await client.stream('Why is the sky blue?')) {
+const stream = await client.stream('Why is the sky blue?')
+console.log(`${stream.answeredBy.provider} begins`)
+for await (const event of stream) {
   if (event.type === 'text-delta') shown += event.text
   if (event.type === 'restart') {
-    console.log(`${event.reason}: void is "${shown}", ${event.provider} begins anew`)
+    console.log(`${event.reason}: discard "${shown}", ${event.provider} starts again`)
     shown = ''
   }
 }
 console.log(shown)
-//=> …: void is "The sky ", openai begins anew
+console.log(stream.answeredBy)
+//=> deepseek begins
+//=> …: discard "The sky ", openai starts again
 //=> Rayleigh scattering.
+//=> {
+//=> provider: 'openai',
+//=> …
+//=> targetIndex: 1,
+//=> step: 1,
+//=> attempt: 1
+//=> }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type Client, createClient } from 'unbusy'
 import { fakeClock, fakeTarget, recordEvents } from 'unbusy/testing'
 
-/** Your code. It takes the client, so that a test can give it one of fakes. */
+/** Your code. It takes the client, so that a test can pass a client with fake targets. */
 async function summarise(client: Client, text: string): Promise<string> {
   const { text: summary, degraded } = await client.generate(`Summarise in one sentence: ${text}`)
   return degraded ? 'There is no summary today.' : summary

@@ -20,8 +20,8 @@ console.log((await client.generate('What is new?')).text)
 const { text, attempts } = await client.generate({ prompt: 'Summarise the contract.', metadata: { confidential: true } })
 console.log(text)
 console.log(attempts.map(({ provider, outcome }) => `${provider} ${outcome}`).join(', '))
-console.log(`${internet.requests.length} request left the house`)
+console.log(`${internet.requests.length} request left our network`)
 //=> From outside.
 //=> From our data centre.
 //=> deepseek skipped, openai skipped, vllm answered
-//=> 1 request left the house
+//=> 1 request left our network

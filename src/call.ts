@@ -1,171 +1,62 @@
-import { costOf, defaultResult, type GenerateResult, type Sink } from './answer/answer.ts'
-import { type AnswerStream, toAnswerStream } from './answer/answer-stream.ts'
-import { type ChainPool, orderPool } from './chain/pool.ts'
-import type { ChainTarget, Hedge, Leg, Walked } from './chain/state.ts'
-import { abort, type CallSignal, createSignal } from './chain/signal.ts'
-import { walkChain } from './chain/walk.ts'
-import { within } from './chain/within.ts'
-import { askConditions, type Conditions, withConditions } from './chain/conditions.ts'
-import { inOwnContext } from './call-context.ts'
-import { checkInput } from './check-input.ts'
-import { copyInput } from './copy-input.ts'
-import type { Call, CallTimeoutSettings, ClientEvent, Clock, EventListener, Failure } from './contract.ts'
-import { ChainExhaustedError, UnbusyError } from './errors.ts'
-import { closeQueue } from './answer/event-queue.ts'
-import {
-  type ClientOptions,
-  defaults,
-  type GenerateInput,
-  merge,
-  resolveCall,
-  continuationSettings,
-  type ContinuationSettings,
-} from './options.ts'
-import { type AnswerForm, answerForm, loadForm } from './output/answer-form.ts'
-import { createRepairs, type Repairs } from './output/repairs.ts'
-import { type Broken, createContinuation, type Continuation } from './answer/continuation.ts'
-import { brokenStream, finishStream, open, type Outlet } from './answer/stream.ts'
-import { StreamInterruptedError } from './answer/stream-interrupted-error.ts'
+import type { Answer, GenerateResult } from './answer/answer.ts'
 import { collectAnswer } from './answer/collect.ts'
+import { callEnd, callStart, type Ended } from './call-events.ts'
+import type { ClientState, CommitOptions, PreparedCall } from './call-state.ts'
+import { chosenTargets } from './call-targets.ts'
+import { accountsFor } from './chain/account.ts'
+import { follow } from './chain/signal.ts'
+import type { ChainTarget, Hedge, Walked } from './chain/state.ts'
+import { walkChain } from './chain/walk.ts'
+import { costOfAll, costsOf } from './cost.ts'
+import { defaultFor } from './default-response.ts'
+import { ChainExhaustedError } from './errors.ts'
+import type { GenerateInput } from './options.ts'
+import { copyInput, loadSchemas, prepareCall } from './prepare-call.ts'
 
-/** What the calls of one client have in common. */
-export type Shared = {
-  readonly options: ClientOptions
-  readonly clock: Clock
-  readonly random: () => number
-  /** Undefined: nobody listens. */
-  readonly tell: EventListener | undefined
-  /** Every target, members of pools one by one. */
-  readonly targets: readonly ChainTarget[]
-  readonly steps: readonly (ChainPool | { readonly targets: readonly ChainTarget[] })[]
-  readonly hedge: Hedge | undefined
-  readonly probeMs: number
-  readonly running: Set<CallSignal>
-  readonly background: Set<Leg>
-  calls: number
-  closed: UnbusyError | undefined
-}
+type Ending = Omit<Ended, 'stream'>
 
-type Begun = {
-  readonly callId: number
-  readonly startedAt: number
-  readonly given: GenerateInput
-  readonly call: Call
-  readonly settings: ContinuationSettings
-  readonly continuation: Continuation
-  readonly form: AnswerForm | undefined
-  readonly repairs: Repairs | undefined
-  readonly signal: CallSignal
-  /** Tells it in the context of this call. */
-  readonly tell: EventListener | undefined
-}
-type Into = { readonly sink: Sink; mayDefault(): boolean }
-type CallEnd = ClientEvent & { readonly type: 'call-end' }
-type Ending = { readonly outcome: CallEnd['outcome']; readonly result?: GenerateResult; readonly error?: unknown }
-
-/** A call that resolves with the whole answer. */
-export async function runGenerate(shared: Shared, given: string | GenerateInput): Promise<GenerateResult> {
+/** Runs a call that resolves with the complete answer. */
+export async function runGenerate(client: ClientState, given: string | GenerateInput): Promise<GenerateResult> {
   const input = copyInput(given)
-  const loading = loadForm(input)
+  const loading = loadSchemas(input)
   if (loading !== undefined) await loading
-  const begun = begin(shared, input)
-  return run(shared, begun, { sink: collectAnswer(begun), mayDefault: always })
+  const call = prepareCall(client, input)
+  return runCall(client, call, { sink: collectAnswer(call), stream: false, mayDefault: always })
 }
 
 const always = () => true
 
-/** A call whose reader gets what comes as it comes. Resolves at the first content. */
-export async function runStream(shared: Shared, given: string | GenerateInput, from?: Broken): Promise<AnswerStream> {
-  const input = copyInput(given)
-  const loading = loadForm(input)
-  if (loading !== undefined) await loading
-  const begun = begin(shared, input, from)
-  const { continuation, form, repairs } = begun
-  const outlet = open({ ...begun.settings, continuation, form, repairs, clock: shared.clock, from })
-  const { queue, opened } = outlet.reader
-  // a reader who holds text already must not get the default response behind it
-  const result = run(shared, begun, { sink: outlet.sink, mayDefault: () => !outlet.reader.isOpen }).then(
-    answer => {
-      finishStream(outlet, answer)
-      opened.resolve()
-      return answer
-    },
-    (error: unknown) => {
-      const told =
-        outlet.reader.isOpen && ChainExhaustedError.isInstance(error) ? interrupted(shared, { input, outlet, error }) : error
-      closeQueue(queue, told)
-      opened.reject(told)
-      throw told
-    },
-  )
-  // whoever waits for the stream, or reads it, gets the error there
-  result.catch(() => {})
-  await opened.promise
-  return toAnswerStream(queue, {
-    result,
-    leave: () => abort(begun.signal, left),
-    resume: () => result.then(nothingToResume, goOn),
-  })
-}
-
-/** Says no before anything is sent, and fills every default. */
-function begin(shared: Shared, input: string | GenerateInput, from?: Broken): Begun {
-  checkInput(input)
-  if (shared.closed !== undefined) throw shared.closed
-  const given = typeof input === 'string' ? { prompt: input } : input
-  const { form, tell } = inOwnContext({ tell: shared.tell, form: answerForm(given) })
-  const call = resolveCall(given, form)
-  const chosen = continuationSettings(shared.options, given)
-  const settings = from === undefined ? chosen : { ...chosen, afterFirstToken: 'continue' as const }
-  const isPlainText = call.tools === undefined && call.output === undefined
-  const continuation = createContinuation({ ...settings, maxOutputTokens: call.maxOutputTokens, isPlainText })
-  const limit = given.repair ?? shared.options.repair ?? 0
-  const repairs = limit === 0 ? undefined : createRepairs({ limit, messages: call.messages })
-  return {
-    callId: ++shared.calls,
-    startedAt: shared.clock.now(),
-    given,
-    call,
-    settings,
-    continuation,
-    form,
-    repairs,
-    signal: createSignal(),
-    tell,
-  }
-}
-
-/** One call from its input to its result, whoever reads it: `generate()` and `stream()` differ in the sink only. */
-async function run(shared: Shared, begun: Begun, into: Into): Promise<GenerateResult> {
-  const { callId, startedAt, signal, call, tell } = begun
-  const { targets, running } = shared
-  const release = follow(begun.given.signal, signal)
+/** Runs one call from its input to its result. `generate()` and `stream()` differ only in their sink. */
+export async function runCall(client: ClientState, prepared: PreparedCall, commit: CommitOptions): Promise<GenerateResult> {
+  const { signal } = prepared
+  const { running } = client
+  const stopFollowing = follow(prepared.given.signal, signal)
   let ending: Ending = { outcome: 'failed' }
   running.add(signal)
-  tell?.({ type: 'call-start', at: startedAt, callId, targets: targets.length, metadata: call.metadata })
+  const { stream } = commit
+  prepared.tell?.(callStart(client, prepared, stream))
   try {
-    const result = await ask(shared, begun, into.sink)
+    const result = await askChain(client, prepared, commit)
     ending = { outcome: 'answered', result }
     return result
   } catch (error) {
     ending = { outcome: 'failed', error }
-    const result = ChainExhaustedError.isInstance(error) && into.mayDefault() ? await defaultFor(shared, begun, error) : undefined
+    if (!ChainExhaustedError.isInstance(error) || !commit.mayDefault()) throw error
+    const result = await defaultFor(client, prepared, error)
     if (result === undefined) throw error
     ending = { outcome: 'degraded', result, error }
     return result
   } finally {
     running.delete(signal)
-    release()
+    stopFollowing()
     const isAborted = signal.aborted && ending.outcome === 'failed'
-    tellEnd(shared, begun, isAborted ? { outcome: 'aborted', error: signal.reason } : ending)
+    tellEnd(client, prepared, { ...(isAborted ? { outcome: 'aborted', error: signal.reason } : ending), stream })
   }
 }
 
-function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> {
-  const { callId, call, startedAt, signal, given, tell } = begun
-  const { clock, random, hedge, probeMs, background, options } = shared
-  const { totalMs, firstContentMs } = limitsOf(shared, begun)
-  const conditions = askConditions(shared.targets, call)
+function askChain(client: ClientState, prepared: PreparedCall, { sink }: CommitOptions): Promise<GenerateResult> {
+  const { callId, call, startedAt, signal, given, tell, limits } = prepared
+  const { clock, random, hedge, probeMs, background, options } = client
   hedge?.called()
   return walkChain({
     callId,
@@ -174,113 +65,61 @@ function ask(shared: Shared, begun: Begun, sink: Sink): Promise<GenerateResult> 
     clock,
     random,
     startedAt,
-    deadline: startedAt + totalMs,
-    firstContentAt: startedAt + firstContentMs,
+    deadline: startedAt + limits.totalMs,
+    firstContentAt: startedAt + limits.firstContentMs,
     hasDefault: (given.defaultResponse ?? options.defaultResponse) !== undefined,
-    hedge,
+    // a hedge is an early fallback
+    hedge: given.fallback === false ? undefined : hedge,
+    hasFallback: given.fallback !== false,
+    accounts: given.maxCost === undefined && !client.hasBudgets ? undefined : accountsFor(client.account, given.maxCost),
     probeMs,
     background,
     tell,
-    targets: withTimeout(withConditions(inOrder(shared, call, conditions), conditions), given.timeout),
+    targets: targetsOf(client, prepared),
     signal,
     decide: options.decide,
-  }).then(walked => resultOf(shared, walked))
+  }).then(walked => resultOf(walked, hedge))
 }
 
-function limitsOf({ options }: Shared, { given }: Begun): CallTimeoutSettings {
-  return merge<CallTimeoutSettings>(defaults.timeout, options.timeout, given.timeout)
+/** Returns the targets of this call. Features that a chain and a call do not use cost nothing here. */
+function targetsOf(client: ClientState, { call, given }: PreparedCall): readonly ChainTarget[] {
+  const { targets, steps, hasConditions } = client
+  const isPlain = !hasConditions && steps.length === targets.length && given.targets === undefined && given.timeout === undefined
+  return isPlain ? targets : chosenTargets(client, call, given)
 }
 
-function resultOf({ targets, hedge }: Shared, { answer, target, attempts }: Walked): GenerateResult {
+function resultOf({ answer, target, attempts }: Walked, hedge: Hedge | undefined): GenerateResult {
   const { provider, model, name, targetIndex, step } = target
-  const cost = costOf(attempts, targets)
+  const cost = costOfAll(attempts)
   hedge?.paid(cost ?? 0)
-  return { ...answer, cost, provider: provider.name, model, name, targetIndex, step, attempts, degraded: false }
+  return {
+    ...answer,
+    message: messageOf(answer),
+    cost,
+    costIsUpperBound: attempts.some(record => record.costIsUpperBound),
+    costs: costsOf(attempts),
+    provider: provider.name,
+    model,
+    name,
+    targetIndex,
+    step,
+    attempts,
+    degraded: false,
+  }
 }
 
-type Interrupted = { readonly input: string | GenerateInput; readonly outlet: Outlet; readonly error: ChainExhaustedError }
-
-function interrupted(shared: Shared, { input, outlet, error }: Interrupted): StreamInterruptedError {
-  const broken = brokenStream(outlet)
-  return new StreamInterruptedError(broken, error, async () => runStream(shared, input, broken))
+function tellEnd(client: ClientState, prepared: PreparedCall, ended: Ended): void {
+  client.activity.called(ended.outcome, ended.result?.step)
+  prepared.tell?.(callEnd(client, prepared, ended))
 }
 
-function nothingToResume(): never {
-  throw new TypeError('stream.resume: this answer is whole. Call it after the stream threw a StreamInterruptedError.')
+/** Returns the answer as a turn of the conversation. Fields without a value are left out. */
+function messageOf({ text, reasoningText, toolCalls, providerMetadata }: Answer): GenerateResult['message'] {
+  return {
+    role: 'assistant',
+    content: text,
+    ...(reasoningText === '' ? undefined : { reasoningText }),
+    ...(toolCalls.length === 0 ? undefined : { toolCalls }),
+    ...(providerMetadata === undefined ? undefined : { providerMetadata }),
+  }
 }
-
-function goOn(error: unknown): Promise<AnswerStream> {
-  if (StreamInterruptedError.isInstance(error)) return error.resume()
-  throw error
-}
-
-/** The reader left the loop: nobody is there to be told. */
-const left = new UnbusyError('The reader left the stream.')
-
-/** A default that is looked up somewhere has this time, also when the call's own is over. */
-const leastDefaultMs = 250
-
-/** The default, unless the call ends first: a function of the caller's may never settle, and so may the check of what it returns (F83). */
-function defaultFor(shared: Shared, begun: Begun, error: ChainExhaustedError): Promise<GenerateResult | undefined> {
-  const { clock } = shared
-  const leftMs = begun.startedAt + limitsOf(shared, begun).totalMs - clock.now()
-  return within(substitute(shared, begun, error), { clock, signal: begun.signal, forMs: Math.max(leastDefaultMs, leftMs) })
-}
-
-/**
- * What is answered when nobody else does. The client's default was written for no schema in particular: where it does not fit the one of
- * this call, there is none.
- */
-async function substitute(
-  { options, targets }: Shared,
-  { given, form }: Begun,
-  { failures, attempts }: ChainExhaustedError,
-): Promise<GenerateResult | undefined> {
-  const chosen = given.defaultResponse ?? options.defaultResponse
-  if (chosen === undefined) return undefined
-  const value: unknown = typeof chosen === 'function' ? await (chosen as DefaultOf)(failures) : chosen
-  const isTyped = form?.output !== undefined
-  const ending = { isTyped, attempts, cost: costOf(attempts, targets) }
-  if (form?.output === undefined || given.defaultResponse !== undefined) return defaultResult({ value, ...ending })
-  const checked = await form.output.check(value)
-  return 'value' in checked ? defaultResult({ value: checked.value, ...ending }) : undefined
-}
-
-type DefaultOf = (failures: readonly Failure[]) => unknown
-
-function tellEnd(shared: Shared, { callId, startedAt, tell }: Begun, { outcome, result, error }: Ending): void {
-  const at = shared.clock.now()
-  const attempts = result?.attempts ?? (ChainExhaustedError.isInstance(error) ? error.attempts : [])
-  const { provider, model, usage } = result ?? {}
-  const durationMs = at - startedAt
-  tell?.({ type: 'call-end', at, callId, outcome, durationMs, provider, model, attempts, usage, error })
-}
-
-/** The chain for this call: each pool in the order in which its members are asked now. */
-function inOrder({ steps, targets, random }: Shared, call: Call, conditions: Conditions | undefined): readonly ChainTarget[] {
-  if (steps.length === targets.length) return targets
-  return steps.flatMap(step => ('queues' in step ? orderPool(step, call, { random, conditions }) : step.targets))
-}
-
-function withTimeout(targets: readonly ChainTarget[], timeout: GenerateInput['timeout']): readonly ChainTarget[] {
-  if (timeout === undefined) return targets
-  return targets.map(target => ({
-    ...target,
-    timeout: merge(target.timeout, timeout),
-    thinking:
-      timeout.firstChunkMs === undefined || target.thinking === undefined
-        ? target.thinking
-        : { ...target.thinking, firstChunkMs: undefined },
-  }))
-}
-
-/** Aborts the call with the caller's own reason; returns a function that stops listening. */
-function follow(from: AbortSignal | undefined, signal: CallSignal): () => void {
-  if (from === undefined) return nobodyToFollow
-  if (from.aborted) abort(signal, from.reason)
-  const onAbort = () => abort(signal, from.reason)
-  from.addEventListener('abort', onAbort, { once: true })
-  return () => from.removeEventListener('abort', onAbort)
-}
-
-function nobodyToFollow(): void {}

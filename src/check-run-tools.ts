@@ -1,15 +1,15 @@
 import { callback, type Check, checkOptions, isRecord, kindOf, oneOf, positiveCount } from './check.ts'
 import { checkInput } from './check-input.ts'
-import { tools } from './check-tools.ts'
+import { tools } from './check-turns.ts'
 import type { GenerateInput } from './options.ts'
 
-/** Says no to what `runTools()` was given, before anything is sent, with what to write instead. */
+/** Throws for invalid arguments of `runTools()`, before anything is sent, and says what to write instead. */
 export function checkRunTools(client: unknown, input: unknown, options: unknown): void {
   if (!isRecord(client) || typeof client['generate'] !== 'function')
-    throw new TypeError(`runTools: the first argument must be a client, of createClient(), not ${kindOf(client)}.`)
+    throw new TypeError(`runTools: the first argument must be a client from createClient(), not ${kindOf(client)}.`)
   if (isRecord(input) && ('tools' in input || 'toolChoice' in input))
     throw new TypeError(
-      "runTools: tools belong into the third argument: runTools(client, 'Hi', { tools }). It has no toolChoice.",
+      "runTools: tools belong in the third argument: runTools(client, 'Hi', { tools }). There is no toolChoice.",
     )
   checkInput(input as GenerateInput)
   if (!isRecord(options)) throw new TypeError(`runTools: options must be an object like ${example}, not ${kindOf(options)}.`)
@@ -26,7 +26,7 @@ const executable: Check = (value, name) => {
     if (typeof tool.execute === 'function') continue
     const what = `${name}.${toolName} has no function execute`
     throw new TypeError(
-      `${what}. Write { inputSchema, execute: input => ... }; to execute it yourself, use client.generate({ tools }).`,
+      `${what}. Write { inputSchema, execute: input => ... }, or use client.generate({ tools }) and execute the calls yourself.`,
     )
   }
 }

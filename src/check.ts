@@ -1,28 +1,29 @@
-/** Says no to one option by throwing a `TypeError` that begins with its name. */
+import { optionHint } from './suggestion.ts'
+
+/** Rejects an invalid option by throwing a `TypeError` that begins with the option's name. */
 export type Check = (value: unknown, name: string) => void
 
 export type Checks = Readonly<Record<string, Check>>
 
 /**
- * Checks what a person wrote, by hand: a schema library at this place would make the import of the whole package slower.
- * `undefined` is the same as not given. No value is ever part of a message: it may be a key.
+ * Checks options without a schema library, which would slow down the import of the whole package. `undefined` counts as not given. No
+ * message contains a value, because it may be an API key.
  */
 export function checkOptions(options: unknown, checks: Checks, service: string): void {
-  if (!isRecord(options)) {
+  if (!isPlain(options)) {
     const like = 'baseURL' in checks ? " like { baseURL: '...' }" : ''
     throw new TypeError(`${service}: options must be an object${like}, not ${kindOf(options)}.`)
   }
   for (const [name, value] of Object.entries(options)) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined
     if (check === undefined)
-      throw new TypeError(`${service}: there is no option '${name}'.${suggestion(name, Object.keys(checks))}`)
+      throw new TypeError(`${service}: there is no option '${name}'.${optionHint(name, Object.keys(checks))}`)
     if (value !== undefined) check(value, `${service}: ${name}`)
   }
 }
 
 export const text: Check = (value, name) => {
-  if (typeof value !== 'string' || value === '')
-    throw new TypeError(`${name} must be a text that is not empty, not ${kindOf(value)}.`)
+  if (typeof value !== 'string' || value === '') throw new TypeError(`${name} must be a non-empty string, not ${kindOf(value)}.`)
 }
 
 export const flag: Check = (value, name) => {
@@ -43,7 +44,7 @@ export const positiveCount: Check = (value, name) => {
     throw new TypeError(`${name} must be a whole number, 1 or more, not ${kindOf(value)}.`)
 }
 
-/** Any number that is not negative, of no unit. */
+/** Any non-negative number without a unit. */
 export const level: Check = (value, name) => {
   if (typeof value !== 'number' || !(value >= 0) || value === Infinity)
     throw new TypeError(`${name} must be a number, 0 or more, not ${kindOf(value)}.`)
@@ -52,27 +53,33 @@ export const level: Check = (value, name) => {
 /** `Infinity` turns a clock off. */
 export const milliseconds: Check = (value, name) => {
   if (typeof value !== 'number' || !(value >= 0))
-    throw new TypeError(`${name} must be milliseconds, 0 or more, not ${kindOf(value)}.`)
+    throw new TypeError(`${name} must be a number of milliseconds, 0 or more, not ${kindOf(value)}.`)
 }
 
 export const amount: Check = (value, name) => {
   if (typeof value !== 'number' || !(value >= 0) || value === Infinity) {
-    throw new TypeError(`${name} must be US dollars per million tokens, 0 or more, not ${kindOf(value)}.`)
+    throw new TypeError(`${name} must be a number of US dollars per million tokens, 0 or more, not ${kindOf(value)}.`)
   }
 }
 
-export const record: Check = (value, name) => {
-  if (!isRecord(value)) throw new TypeError(`${name} must be an object, not ${kindOf(value)}.`)
+export const dollars: Check = (value, name) => {
+  if (typeof value !== 'number' || !(value >= 0) || value === Infinity)
+    throw new TypeError(`${name} must be a number of US dollars, 0 or more, not ${kindOf(value)}.`)
 }
 
-/** It is sent as JSON: a circle and a BigInt have no form there. What was looked at once is not looked at again. */
+export const record: Check = (value, name) => {
+  if (!isPlain(value)) throw new TypeError(`${name} must be an object, not ${kindOf(value)}.`)
+}
+
+/** A value that is sent as JSON: cycles and BigInts throw. Each object is visited once. */
 export const writable: Check = (value, name) => {
-  if (typeof value === 'bigint') throw new TypeError(`${name} is a BigInt, which JSON has no word for. Write a number or a text.`)
+  if (typeof value === 'bigint')
+    throw new TypeError(`${name} is a BigInt, which JSON cannot represent. Write a number or a string.`)
   if (typeof value !== 'object' || value === null || looked.has(value)) return
   try {
     JSON.stringify(value)
   } catch (cause) {
-    throw new TypeError(`${name} cannot be sent as JSON: it refers to itself or holds a BigInt. Write plain data.`, { cause })
+    throw new TypeError(`${name} cannot be sent as JSON: it refers to itself or contains a BigInt. Write plain data.`, { cause })
   }
   if (Object.isFrozen(value)) looked.add(value)
 }
@@ -89,7 +96,7 @@ export const list: Check = (value, name) => {
   if (!Array.isArray(value)) throw new TypeError(`${name} must be a list, not ${kindOf(value)}.`)
 }
 
-/** An object whose own fields are checked too. */
+/** An object whose fields are checked too. */
 export function group(checks: Checks): Check {
   return (value, name) => {
     record(value, name)
@@ -97,7 +104,7 @@ export function group(checks: Checks): Check {
   }
 }
 
-/** A group that people write as the one number that most other libraries have. */
+/** A group of options for which users often write a single number, as in most other libraries. */
 export function groupOrNumber(checks: Checks, instead: (value: number) => string): Check {
   const check = group(checks)
   return (value, name) => {
@@ -115,104 +122,50 @@ export function oneOf(...allowed: readonly string[]): Check {
   }
 }
 
-/** What a function of the user's returned, where it must be a text: a promise would be sent as an empty object. */
+/** Checks that a user's function returned a string: a promise would be sent as an empty object. */
 export function returnedText(value: unknown, name: string): string {
   if (typeof value === 'string') return value
+  throw new TypeError(`${name} must return a string, not ${isUnwantedPromise(value) ? 'a promise' : kindOf(value)}.`)
+}
+
+/** Whether a user's function returned a promise instead of a value. Handles its rejection, which would terminate the process. */
+export function isUnwantedPromise(value: unknown): boolean {
   const isPromise = typeof value === 'object' && value !== null && 'then' in value
   if (isPromise) Promise.resolve(value).catch(() => {})
-  throw new TypeError(`${name} must return a text at once, not ${isPromise ? 'a promise' : kindOf(value)}.`)
-}
-
-/** ` Did you mean 'apiKey'?`, or all names where nothing is near. */
-export function suggestion(name: string, known: readonly string[]): string {
-  const plain = name.toLowerCase().replaceAll(/[_-]/g, '')
-  const named = Object.hasOwn(elsewhere, plain) ? elsewhere[plain] : undefined
-  const ours = named?.find(one => known.includes(one.split(':')[0] ?? ''))
-  if (ours !== undefined) return ` Did you mean ${ours.includes(':') ? ours : `'${ours}'`}?`
-  const [nearest] = known
-    .map(one => ({ one, steps: distance(name.toLowerCase(), one.toLowerCase()) }))
-    .toSorted((a, b) => a.steps - b.steps)
-  if (nearest !== undefined && nearest.steps <= Math.max(2, Math.ceil(name.length / 3))) return ` Did you mean '${nearest.one}'?`
-  return ` Known are: ${known.join(', ')}.`
-}
-
-/** What other libraries call it, in small letters without hyphens and underscores: what it is here, the first that the place knows. */
-const elsewhere: Readonly<Record<string, readonly string[]>> = {
-  schema: ['output'],
-  responseformat: ['output'],
-  responseschema: ['output'],
-  outputschema: ['output'],
-  zodschema: ['output'],
-  structuredoutput: ['output'],
-  maxtokens: ['maxOutputTokens'],
-  maxcompletiontokens: ['maxOutputTokens'],
-  maxnewtokens: ['maxOutputTokens'],
-  numpredict: ['maxOutputTokens'],
-  abortsignal: ['signal'],
-  abortcontroller: ['signal'],
-  fallback: ['defaultResponse'],
-  fallbackresponse: ['defaultResponse'],
-  fallbackvalue: ['defaultResponse'],
-  default: ['defaultResponse'],
-  model: ['chain'],
-  models: ['chain'],
-  providers: ['chain'],
-  targets: ['chain'],
-  fallbacks: ['chain'],
-  stop: ['stopSequences'],
-  maxretries: ['retry'],
-  retries: ['retry'],
-  timeoutms: ['timeout: { totalMs: 30_000 }'],
-  requesttimeout: ['timeout: { totalMs: 30_000 }'],
-  total: ['totalMs'],
-  instructions: ['system'],
-  systemprompt: ['system'],
-  input: ['prompt'],
-  query: ['prompt'],
-  reasoningeffort: ['reasoning'],
-  effort: ['reasoning'],
-  thinking: ['reasoning'],
-  functions: ['tools'],
-  functioncall: ['toolChoice'],
-  provideroptions: ['extraBody'],
-  body: ['extraBody'],
-  url: ['baseURL'],
-  endpoint: ['baseURL'],
-  apibase: ['baseURL'],
-  basepath: ['baseURL'],
-  key: ['apiKey'],
-  token: ['apiKey'],
-  apitoken: ['apiKey'],
-  defaultheaders: ['headers'],
-  agent: ['dispatcher'],
-  httpagent: ['dispatcher'],
-  fetch: ['dispatcher'],
-  circuitbreaker: ['breaker'],
-  log: ['logger'],
+  return isPromise
 }
 
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-export function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  if (value === '') return 'an empty text'
-  if (Array.isArray(value)) return 'a list'
-  if (typeof value === 'number') return String(value)
-  if (typeof value === 'string') return 'a text'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+/** Whether an object has fields that we can read. A promise, a Map or a Date has none: what the caller meant would be lost in silence. */
+export function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  return isRecord(value) && !builtIns.has(tagOf(value))
 }
 
-/** Levenshtein: how many letters must be added, taken away or changed. */
-function distance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
-  for (let i = 0; i < from.length; i += 1) {
-    const next = [i + 1]
-    for (let j = 0; j < to.length; j += 1) {
-      next.push(Math.min((row[j] ?? 0) + (from[i] === to[j] ? 0 : 1), (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[to.length] ?? 0
+const builtIns: ReadonlySet<string> = new Set([
+  'Promise',
+  'Map',
+  'Set',
+  'WeakMap',
+  'WeakSet',
+  'Date',
+  'RegExp',
+  'URLSearchParams',
+])
+
+function tagOf(value: object): string {
+  return Object.prototype.toString.call(value).slice('[object '.length, -1)
+}
+
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (value === '') return 'an empty string'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'number') return String(value)
+  if (typeof value === 'string') return 'a string'
+  if (typeof value !== 'object') return `a ${typeof value}`
+  if (isPlain(value)) return 'an object'
+  return isUnwantedPromise(value) ? 'a promise' : `a ${tagOf(value)}`
 }

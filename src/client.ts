@@ -1,135 +1,190 @@
 import type { GenerateResult } from './answer/answer.ts'
 import type { AnswerStream } from './answer/answer-stream.ts'
 import { inOwnContext } from './call-context.ts'
-import { runGenerate, runStream, type Shared } from './call.ts'
+import { runGenerate } from './call.ts'
+import type { ClientState } from './call-state.ts'
 import { createHedge } from './chain/hedge.ts'
-import { abandonLeg } from './chain/leg.ts'
-import { watchQueues } from './chain/pool.ts'
-import type { ChainTarget } from './chain/state.ts'
-import { abort } from './chain/signal.ts'
+import type { Observers } from './chain/state.ts'
+import { closeCalls, countedBy, runWarmUp, statusOf, stopWatching } from './between-calls.ts'
 import { checkClientOptions } from './check-input.ts'
-import type { Clock, Target } from './contract.ts'
-import { UnbusyError } from './errors.ts'
-import { createHealth, type TargetSnapshot } from './health/health.ts'
+import { epochOffsetOf, systemClock } from './clock.ts'
+import { withBoundedDelays } from './bounded-clock.ts'
+import type { Clock } from './contract.ts'
+import type { EventListener } from './contract-events.ts'
+import { createWarmer } from './keep-warm/keep-warm.ts'
+import type { WarmUpOptions, WarmUpResult } from './keep-warm/warm-up.ts'
+import { storeOf } from './health/shared-health.ts'
+import { createHealth, type Health, type TargetSnapshot } from './health/health.ts'
 import {
+  clientLimits,
   type ClientOptions,
+  continuationSettings,
   type GenerateInput,
   healthSettings,
   hedgeSettings,
-  targetRetry,
-  targetTimeout,
-  thinkingLimits,
 } from './options.ts'
 import type { InferOutput, StandardSchema } from './output/standard-schema.ts'
 import type { ToolCallOf, ToolSet } from './output/tool-set.ts'
+import { resolveChain } from './resolve-chain.ts'
+import { runStream } from './stream-call.ts'
+import { type ClientStatus, createActivity } from './telemetry/activity.ts'
+import { withChannels } from './telemetry/channels.ts'
 import { createTeller } from './telemetry/events.ts'
 import { logEvents } from './telemetry/log.ts'
+import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts'
 
-/** A chain of models that answers as one. Made once and shared: every call keeps its own state, only health and connections are common. */
+/** A chain of models that answers as one. Create it once and share it: calls have only health, budgets and connections in common. */
 export type Client = {
   /**
-   * Asks the chain and resolves with the whole answer.
+   * Asks the chain and resolves with the complete answer.
    *
    * @throws {ChainExhaustedError} No target answered and there is no default response.
-   * @throws {TypeError} The input is not as it should be; nothing was sent.
-   * @throws The reason of `signal`, untouched, when the caller aborts.
+   * @throws {TypeError} The input is invalid; nothing was sent.
+   * @throws The reason of `signal`, unchanged, when the caller aborts.
    */
   generate<Schema extends StandardSchema | undefined = undefined, Tools extends ToolSet | undefined = undefined>(
     input: string | GenerateInput<Schema, Tools>,
   ): Promise<GenerateResult<OutputOf<Schema, Tools>, ToolCallOf<Tools>>>
-  /** Asks the chain and resolves at the first content. Rejects like `generate()` as long as there is none. */
+  /** Asks the chain and resolves at the first content. Until then it rejects like `generate()`. */
   stream<Schema extends StandardSchema | undefined = undefined, Tools extends ToolSet | undefined = undefined>(
     input: string | GenerateInput<Schema, Tools>,
   ): Promise<AnswerStream<OutputOf<Schema, Tools>, ToolCallOf<Tools>>>
-  /** What the client thinks of every target now. */
+  /** Returns the current health of every target. */
   health(): readonly TargetSnapshot[]
-  /** Ends all calls that still run, all timers and all connections. */
+  /** Returns counts of the client's calls and attempts as plain data, for a page of your own, a health check or a line in a terminal. */
+  status(): ClientStatus
+  /**
+   * Warms up every target with `keepWarm` now, for example before a service reports itself ready: loads the model, caches the prompt, and
+   * waits for a server that is loading. Rejects only with the reason of `signal`.
+   */
+  warmUp(options?: WarmUpOptions): Promise<readonly WarmUpResult[]>
+  /** Ends all timers, all connections and all running calls: these, and all later ones, reject with an `UnbusyError`. */
   close(): Promise<void>
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** A model that calls tools has not come to its answer yet. */
+/** `output` may be undefined with tools: a model that calls a tool has not answered yet. */
 type OutputOf<Schema, Tools> = Schema extends StandardSchema
   ? InferOutput<Schema> | (Tools extends ToolSet ? undefined : never)
   : undefined
 
-const systemClock: Clock = {
-  now: () => performance.now(),
-  setTimeout: (listener, delayMs) => setTimeout(listener, delayMs),
-  clearTimeout: handle => clearTimeout(handle as NodeJS.Timeout),
-}
-
 /**
- * Makes a client from a chain of targets.
+ * Creates a client from a chain of targets.
  *
  * @example
  * const client = createClient({ chain: [deepseek(), openai(), llama()] })
  * const { text } = await client.generate('Why is the sky blue?')
+ *
+ * @throws {TypeError} An option is wrong. Nothing was sent.
  */
 export function createClient(options: ClientOptions): Client {
   checkClientOptions(options)
-  const { clock = systemClock, random = Math.random, onEvent, logger } = options
-  const tell = createTeller([...(onEvent === undefined ? [] : [onEvent]), ...(logger === undefined ? [] : [logEvents(logger)])])
-  // what is told of no call has the context of the client
+  const { random = Math.random, telemetry: parts = [] } = options
+  const clock = withBoundedDelays(options.clock ?? systemClock)
+  const listeners = listenersOf(options)
+  const activity = createActivity({ clock, wall: Date.now })
+  const observers: Mutable<Observers> = { activity, telemetry: undefined }
+  const tell = tellerOf({ listeners, parts, observers })
+  // events that belong to no call run in the async context of the client
+  const own = inOwnContext({ tell, form: undefined }).tell
   const settings = healthSettings(options)
-  const health = createHealth({ clock, random, settings, emit: inOwnContext({ tell }).tell, store: options.health })
-  const hedging = hedgeSettings(options.hedge)
-  const resolve = (target: Target, { targetIndex, step }: { targetIndex: number; step: number }): ChainTarget => {
-    const { provider, model, name, price, when } = target
-    const limits = {
-      retry: targetRetry(target, options.retry),
-      timeout: targetTimeout(target, options.timeout),
-      thinking: thinkingLimits(target, options),
-    }
-    return {
-      provider,
-      model,
-      name,
-      targetIndex,
-      step,
-      price,
-      when,
-      ...limits,
-      health: health.of({ provider, model, name, index: targetIndex, step, price }),
-    }
-  }
-  const targets: ChainTarget[] = []
-  const steps = options.chain.map((step, place) => {
-    const members = ('pool' in step ? step.pool : [step]).map((target, index) =>
-      resolve(target, { targetIndex: targets.length + index, step: place }),
-    )
-    targets.push(...members)
-    return 'pool' in step ? { ...step, targets: members, queues: watchQueues(members, clock) } : { targets: members }
-  })
-  const shared: Shared = {
-    ...{ options, clock, random, tell, targets, steps, calls: 0, closed: undefined, running: new Set(), background: new Set() },
-    hedge: hedging === undefined ? undefined : createHedge(hedging),
+  const health = createHealth({ clock, random, settings, emit: own, store: options.health })
+  const epochOffsetMs = epochOffsetOf(clock)
+  const chain = orClose(health, () => resolveChain(options, { health, clock, observers, epochOffsetMs }))
+  const { targets, steps } = chain
+  const wallTime = () => new Date().toISOString()
+  const warmer = createWarmer({ targets, clock, random, wallTime, store: storeOf(options.health), tell: own })
+  if (warmer !== undefined) observers.activity = countedBy(warmer, activity)
+  const state: ClientState = {
+    ...{ options, clock, random, teller: withChannels(tell), activity, ...chain },
+    ...{ calls: 0, closed: undefined, running: new Set(), background: new Set() },
+    epochOffsetMs,
+    hasConditions: targets.some(({ when }) => when !== undefined),
+    limits: clientLimits(options),
+    continuation: continuationSettings(options),
+    hedge: hedgeOf(options),
     probeMs: settings.breaker === false ? Infinity : settings.breaker.probeFirstChunkMs,
   }
 
   const close = async () => {
-    shared.closed ??= new UnbusyError('This client was closed.')
-    for (const signal of shared.running) abort(signal, shared.closed)
-    for (const leg of shared.background) abandonLeg(leg, shared.closed)
-    health.close()
-    for (const step of steps) if ('queues' in step) step.queues.close()
-    for (const provider of new Set(targets.map(target => target.provider))) await provider.close?.()
+    try {
+      await closeCalls(state, { health, steps, warmer })
+    } finally {
+      await closeTelemetry(observers.telemetry)
+    }
   }
+  const status = () => statusOf(state, health, warmer)
   const client: Client = {
-    // what is in the result was validated by the schemas that its type comes from
-    generate: ((input: string | GenerateInput) => runGenerate(shared, input)) as Client['generate'],
-    stream: ((input: string | GenerateInput) => runStream(shared, input)) as Client['stream'],
+    // the cast is safe: the schemas that give the result its type have validated it
+    generate: runGenerate.bind(undefined, state) as Client['generate'],
+    stream: runStream.bind(undefined, state) as Client['stream'],
     health: () => health.snapshot(),
+    status,
+    warmUp: (given = {}) => runWarmUp(warmer, given),
     close,
     [Symbol.asyncDispose]: close,
   }
-  clocks.set(client, clock)
+  try {
+    observers.telemetry = createTelemetry(parts, { client: { health: client.health, status }, listeners })
+  } catch (error) {
+    stopWatching({ health, steps, warmer })
+    throw error
+  }
+  insides.set(client, { clock, telemetry: observers.telemetry })
   return client
 }
 
-const clocks = new WeakMap<Client, Clock>()
+type Mutable<Type> = { -readonly [Key in keyof Type]: Type[Key] }
 
-/** The time in which a client lives. */
-export function clockOf(client: Client): Clock {
-  return clocks.get(client) ?? systemClock
+type Heard = { readonly listeners: readonly EventListener[]; readonly parts: readonly unknown[]; readonly observers: Observers }
+
+/** Undefined: there is no listener. Telemetry parts wrap the other listeners, but not each other. */
+function tellerOf({ listeners, parts, observers }: Heard): EventListener | undefined {
+  if (listeners.length + parts.length === 0) return undefined
+  const tell = createTeller(listeners)
+  if (listeners.length === 0 || parts.length === 0) return tell
+  return event => {
+    const aroundEvent = observers.telemetry?.aroundEvent
+    if (aroundEvent === undefined) tell(event)
+    else aroundEvent(event, tell)
+  }
+}
+
+function listenersOf({ onEvent, logger }: ClientOptions): EventListener[] {
+  return [...(onEvent === undefined ? [] : [onEvent]), ...(logger === undefined ? [] : [logEvents(logger)])]
+}
+
+/** If creating the client fails, closes its health, so that shared health keeps nothing of it. */
+function orClose<Result>(health: Health, make: () => Result): Result {
+  try {
+    return make()
+  } catch (error) {
+    health.close()
+    throw error
+  }
+}
+
+/** Closes telemetry some promise turns later, when the ended calls have reported their end. No timer: a fake timer might never fire. */
+async function closeTelemetry(telemetry: Telemetry | undefined): Promise<void> {
+  if (telemetry === undefined) return
+  for (let turn = 0; turn < turnsToEnd; turn += 1) await Promise.resolve()
+  telemetry.close()
+}
+
+/** An ended call needs about ten turns. */
+const turnsToEnd = 50
+
+function hedgeOf({ hedge }: ClientOptions): ClientState['hedge'] {
+  const settings = hedgeSettings(hedge)
+  return settings === undefined ? undefined : createHedge(settings)
+}
+
+type Inside = { readonly clock: Clock; readonly telemetry: Telemetry | undefined }
+
+const insides = new WeakMap<Client, Inside>()
+
+/** The clock of a client, and the telemetry that observes it. */
+export function insideOf(client: Client): Inside {
+  return insides.get(client) ?? { clock: systemClock, telemetry: undefined }
 }

@@ -1,78 +1,18 @@
 /**
- * The shared words, as types and the few names that go with them. Imports nothing.
+ * The shared vocabulary of calls and providers. Failures, targets and events have files of their own beside it; these four import
+ * nothing but each other.
  */
 
-// ---- how an attempt ends badly
+import type { Failure } from './contract-failures.ts'
 
-/** Why an attempt failed. The list is closed: a reason without a rule in `chain/policy.ts` does not compile. */
-export type FailureReason =
-  | 'network'
-  | 'overloaded'
-  | 'server-error'
-  | 'truncated'
-  | 'malformed-response'
-  | 'timeout'
-  | 'loading'
-  | 'rate-limit'
-  | 'quota'
-  | 'authentication'
-  | 'permission'
-  | 'not-found'
-  | 'context-length'
-  | 'invalid-request'
-  | 'empty'
-  | 'invalid-output'
-  | 'content-filter'
-  | 'excluded'
-  | 'budget'
+// ---- the call
 
-/** What a failure leads to: ask the same target again, ask the next one, or give up. */
-export type Decision = 'retry' | 'next' | 'stop'
-
-/**
- * Whom a failure is charged to. `target`: its breaker counts it. `gate`: the target is left alone for a while, and is not down. `key`,
- * `model`: everything that uses the key, or the model at this key, is left alone for long. `request`: it is about this request alone,
- * so a time that comes with it keeps no other request away. `nobody`: nothing is remembered, but a named time is obeyed.
- */
-export type Charged = 'target' | 'gate' | 'key' | 'model' | 'request' | 'nobody'
-
-/** The clock that ended an attempt: the option of the same name without its `Ms`. */
-export type ClockName = 'connect' | 'headers' | 'firstChunk' | 'queued' | 'chunk' | 'total' | 'firstContent'
-
-/** One failed attempt as data: what {@link ProviderError} carries, and what hooks are given. */
-export type Failure = {
-  readonly reason: FailureReason
-  readonly message: string
-  readonly provider: string
-  readonly model: string
-  /** The HTTP status, where an answer came. An error inside a 200 has status 200. */
-  readonly status: number | undefined
-  /** How long the server asked us to stay away, in milliseconds from the receipt of its answer. */
-  readonly retryAfterMs: number | undefined
-  readonly requestId: string | undefined
-  readonly clock: ClockName | undefined
-  /** `context-length`: how many tokens the model takes, where the server said it. */
-  readonly contextTokens: number | undefined
-  /** `context-length`: how many tokens were asked for, where the server said it. */
-  readonly requestedTokens: number | undefined
-  /** `rate-limit`: how many requests may be in flight at once, where the server said it. */
-  readonly concurrencyLimit: number | undefined
-  /** Whom it is charged to, where that is known better than by its reason. @default what the policy's table says of the reason */
-  readonly charged?: Charged | undefined
-  /**
-   * The longest that it can last, in milliseconds, where no time was named and the kind of limit tells: a limit per minute is over
-   * after a minute. @default not known
-   */
-  readonly atMostMs?: number | undefined
-}
-
-// ---- what a caller asks
-
+/** A piece of text in a message. */
 export type TextPart = { readonly type: 'text'; readonly text: string }
-/** An image by https URL or as a `data:` URI. */
+/** An image, as an https URL or a `data:` URI. */
 export type ImagePart = { readonly type: 'image'; readonly image: string }
 
-/** One turn of a conversation. Turns answered by one target may be sent to another: each gets the form it wants. */
+/** One turn of a conversation. Turns that one target answered may be sent to another: each provider encodes them in its own format. */
 export type Message =
   | { readonly role: 'system' | 'developer'; readonly content: string }
   | { readonly role: 'user'; readonly content: string | readonly (TextPart | ImagePart)[] }
@@ -81,96 +21,127 @@ export type Message =
       readonly content: string
       readonly reasoningText?: string | undefined
       readonly toolCalls?: readonly ToolCall[] | undefined
-      /** As the last message: the answer begins with this text. Only for targets whose capability `prefix` is declared. */
+      /** What the services that made this turn require back with it: see {@link ProviderMetadata}. */
+      readonly providerMetadata?: ProviderMetadata | undefined
+      /** On the last message: the answer begins with this text. Only for targets that declare the capability `prefix`. */
       readonly prefix?: boolean | undefined
     }
   | { readonly role: 'tool'; readonly toolCallId: string; readonly toolName?: string | undefined; readonly content: string }
 
+/** JSON Schema as plain data. */
 export type JsonSchema = { readonly [key: string]: unknown }
 
-/** A tool the model may call. `inputSchema` is JSON Schema when it reaches a provider. */
+/** A tool that the model may call. Providers always receive `inputSchema` as JSON Schema. */
 export type Tool = {
   readonly description?: string | undefined
   readonly inputSchema: JsonSchema
   readonly strict?: boolean | undefined
 }
 
+/** Whether the model may, must or must not call a tool, or which tool it must call. */
 export type ToolChoice = 'auto' | 'none' | 'required' | { readonly toolName: string }
 
-export type ToolCall = { readonly toolCallId: string; readonly toolName: string; readonly input: unknown }
+/** One call of a tool by the model. `input` is parsed, and validated if the tool has a schema. */
+export type ToolCall = {
+  readonly toolCallId: string
+  readonly toolName: string
+  readonly input: unknown
+  /** What the service that made this call requires back with it: see {@link ProviderMetadata}. */
+  readonly providerMetadata?: ProviderMetadata | undefined
+}
 
-/** How much the model thinks before it answers; each provider translates it. Undefined leaves the server's default. */
+/**
+ * What a service requires back with a later request, such as the signature of a reasoning block. Keys are the name and origin of a
+ * service; each value is opaque to everyone but that service. It is plain JSON. Push `result.message` into your conversation to keep it:
+ * each value is sent only to the service that made it. A provider emits and receives its own value alone, without the key around it.
+ */
+export type ProviderMetadata = { readonly [service: string]: unknown }
+
+/** How much the model reasons before it answers; each provider translates the level. Undefined leaves the server's default. */
 export type Reasoning = 'off' | 'low' | 'high' | 'max'
 
-/** The form that the answer must have: any JSON, or JSON of a schema. */
+/** The required format of the answer: any JSON, or JSON that matches a schema. */
 export type OutputFormat = { readonly type: 'json'; readonly name?: string | undefined; readonly schema?: JsonSchema | undefined }
 
-/** One thing that is wrong with an answer, and where. The message is the schema's and may quote the answer. */
+/** One validation issue of an answer, and where it is. The message comes from the schema and may quote the answer. */
 export type Issue = { readonly path: readonly (string | number)[]; readonly message: string }
 
-/** What an interrupted answer already held, for a target that can truly go on from there. */
+/** The part of an interrupted answer that was already received, for a target that can continue from there. */
 export type Prefix = { readonly text: string; readonly reasoningText: string }
 
-/** One `generate()` or `stream()` as one provider sees it: every default is filled in, the model is the target's. */
+/** One `generate()` or `stream()` as a provider sees it: every default is filled in, and the model is the target's. */
 export type Call = {
   readonly model: string
   /** The whole conversation; `system` of the input is its first message. */
   readonly messages: readonly Message[]
   readonly tools?: { readonly [toolName: string]: Tool } | undefined
   readonly toolChoice?: ToolChoice | undefined
+  /** 0 or more. */
   readonly temperature?: number | undefined
+  /** From 0 to 1. */
   readonly topP?: number | undefined
+  /** The maximum number of tokens in the answer, reasoning included. */
   readonly maxOutputTokens?: number | undefined
+  /** Texts that end the answer. */
   readonly stopSequences?: readonly string[] | undefined
+  /** A whole number, 0 or more. */
   readonly seed?: number | undefined
+  /** How much the model reasons. Undefined leaves the server's default. */
   readonly reasoning?: Reasoning | undefined
   readonly output?: OutputFormat | undefined
-  /** Go on from here: emit only what comes after it. Set only for providers whose capability `prefix` is declared. */
+  /** Continue from here and emit only what comes after it. Set only for providers that declare the capability `prefix`. */
   readonly prefix?: Prefix | undefined
   readonly metadata: { readonly [key: string]: unknown }
-  /** Fields for the request body as they are, over what the provider wrote. */
+  /** The caller's tag for related calls, for example one conversation. It is not sent anywhere. */
+  readonly tag?: string | undefined
+  /** Fields that are copied into the request body unchanged; they override what the provider wrote. */
   readonly extraBody?: { readonly [key: string]: unknown } | undefined
 }
 
-// ---- what a provider is
+// ---- the provider
 
-/** Undefined = not reported, never 0. */
+/** Token counts. A count that the server did not report is undefined, never 0. */
 export type Usage = {
   readonly inputTokens?: number | undefined
+  /** The part of `inputTokens` that came from the service's cache. */
   readonly cachedInputTokens?: number | undefined
   readonly outputTokens?: number | undefined
+  /** The part of `outputTokens` that is reasoning. */
   readonly reasoningTokens?: number | undefined
   readonly totalTokens?: number | undefined
 }
 
+/**
+ * Why an answer ended. `length`: it reached a token limit. `other`: the service named no reason, or one that only this service has.
+ */
 export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'content-filter' | 'other'
 
-/** Something a target could not do as asked, and what was done instead. */
+/** Something that a target could not do as requested, and what happened instead. */
 export type Warning = {
   readonly provider: string
-  /** The option of the input that it is about, for example `topP`. */
+  /** The input option that the warning concerns, for example `topP`. */
   readonly setting: string
   readonly message: string
 }
 
 /**
- * What a provider emits, in order. Only `finish` must come, once and last; a provider that resolves without it counts as
- * `truncated`. `reasoning-delta`, `text-delta`, `tool-call-delta` and `tool-call` are *content*: the first of them is the first
- * chunk. An empty delta is not content.
+ * What a provider emits, in order. Only `finish` is mandatory: once, as the last event. An attempt whose provider resolves without
+ * `finish` fails as `truncated`. `reasoning-delta`, `text-delta`, `tool-call-delta` and `tool-call` are *content*: the first of them is
+ * the first chunk. An empty delta is not content.
  */
 export type ProviderEvent =
-  /** A connection is being looked for: the connect clock starts. */
+  /** The provider is establishing a connection: the connect clock starts. */
   | { readonly type: 'connecting' }
-  /** The request is on a connection: the connect clock ends, the headers clock starts. */
+  /** The request is on a connection: the connect clock stops and the headers clock starts. */
   | { readonly type: 'sent' }
   | {
       readonly type: 'headers'
       readonly status: number
       readonly headers: ResponseHeaders
-      /** The operator's id of the request: also for one that goes silent, or breaks before it says anything. */
+      /** The operator's id of the request. With it, a request that goes silent or breaks before its first content still has an id. */
       readonly requestId?: string | undefined
     }
-  /** A sign of life that is not an answer: a keep-alive comment or a blank line while the request waits. */
+  /** A sign of life without content: a keep-alive comment or a blank line while the request waits. */
   | { readonly type: 'queued' }
   | {
       readonly type: 'response-metadata'
@@ -180,265 +151,150 @@ export type ProviderEvent =
       readonly requestId?: string | undefined
     }
   | { readonly type: 'warning'; readonly setting: string; readonly message: string }
-  /** The request failed and goes to the same target once more, changed as the server asked: no retry. The `warning` behind it says how. */
+  /** The request failed and is sent to the same target again, changed as the server asked. Not a retry. The next `warning` says how. */
   | { readonly type: 'asked-again'; readonly failure: Failure & { readonly usage?: Usage | undefined } }
-  /** The answer comes in one piece after all: these clocks hold, where they are longer than the target's. */
+  /** The answer will come in one piece after all: these clocks apply where they are longer than the target's. */
   | { readonly type: 'patience'; readonly timeout: Partial<TimeoutSettings> }
-  | { readonly type: 'reasoning-delta'; readonly text: string }
+  /** The text may be empty: then the event only carries what the service requires back with this turn. */
+  | { readonly type: 'reasoning-delta'; readonly text: string; readonly providerMetadata?: ProviderMetadata | undefined }
   | { readonly type: 'text-delta'; readonly text: string }
   /** A piece of the JSON text of a tool call's input. */
   | { readonly type: 'tool-call-delta'; readonly toolCallId: string; readonly toolName: string; readonly inputText: string }
-  /** A whole tool call: its input parsed. Emitted only when the answer has ended as it should. */
-  | { readonly type: 'tool-call'; readonly toolCallId: string; readonly toolName: string; readonly input: unknown }
+  /** A complete tool call with its input parsed. Emitted only when the answer has ended properly. */
+  | ({ readonly type: 'tool-call' } & ToolCall)
   | {
       readonly type: 'finish'
       readonly finishReason: FinishReason
       readonly usage?: Usage | undefined
-      /** What the server sent beyond the common fields, for example `logprobs`. */
+      /** Fields that the server sent beyond the common ones, for example `logprobs`. */
       readonly providerMetadata?: { readonly [key: string]: unknown } | undefined
     }
 
 export type ResponseHeaders = { readonly [name: string]: string | readonly string[] | undefined }
 
-/** What a provider is given for one attempt. */
+/** What a provider receives for one attempt. */
 export type Attempt = {
-  /** Fires when the attempt is over: a clock, the caller's abort, a lost race. Stop at once and close what is open. */
+  /** Fires when the attempt is over: a clock ran out, the caller aborted, another attempt won. Stop at once and close what is open. */
   readonly signal: AbortSignal
-  /** Hands one event on. Answers `false` while the reader is behind: stop reading until `onDrain` calls back. */
+  /** Passes one event on. Returns `false` while the reader is behind: then stop reading until `onDrain` calls back. */
   emit(event: ProviderEvent): boolean
-  /** Calls back once, when the reader has caught up. Never after the signal has fired. */
+  /** Calls the listener once, when the reader has caught up. Never after the signal has fired. */
   onDrain(listener: () => void): void
-  /** The client's time: a provider that waits by itself takes it from here. Where there is no client there is none: use the machine's. */
+  /** Headers that telemetry adds to the request, for example `traceparent`. The provider's own headers take precedence. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** The client's clock, for a provider that waits by itself. Undefined when there is no client: then use the machine's clock. */
   readonly clock?: Clock | undefined
   /**
-   * The server has said that its answer is over, but has not ended it: usage may still come. Calls back once after so many
-   * milliseconds, unless content was emitted before: then emit `finish`, or throw a `ProviderError`. A second call replaces the
-   * first, `undefined` calls it off. Where nobody keeps time there is no `linger`: wait for the end of the body.
+   * For a server that has reported the end of its answer but keeps the body open, because usage may still come. Calls the listener once
+   * after `forMs` milliseconds, unless content was emitted before; the listener then emits `finish` or throws a `ProviderError`. A second
+   * call replaces the first, and `undefined` cancels it. Without `linger`, wait for the end of the body.
    */
   readonly linger?: ((listener: (() => void) | undefined, forMs: number) => void) | undefined
 }
 
-/** What a provider can do. Every capability is optional: undefined means not known, and then it is tried. */
+/** What a provider can do. Every capability is optional: undefined means not known, and then the call tries it. */
 export type Capabilities = {
-  /** Sends tokens as they are made. @default true */
+  /** The service streams tokens as they are generated. @default true */
   readonly stream?: boolean | undefined
+  /** `false`: calls with tools skip the target; `images` is the same for images. */
   readonly tools?: boolean | undefined
   readonly images?: boolean | undefined
   readonly reasoning?: boolean | undefined
   /**
-   * Nothing of its reasoning comes, and no sign of life: the first content is the answer's. While `reasoning` is not `'off'` such a
-   * target gets 120 s for its first content (a probe 60 s) where nobody has chosen `firstChunkMs`, and the last one that may answer
-   * all the time that is left. @default false
+   * The service sends neither its reasoning nor keep-alives: its first content is the answer itself. While `reasoning` is not `'off'`,
+   * such a target has 120 s for its first content (a probe 60 s) unless `firstChunkMs` is set; the last target that can answer has all
+   * the remaining time. @default false
    */
   readonly hidesReasoning?: boolean | undefined
-  /** The strongest form in which it can be held to a schema. */
+  /** The strictest way in which the service can be held to a schema. */
   readonly output?: 'json-schema' | 'strict-tool' | 'json-object' | 'prompt' | undefined
-  /** Goes on from `call.prefix` and emits only what comes after it. @default false */
+  /** The service continues from `call.prefix` and emits only what comes after it. @default false */
   readonly prefix?: boolean | undefined
-  /** Tokens of input and output together. */
+  /** The size of the context in tokens, input and output together. It is only informative: no call is skipped for it. */
   readonly contextTokens?: number | undefined
 }
 
-/** What targets of one chain, or of a whole fleet, have in common: with the model it names one memory of health. */
+/** Targets of a chain, or of a whole fleet, that have the same identity and the same model share their health. */
 export type Identity = {
+  /** The scheme, host and port. In a fleet, a loopback address is shared only among the processes of one machine. */
   readonly origin: string
-  /** Below which path it answers, where several services stand behind one origin. A refused key is refused below all of them. @default none */
+  /** The path of the service, if several services share one origin. A key that one of them refuses counts as refused by all. @default none */
   readonly path?: string | undefined
-  /** A digest of the key and of the headers that come with it, never the key. */
+  /** A digest of the key and of the headers sent with it, never the key itself. */
   readonly credential: string
-  /** Other processes know the same credential by the same name, so that what is learned of it may be shared. @default true */
+  /** Other processes compute the same digest for this credential, so its health can be shared with them. @default true */
   readonly inFleet?: boolean | undefined
 }
 
-/** Knows one service: how to write a request for it and how to read what comes back. */
+/** Knows one service: how to write its requests and how to read its responses. */
 export type Provider = {
   readonly name: string
   readonly capabilities?: Capabilities | undefined
-  /** Whom the health of its targets belongs to. Without it, every target of the chain has a health of its own. */
+  /** Targets with the same identity and model share their health. Without an identity, every target of the chain has its own. */
   readonly identity?: Identity | undefined
-  /** Clocks that this service needs, where the defaults do not fit it. What a user sets wins over them. */
+  /** Clocks for a service that the defaults do not suit. The user's settings take precedence. */
   readonly timeout?: Partial<TimeoutSettings> | undefined
-  /** Says, before an attempt and without a request, that this call cannot be taken: a missing key, an image for a model without eyes. */
+  /** Returns, without a request, why the provider cannot take this call: a missing key, an image for a text-only model. */
   refuse?(call: Call): Failure | undefined
-  /** Sends one request and emits what comes back, in order. Resolves after `finish`; rejects with a `ProviderError`. */
+  /** Sends one request and emits the response as events, in order. Resolves after `finish`; rejects with a `ProviderError`. */
   stream(call: Call, attempt: Attempt): Promise<void>
-  /** How busy the server says it is: requests running and waiting. Asked in the background by a pool. */
-  load?(signal: AbortSignal): Promise<{ readonly running: number; readonly waiting: number }>
-  /** Is asked when a client is made: throws a `TypeError` when what it needs from its surroundings is written wrong. */
+  /** Returns the load that the server reports: requests running and waiting. A pool asks for it in the background. */
+  load?(signal: AbortSignal): Promise<ServerLoad>
+  /** Runs when a client is created. Throws a `TypeError` if something in the environment is malformed, for example a variable. */
   check?(): void
-  /** Ends idle connections. The provider may be used again afterwards and then opens new ones. */
+  /**
+   * Keeps a model in the server's memory without generating a token. Resolves with `false` if the server needs a generated token for that.
+   * `'always'`: the server never unloads its model, and only the first request after a start is slow.
+   */
+  readonly keepLoaded?: 'always' | ((model: string, signal: AbortSignal) => Promise<boolean>) | undefined
+  /** Closes idle connections. The provider can be used again afterwards and then opens new connections. */
   close?(): Promise<void>
 }
 
+/** The load that a server reports. */
+export type ServerLoad = {
+  /** Requests that the server is answering now, and requests in its queue. */
+  readonly running: number
+  readonly waiting: number
+  /** The share of the KV cache in use, from 0 to 1; undefined if the server does not report it. */
+  readonly kvUsage?: number | undefined
+  /** The server has unloaded its idle model; the next call waits until the model is loaded again. */
+  readonly asleep?: boolean | undefined
+}
+
+/**
+ * The clocks of one attempt, in milliseconds, 0 or more; `Infinity` turns a clock off. When a clock runs out, the attempt fails with
+ * the reason `timeout`.
+ */
 export type TimeoutSettings = {
+  /** The time to establish a connection. @default 5_000 */
   readonly connectMs: number
+  /** From the request to the response's status and headers. @default 15_000; longer for servers of your own */
   readonly headersMs: number
+  /**
+   * From the request to the first content: text, reasoning or a tool call. Keep-alives do not count.
+   * @default 20_000; longer for servers of your own
+   */
   readonly firstChunkMs: number
+  /** From the request to the first content while keep-alives come. @default 600_000 */
   readonly queuedMs: number
+  /** The longest silence between two chunks; doubled while the model writes a tool call. @default 60_000 */
   readonly chunkMs: number
+  /**
+   * On a client or a call: the limit of the whole call, with all waits and attempts. On a target: the limit of each attempt there.
+   * @default 120_000
+   */
   readonly totalMs: number
-}
-
-/** The clocks of a call: those of its attempts, and one that no single attempt has. */
-export type CallTimeoutSettings = TimeoutSettings & {
-  /**
-   * From the call to the first content that any attempt receives, waits included, in milliseconds; then it is over, also for
-   * `generate()`.
-   * @default Infinity. With a `defaultResponse`, waits before requests last 10 s in all; a request that runs is not shortened
-   */
-  readonly firstContentMs: number
-}
-
-export type RetrySettings = {
-  /** Requests to the same target in addition to the first. */
-  readonly maxRetries: number
-  readonly baseDelayMs: number
-  readonly maxDelayMs: number
-  /**
-   * The longest wait for a target that is shut, in milliseconds; 0 = never.
-   * @default a Retry-After of up to 2,500 ms while another target could answer, any time within the deadline when none could
-   */
-  readonly waitForMs?: number | undefined
-  /**
-   * How often the chain is walked, when every target that could answer failed for a passing reason. `Infinity` suits batches.
-   * @default 3, with waits of ten seconds in all; 1 with `retry: 0` or a `defaultResponse`
-   */
-  readonly rounds?: number | undefined
-}
-
-/** One step of the chain: a provider, a model, and limits of its own. */
-export type Target = {
-  readonly provider: Provider
-  readonly model: string
-  /** What you call it: told in attempts, health and events, where provider and model are those of other targets too. @default none */
-  readonly name?: string | undefined
-  /** A number is short for `{ maxRetries }`. 0 means exactly one attempt. */
-  readonly retry?: number | Partial<RetrySettings> | undefined
-  readonly timeout?: Partial<TimeoutSettings> | undefined
-  /** US dollars per million tokens. Undefined = not known, and then no hedge goes there unless hedging was asked for. */
-  readonly price?: Price | undefined
-  /**
-   * Nothing is sent to this target unless it returns true: no attempt, no hedge, no probe. It is asked once a call, before anything is
-   * sent. Anything but a boolean, a promise too, rejects the call with a TypeError, and nothing is sent to anybody.
-   */
-  readonly when?: ((call: Call) => boolean) | undefined
-}
-
-/** US dollars per million tokens. */
-export type Price = { readonly input: number; readonly cachedInput?: number | undefined; readonly output: number }
-
-// ---- what is told
-
-/** One entry of `attempts`: everything that is known of one request, or of one that was not sent. */
-export type AttemptRecord = {
-  readonly provider: string
-  readonly model: string
-  /** The target's own `name`. */
-  readonly name: string | undefined
-  /** The place of the target among all targets, from 0; members of pools are counted one by one. */
-  readonly targetIndex: number
-  /** The place in the chain, from 0; a pool is one step. */
-  readonly step: number
-  /** Which request to this target in this call, from 1. 0: none was sent. */
-  readonly attempt: number
-  /** `abandoned`: it lost a race or the caller left; it is neither a success nor a failure. */
-  readonly outcome: 'answered' | 'failed' | 'abandoned' | 'skipped'
-  readonly reason: FailureReason | undefined
-  readonly message: string | undefined
-  readonly status: number | undefined
-  readonly clock: ClockName | undefined
-  readonly requestId: string | undefined
-  /** What was waited before it, in milliseconds. */
-  readonly waitMs: number
-  readonly durationMs: number
-  /** From the request to the first content; undefined when none came. */
-  readonly firstChunkMs: number | undefined
-  /** Deltas received: what was seen of an answer, also of one that failed. */
-  readonly chunks: number
-  /** It went on from this many characters of a broken answer; undefined when it began anew. */
-  readonly continuedFrom: number | undefined
-  readonly usage: Usage | undefined
 }
 
 /** A source of time that can be replaced: monotonic milliseconds and timers. */
 export type Clock = {
+  /** Milliseconds that never go back. */
   now(): number
+  /** Milliseconds since 1970, for prices that change with the hour. @default the machine's time of day */
+  date?(): number
+  /** Calls the listener once, after `delayMs` milliseconds. Returns a handle. */
   setTimeout(listener: () => void, delayMs: number): unknown
+  /** Cancels the timer of this handle. */
   clearTimeout(handle: unknown): void
-}
-
-/**
- * What is thought of a target. `closed`: it is used. `gated`: the server, or a refused key or model, keeps calls away. `open`: it was
- * down and is left alone. `half-open`: a gate or an opening is over, and no attempt has been good since.
- */
-export type TargetState = 'closed' | 'half-open' | 'gated' | 'open'
-
-type OfTarget = {
-  readonly provider: string
-  readonly model: string
-  readonly name: string | undefined
-  readonly targetIndex: number
-  readonly step: number
-}
-
-type OfAttempt = OfTarget & {
-  readonly callId: number
-  readonly attempt: number
-}
-
-/**
- * What a client tells whoever listens. Every `call-start` is followed by exactly one `call-end`, every `attempt-start` by exactly
- * one `attempt-end`, also under aborts and errors. `at` is the monotonic time of the client's clock in milliseconds.
- */
-export type ClientEvent = { readonly at: number } & (
-  | { readonly type: 'call-start'; readonly callId: number; readonly targets: number; readonly metadata: Call['metadata'] }
-  /** `hedge`: started because another attempt is late. `probe`: asks a target that was down, beside the real attempt. */
-  | (OfAttempt & { readonly type: 'attempt-start'; readonly kind: 'first' | 'retry' | 'hedge' | 'probe' })
-  /** The server holds the request and sends keep-alives. Told once an attempt. */
-  | (OfAttempt & { readonly type: 'attempt-queued' })
-  | (OfAttempt & { readonly type: 'attempt-end'; readonly record: AttemptRecord })
-  /** A target that was not asked, and why. */
-  | (Omit<OfAttempt, 'attempt'> & {
-      readonly type: 'target-skip'
-      readonly reason: FailureReason | undefined
-      readonly message: string
-    })
-  /** Told before the wait begins. */
-  | (OfAttempt & { readonly type: 'wait'; readonly waitMs: number; readonly reason: FailureReason })
-  /** From now on what is received belongs to the caller. */
-  | (OfAttempt & { readonly type: 'commit'; readonly durationMs: number })
-  | {
-      readonly type: 'call-end'
-      readonly callId: number
-      readonly outcome: 'answered' | 'degraded' | 'failed' | 'aborted'
-      readonly durationMs: number
-      readonly provider: string | undefined
-      readonly model: string | undefined
-      readonly attempts: readonly AttemptRecord[]
-      readonly usage: Usage | undefined
-      readonly error: unknown
-    }
-  /** Told when it happens, also when nobody calls. */
-  | (OfTarget & {
-      readonly type: 'health-change'
-      readonly state: TargetState
-      readonly reason: FailureReason | undefined
-      /** How long it stays so from now, undefined = not known; and how long it was in the state before. */
-      readonly untilMs: number | undefined
-      readonly sinceMs: number
-    })
-  /** Two or more services failed to be reached at once: most likely the fault is on our side, so nobody is charged. */
-  | { readonly type: 'local-network-suspected'; readonly providers: readonly string[] }
-  /** The shared memory of the fleet does not answer; this process goes on with its own. */
-  | { readonly type: 'health-store'; readonly state: 'lost' | 'back'; readonly message: string }
-)
-
-export type EventListener = (event: ClientEvent) => void
-
-/** Who an attempt's events come from. */
-export type Source = {
-  readonly provider: Provider
-  readonly model: string
-  readonly targetIndex: number
-  readonly attempt: number
 }

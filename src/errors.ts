@@ -1,53 +1,58 @@
-import type { AttemptRecord, Charged, ClockName, Failure, FailureReason, Issue, ToolCall, Usage } from './contract.ts'
+import type { Issue, ToolCall, Usage } from './contract.ts'
+import type { AttemptRecord } from './contract-events.ts'
+import type { Charged, ClockName, Failure, FailureReason } from './contract-failures.ts'
 
-/** What others wrote. In a private field, because `inspect()` with `showHidden` shows what is only not enumerable. */
+/** Text that others wrote. It is in a private field, because `inspect()` with `showHidden` shows non-enumerable properties. */
 type Quoted = Pick<ProviderErrorOptions, 'said' | 'text' | 'issues' | 'toolCalls' | 'toolCallId'>
 
 const brand = Symbol.for('unbusy.error')
 
-/** The base of every error that unbusy makes. Wrong arguments are a `TypeError` instead, and an abort is the caller's own reason. */
+/** The base class of all errors of unbusy. Invalid arguments throw a `TypeError` instead; an abort rejects with the caller's own reason. */
 export class UnbusyError extends Error {
   override readonly name: string = 'UnbusyError'
   readonly [brand] = true
-  /** Also true for an error made by another copy of this package. */
+  /** Also true for an error that another copy of this package created. */
   static isInstance(value: unknown): value is UnbusyError {
     return value instanceof Error && brand in value
   }
 }
 
+/** The fields with which a provider of your own describes a failure. */
 export type ProviderErrorOptions = Partial<Omit<Failure, 'reason' | 'message'>> & {
+  /** Determines what the policy does: retry, ask the next target, or give up. */
   readonly reason: FailureReason
-  /** What the server said, keys masked. No more than {@link longestSaid} characters are kept. */
+  /** The server's own message, with keys masked. The error keeps at most 1,000 characters. */
   readonly said?: string | undefined
   /** `invalid-output`: what the model wrote. */
   readonly text?: string | undefined
   /** `invalid-output`: what is wrong with it. */
   readonly issues?: readonly Issue[] | undefined
-  /** What was paid for an answer that was none, where the server said it. */
+  /** The usage of the failed answer, if the server reported it. */
   readonly usage?: Usage | undefined
-  /** `invalid-output`: what the model called, when one of its calls is not as asked. */
+  /** `invalid-output`: the tool calls of the model, if one of them is invalid. */
   readonly toolCalls?: readonly ToolCall[] | undefined
-  /** Which of them. */
+  /** `invalid-output`: the id of the invalid tool call. */
   readonly toolCallId?: string | undefined
+  /** The underlying error. No logger shows it. */
   readonly cause?: unknown
 }
 
-/** A longer name may be a piece of the prompt: a message holds no run of 24 characters of what a caller wrote. */
+/** A longer name may be a piece of the prompt: no message contains 24 or more consecutive characters of a caller's text. */
 const longestName = 23
 
-/** A name that others gave, of a field or a tool, as it may stand in a message; `''` where it may not. */
+/** Returns the name of a field or a tool as a message may show it; `''` if a message must not contain it. */
 export function shortName(name: string): string {
   return name.length <= longestName && /^[\p{L}\d_$][\w.[\]-]*$/u.test(name) ? name : ''
 }
 
-/** How much of a server's words an error keeps, in UTF-16 units. */
+/** How much of a server's message an error keeps, in UTF-16 units. */
 export const longestSaid = 1_000
 
 /**
- * How one attempt failed. Anyone's provider may throw it and so takes part in the policy.
+ * How one attempt failed. A provider of your own may throw it, and the policy applies to it.
  *
- * `message` is ours alone. What others wrote, the server in `said` and the model in `text`, `issues` and the tool call, may quote the
- * prompt: it is read by name only. No logger, `inspect()` or `JSON.stringify()` shows it.
+ * `message` contains only our own words. Text of others may quote the prompt: the server's in `said`, the model's in `text`, `issues` and
+ * the tool call. Only reading these properties by name returns it; no logger, `inspect()` or `JSON.stringify()` shows it.
  *
  * @example
  * throw new ProviderError('The queue is full.', { reason: 'overloaded', status: 503, retryAfterMs: 2_000 })
@@ -88,7 +93,7 @@ export class ProviderError extends UnbusyError implements Failure {
     this.#quoted = { said: said?.slice(0, longestSaid), text, issues, toolCalls, toolCallId }
   }
 
-  /** What the server said, at most 1,000 characters, keys masked. It may quote the prompt: show it to a person, do not log it. */
+  /** The server's own message, at most 1,000 characters, keys masked. It may quote the prompt: show it to a person, do not log it. */
   get said(): string | undefined {
     return this.#quoted.said
   }
@@ -103,12 +108,12 @@ export class ProviderError extends UnbusyError implements Failure {
     return this.#quoted.issues
   }
 
-  /** `invalid-output`: what the model called, when one of its calls is not as asked. */
+  /** `invalid-output`: the tool calls of the model, if one of them is invalid. */
   get toolCalls(): readonly ToolCall[] | undefined {
     return this.#quoted.toolCalls
   }
 
-  /** Which of them. */
+  /** `invalid-output`: the id of the invalid tool call. */
   get toolCallId(): string | undefined {
     return this.#quoted.toolCallId
   }
@@ -118,7 +123,7 @@ export class ProviderError extends UnbusyError implements Failure {
   }
 }
 
-/** The same error with some of it changed. What is read by name only comes along, which a spread would leave behind. */
+/** Returns a copy of the error with some fields changed. Unlike a spread, it also copies the fields that are read by name only. */
 export function changedError(error: ProviderError, changes: Partial<ProviderErrorOptions>): ProviderError {
   const { message, cause, said, text, issues, toolCalls, toolCallId } = error
   const shown: ProviderErrorOptions = error
@@ -126,9 +131,10 @@ export function changedError(error: ProviderError, changes: Partial<ProviderErro
 }
 
 /**
- * No target answered. `attempts` has every one in order; `reason`, `status` and `retryAfterMs` sum them up the way a gateway
- * would answer: all unauthorised 502, all too large 413, all rate-limited 429 with the soonest retry, all invalid 400, all timed
- * out 504, all excluded by `when` 403, anything mixed 503. `message` is one line that strangers may see; `trail` is for your own log.
+ * No target answered. `attempts` lists all attempts in order; `reason`, `status` and `retryAfterMs` sum them up as a gateway would: all keys
+ * refused or out of quota 502, all too large 413, all rate-limited 429, all invalid 400, all models unknown 404, all timed out 504, all
+ * excluded by `when` 403, all over budget 402, one content filter 400, any other reason 503. Mixed reasons are `overloaded`, 503.
+ * `message` is one line that is safe to show to strangers; `trail` is for your own log.
  */
 export class ChainExhaustedError extends UnbusyError {
   override readonly name = 'ChainExhaustedError'
@@ -137,7 +143,7 @@ export class ChainExhaustedError extends UnbusyError {
   readonly failures: readonly ProviderError[]
   readonly reason: FailureReason
   readonly status: number
-  /** When it makes sense to call again, in milliseconds: the soonest time that a server named, or after which we would ask a target again. */
+  /** When to call again, in milliseconds: the soonest time that a server named or after which the client would ask a target again. */
   readonly retryAfterMs: number | undefined
 
   constructor(
@@ -159,12 +165,12 @@ export class ChainExhaustedError extends UnbusyError {
     this.retryAfterMs = retryAfterMs
   }
 
-  /** A line for every request made and every target skipped: provider, model, reason and our sentence. For a log, not for strangers. */
+  /** A line for every request made and every target skipped: provider, model, reason and our message. For a log, not for strangers. */
   get trail(): string {
     return this.attempts.map(lineOf).join('\n')
   }
 
-  /** What Node's `inspect` and an uncaught error show: where it was thrown, and the trail. */
+  /** Node's `inspect` and an uncaught error show this: the stack, and the trail. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return `${this.stack ?? this.message}\n${this.trail.replaceAll(/^/gm, '  ')}`
   }
@@ -174,7 +180,7 @@ export class ChainExhaustedError extends UnbusyError {
   }
 }
 
-/** What a gateway answers when all failures are of one kind. */
+/** The status of a gateway when all failures are of one kind. */
 const gatewayStatus: Partial<Record<FailureReason, number>> = {
   authentication: 502,
   permission: 502,
@@ -192,7 +198,7 @@ const gatewayStatus: Partial<Record<FailureReason, number>> = {
 function summary(failures: readonly ProviderError[]): { reason: FailureReason; status: number } {
   const filtered = failures.find(failure => failure.reason === 'content-filter')
   if (filtered !== undefined) return { reason: 'content-filter', status: 400 }
-  // whom `when` shuts out says nothing of those that could have answered
+  // targets that `when` excludes say nothing about those that could have answered
   const able = failures.filter(failure => failure.reason !== 'excluded')
   const reasons = new Set((able.length === 0 ? failures : able).map(failure => failure.reason))
   const [only = 'overloaded'] = reasons

@@ -3,7 +3,10 @@ import './require-node.ts'
 export { type Client, createClient } from './client.ts'
 export type { ClientOptions, DefaultResponse, GenerateInput } from './options.ts'
 export type { Answer, GenerateResult } from './answer/answer.ts'
-export type { AnswerStream, StreamEvent } from './answer/answer-stream.ts'
+export type { AnsweredBy, AnswerStream } from './answer/answer-stream.ts'
+export type { StreamEvent } from './answer/stream-event.ts'
+export type { NodeResponse } from './answer/pipe.ts'
+export type { ResponseOptions } from './answer/web-body.ts'
 
 export {
   type ExecutableTools,
@@ -13,9 +16,9 @@ export {
   type RunToolsResult,
   type ToolContext,
 } from './run-tools.ts'
-export { RunToolsError, type ToolResult, type ToolStep } from './run-tools-error.ts'
-export { choice, type Choice } from './output/choice.ts'
-export { array, type ArrayOf } from './output/array.ts'
+export { RunToolsError, type ToolResult, type ToolStep } from './run-tools.ts'
+export { array, type ArrayOf, choice, type Choice } from './output/forms.ts'
+export { jsonSchema, type JsonSchemaOptions, type JsonSchemaVerdict } from './output/json-schema.ts'
 export type { InferOutput, StandardSchema } from './output/standard-schema.ts'
 export type { DeepPartial } from './output/partial-output.ts'
 export type { ToolCallOf, ToolDefinition, ToolInput, ToolSet } from './output/tool-set.ts'
@@ -33,6 +36,8 @@ export { openaiCompatible, type OpenAICompatibleOptions } from './providers/open
 export { textGeneration, type TextGenerationOptions } from './providers/text-generation.ts'
 export { pool, type Pool, type PoolOptions, type PoolStrategy } from './chain/pool.ts'
 export type { ServiceOptions, TargetOptions } from './providers/target.ts'
+export type { KeepWarmStatus } from './telemetry/keep-warm-status.ts'
+export type { WarmUpOptions, WarmUpResult } from './keep-warm/warm-up.ts'
 
 export {
   type DeepSeekAccountOptions,
@@ -49,20 +54,27 @@ export type { AfterFirstToken } from './answer/continuation.ts'
 export type { HedgeSettings } from './chain/state.ts'
 export type { BreakerSettings } from './health/settings.ts'
 export type { TargetSnapshot } from './health/health.ts'
+export type { LimitsSnapshot, LimitUse } from './health/limits.ts'
+export { sharedHealth, type SharedHealth, type SharedHealthOptions } from './health/shared-health.ts'
 export type { HealthFact, HealthStore, StoreMessage } from './health/store.ts'
 export type { Logger } from './telemetry/log.ts'
+export type { Costs } from './cost.ts'
+export type { CallCounts, ClientStatus, FailureNote, TargetStatus } from './telemetry/activity.ts'
+export type {
+  TelemetryAnswer,
+  TelemetryAttempt,
+  TelemetryClient,
+  TelemetryEnd,
+  TelemetryHooks,
+  TelemetryPart,
+  TelemetryStep,
+  TelemetryTool,
+} from './telemetry/part.ts'
 export type {
   Attempt,
-  AttemptRecord,
   Call,
   Capabilities,
-  ClientEvent,
   Clock,
-  ClockName,
-  Decision,
-  EventListener,
-  Failure,
-  FailureReason,
   FinishReason,
   Identity,
   ImagePart,
@@ -70,12 +82,11 @@ export type {
   JsonSchema,
   Message,
   Prefix,
-  Price,
   Provider,
   ProviderEvent,
+  ProviderMetadata,
   Reasoning,
-  RetrySettings,
-  Target,
+  ServerLoad,
   TextPart,
   TimeoutSettings,
   Tool,
@@ -84,3 +95,6 @@ export type {
   Usage,
   Warning,
 } from './contract.ts'
+export type { AttemptKind, AttemptRecord, ClientEvent, EventListener, RequestSettings } from './contract-events.ts'
+export type { ClockName, Decision, Failure, FailureReason } from './contract-failures.ts'
+export type { Budget, CallChanges, KeepWarm, Price, PriceRule, RetrySettings, Target, TargetLimits } from './contract-targets.ts'

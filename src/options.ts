@@ -1,102 +1,107 @@
-import type {
-  Call,
-  CallTimeoutSettings,
-  Clock,
-  Decision,
-  EventListener,
-  Failure,
-  Message,
-  Reasoning,
-  RetrySettings,
-  Target,
-  TimeoutSettings,
-  ToolChoice,
-} from './contract.ts'
+import type { Call, Clock, Message, Reasoning, TimeoutSettings, ToolChoice } from './contract.ts'
+import type { EventListener } from './contract-events.ts'
+import type { Decision, Failure } from './contract-failures.ts'
+import type { Budget, CallTimeoutSettings, RetrySettings, Target } from './contract-targets.ts'
 import type { Pool } from './chain/pool.ts'
 import type { HedgeSettings, ThinkingLimits } from './chain/state.ts'
 import { type BreakerSettings, costFirst, type HealthSettings, loadFirst } from './health/settings.ts'
+import type { SharedHealth } from './health/shared-health.ts'
 import type { HealthStore } from './health/store.ts'
-import type { AnswerForm } from './output/answer-form.ts'
 import type { InferOutput, StandardSchema } from './output/standard-schema.ts'
 import type { ToolSet } from './output/tool-set.ts'
 import type { AfterFirstToken } from './answer/continuation.ts'
 import type { Logger } from './telemetry/log.ts'
+import type { TelemetryPart } from './telemetry/part.ts'
 
-/** What a client is made of. Only `chain` is needed. */
+/** The options of `createClient()`. Only `chain` is required. */
 export type ClientOptions = {
-  /** Whom to ask, in order. The first that may be asked is asked first. A step may be a `pool()` of targets. */
+  /** The targets, in order. Each call starts with the first available one. A step may be a `pool()` of targets. */
   readonly chain: readonly (Target | Pool)[]
-  /** Limits in milliseconds. A target's own and a call's own come before these. `Infinity` turns one off. */
+  /** Limits in milliseconds. A target's and a call's own limits override these. `Infinity` turns a limit off. @default see TimeoutSettings */
   readonly timeout?: Partial<CallTimeoutSettings> | undefined
-  /** Requests to the same target after a failure that a retry may help. A number is short for `{ maxRetries }`; 0 means one attempt. */
+  /** How to retry the same target after a failure that may pass. A number is short for `{ maxRetries }`; 0 means one attempt. @default 1 */
   readonly retry?: number | Partial<RetrySettings> | undefined
   /**
-   * A second request to the next target when the first is late; whoever sends content first wins. `false` turns it off.
+   * Sends a second request to the next target when the first is late; the first one to send content wins. `false` turns it off.
    * @default on, for about one call in fifty
    */
   readonly hedge?: false | Partial<HedgeSettings> | undefined
-  /** When a target counts as down and is left alone for a while. `false` turns it off. */
+  /** When a target counts as down and is skipped for a while. `false` turns the breaker off. @default on, see BreakerSettings */
   readonly breaker?: false | Partial<BreakerSettings> | undefined
   /**
-   * Whom to protect in a brownout: the first target (`loadFirst`: few retries, so more calls go to the next, dearer one) or the bill
-   * (`costFirst`: more retries). @default 'loadFirst'
+   * What to protect in a brownout: the first target (`loadFirst`: few retries, so more calls go to the next target, which may cost more)
+   * or the bill (`costFirst`: more retries). @default 'loadFirst'
    */
   readonly profile?: 'loadFirst' | 'costFirst' | undefined
   /**
-   * One memory for many processes: what one learns of a target, all know. `redisHealth(redis)` of `unbusy/redis`. No call waits for it.
-   * @default the memory of this client alone
+   * Where the health of the targets is shared: `sharedHealth()` shares it among clients of this process, `redisHealth(redis)` of
+   * `unbusy/redis` among processes. No call waits for a store.
+   * @default each client keeps its own
    */
-  readonly health?: HealthStore | undefined
+  readonly health?: HealthStore | SharedHealth | undefined
   /**
-   * What is answered when no target answers: a text, a value, or a function of the failures that returns one. Not used when the caller
-   * aborts. Without it, a call rejects with a `ChainExhaustedError`. For a call with `output` it counts only if it fits that schema.
+   * The answer when no target answers: a text, a value, or a function of the failures that returns one. Not used when the caller aborts.
+   * Without it, the call rejects with a `ChainExhaustedError`. For a call with `output` it is used only if it matches that schema.
    */
   readonly defaultResponse?: DefaultResponse | undefined
+  /** The spending limit for all calls of this client together. In a fleet each process counts its own. @default no limit */
+  readonly budget?: Budget | undefined
   /**
-   * What happens when an answer breaks off after its first token: `'fail'` throws a `StreamInterruptedError`, `'restart'` begins anew
-   * and says so by an event, `'continue'` goes on where it broke off, on targets that truly can. `generate()` uses only `'continue'`.
-   * With any of them an answer of which only reasoning has come begins anew, after a `restart` event with `lost: 'reasoning'`.
+   * What happens when an answer breaks off after its first token. `'fail'` throws a `StreamInterruptedError`. `'restart'` starts a new
+   * answer and reports it by a `restart` event. `'continue'` resumes where the answer broke off, on targets that support it; only this
+   * value affects `generate()`. If only reasoning was received, all three restart, after a `restart` event with `lost: 'reasoning'`.
    * @default 'fail'
    */
   readonly afterFirstToken?: AfterFirstToken | undefined
   /**
-   * A stream keeps its first content to itself for so long, in milliseconds, so that an early break is healed unseen. It delays the
-   * first token by as much. @default 0
+   * How long a stream holds its first content back, in milliseconds. The reader does not notice an answer that breaks off within this
+   * time. It delays the first token by the same time. @default 0
    */
   readonly holdBackMs?: number | undefined
-  /** The same by length: until so many characters are there, or the answer is whole. @default 0 */
+  /**
+   * Like `holdBackMs`, by length: the stream holds its content back until it has this many characters or the answer is complete.
+   * `Infinity`: until the answer is complete; a slow reader pauses nothing until then. @default 0
+   */
   readonly holdBackChars?: number | undefined
   /**
-   * How often a target that stopped at its own output limit is asked to go on, where it can. Never beyond `maxOutputTokens`.
+   * How often a call asks a target that stopped at its own output limit to continue, if it can. Never beyond `maxOutputTokens`.
    * @default 0
    */
   readonly continueOnLength?: number | undefined
   /**
-   * How often a target whose answer misses the schema is asked once more, with what was wrong with it, before the next target is asked.
+   * How often a call asks a target to correct an answer that does not match the schema, quoting the issues, before it asks the next target.
    * @default 0
    */
   readonly repair?: number | undefined
-  /** Overrules the table for a failure; `undefined` leaves it to the table. */
+  /** Overrides the policy table for a failure; `undefined` leaves the decision to the table. */
   readonly decide?: ((failure: Failure) => Decision | undefined) | undefined
   /**
-   * Hears of everything that happens, each event in the async context (`AsyncLocalStorage`) in which its call began; what belongs to no call,
-   * in that of the client. One that throws harms nothing.
+   * Receives every event, in the async context (`AsyncLocalStorage`) in which its call began; events that belong to no call have the
+   * context of the client. Exceptions that it throws are ignored.
    */
   readonly onEvent?: EventListener | undefined
-  /** Any logger with pino's methods, or winston's: a line for each failed attempt and one for each call, without prompts and keys. @default silent */
+  /** Any logger with pino's or winston's methods: one line per failed attempt and one per call, without prompts and keys. @default silent */
   readonly logger?: Logger | undefined
+  /**
+   * Traces, metrics and other observers of calls: `openTelemetry()` of `unbusy/opentelemetry`, `prometheus()` of `unbusy/prometheus`, or
+   * a part of your own. An error in a part never harms a call. @default none
+   */
+  readonly telemetry?: readonly TelemetryPart[] | undefined
   /** Monotonic time and timers, for tests and simulations. @default performance.now and the global timers */
   readonly clock?: Clock | undefined
   /** Random numbers from 0 (included) to 1 (not included), for tests and simulations. @default Math.random */
   readonly random?: (() => number) | undefined
 }
 
+/**
+ * The answer when no target answers: a text, a value, or a function of the failures that returns one of these or a promise of it.
+ */
 export type DefaultResponse = string | object | ((failures: readonly Failure[]) => unknown)
 
 type MaybeSchema = StandardSchema | undefined
 type MaybeTools = ToolSet | undefined
 
-/** A call's own default is of the type that the call asks for. */
+/** A call's own default response has the type of the call's `output`. */
 type DefaultFor<Schema extends MaybeSchema> =
   | ValueFor<Schema>
   | ((failures: readonly Failure[]) => ValueFor<Schema> | Promise<ValueFor<Schema>>)
@@ -106,7 +111,7 @@ type ToolChoiceFor<Tools extends MaybeTools> =
   | Exclude<ToolChoice, object>
   | { readonly toolName: keyof NonNullable<Tools> & string }
 
-/** What `generate()` and `stream()` are asked. A string is short for `{ prompt }`. */
+/** The input of `generate()` and `stream()`. A string is short for `{ prompt }`. */
 export type GenerateInput<Schema extends MaybeSchema = MaybeSchema, Tools extends MaybeTools = MaybeTools> = {
   /** The user's question. Either this or `messages`. */
   readonly prompt?: string | undefined
@@ -115,41 +120,63 @@ export type GenerateInput<Schema extends MaybeSchema = MaybeSchema, Tools extend
   /** Instructions that come before everything else. */
   readonly system?: string | undefined
   /**
-   * The form of the answer: a schema that offers a JSON Schema (zod 4, arktype, valibot with `@valibot/to-json-schema`), `choice()` or
-   * `array()`. Every target is held to it as strongly as it can be; an answer that misses it is a failed attempt.
+   * The schema of the answer: one that offers a JSON Schema (zod 4, arktype, valibot with `@valibot/to-json-schema`), `choice()` or
+   * `array()`. Each target is held to it as strictly as it supports; an answer that does not match is a failed attempt.
    */
   readonly output?: Schema | undefined
   /** See the client's option of the same name. */
   readonly repair?: number | undefined
-  /** Comes before the client's, and is of the type of `output`. */
+  /** Overrides the client's, and has the type of `output`. */
   readonly defaultResponse?: DefaultFor<NoInfer<Schema>> | undefined
-  /** What the model may call. Calls come back with their inputs validated; nothing is executed, see `runTools()`. */
+  /** The tools that the model may call. The result has the calls with validated inputs; to execute them, see `runTools()`. */
   readonly tools?: Tools | undefined
+  /** Whether the model may, must or must not call a tool, or which tool it must call. @default the server's, usually 'auto' */
   readonly toolChoice?: ToolChoiceFor<NoInfer<Tools>> | undefined
+  /** How varied the answers are, 0 or more; most services accept up to 2. @default the server's */
   readonly temperature?: number | undefined
+  /** Only the likeliest tokens up to this share of probability, from 0 to 1. @default the server's */
   readonly topP?: number | undefined
-  /** The most tokens an answer may have, thinking included where a model thinks. */
+  /** The maximum number of tokens in the answer, reasoning included. */
   readonly maxOutputTokens?: number | undefined
+  /** Texts that end the answer; they are not part of it. @default none */
   readonly stopSequences?: readonly string[] | undefined
+  /** A whole number, 0 or more: the same seed makes answers similar, on servers that support it. @default the server's */
   readonly seed?: number | undefined
-  /** How much the model thinks before it answers. @default the server's own */
+  /** How much the model reasons before it answers. @default the server's own */
   readonly reasoning?: Reasoning | undefined
-  /** See the client's option of the same name; so for the next three. */
+  /** See the client's option of the same name. @default the client's */
   readonly afterFirstToken?: AfterFirstToken | undefined
+  /** See the client's option of the same name. @default the client's */
   readonly holdBackMs?: number | undefined
+  /** See the client's option of the same name. @default the client's */
   readonly holdBackChars?: number | undefined
+  /** See the client's option of the same name. @default the client's */
   readonly continueOnLength?: number | undefined
-  /** Limits of this call in milliseconds; they come before a target's and the client's. */
+  /** Limits of this call in milliseconds; they override a target's and the client's. */
   readonly timeout?: Partial<CallTimeoutSettings> | undefined
-  /** Ends the call at once, in whatever phase; it rejects with the signal's own reason. */
+  /** Ends the call at once, in any phase; the call rejects with the signal's own reason. */
   readonly signal?: AbortSignal | undefined
-  /** What conditions (`when`) and listeners may want to know. It is not sent anywhere. */
+  /**
+   * The maximum cost of this call in US dollars, all its requests included. A target whose worst case would exceed it is skipped with the
+   * reason `budget`. With `runTools()` it covers all steps together. @default no limit
+   */
+  readonly maxCost?: number | undefined
+  /** Data for conditions (`when`) and listeners. It is not sent anywhere. @default {} */
   readonly metadata?: Call['metadata'] | undefined
-  /** Fields for the request body as they are, over what the provider wrote. */
+  /**
+   * Marks related calls, for example one conversation: calls with the same tag go to the same replica of a `pool()` that has no `affinity`
+   * of its own. It is not sent anywhere.
+   */
+  readonly tag?: string | undefined
+  /** Asks only these targets, by their `name` (or their provider's name, if they have none), in the order of the chain. @default all */
+  readonly targets?: readonly string[] | undefined
+  /** `false`: the call asks only the first available target, and fails when that target fails. @default true */
+  readonly fallback?: boolean | undefined
+  /** Fields that are copied into the request body unchanged; they override what the provider wrote. */
   readonly extraBody?: Call['extraBody'] | undefined
 }
 
-/** What becomes of an answer that breaks off. */
+/** What happens to an answer that breaks off. */
 export type ContinuationSettings = {
   readonly afterFirstToken: AfterFirstToken
   readonly holdBackMs: number
@@ -157,7 +184,7 @@ export type ContinuationSettings = {
   readonly continueOnLength: number
 }
 
-/** Every default number in one place. Where each comes from stands in docs/policy.md. */
+/** All default numbers in one place. docs/policy.md gives the source of each. */
 export const defaults = {
   timeout: {
     connectMs: 5_000,
@@ -178,27 +205,12 @@ export const defaults = {
   continuation: ContinuationSettings
 }
 
-/** The call that every target is asked, before each gets its own model. */
-export function resolveCall(input: GenerateInput, form?: AnswerForm): Call {
-  const { prompt, messages = [{ role: 'user', content: prompt ?? '' }], system, metadata = nothing } = input
-  const { toolChoice, temperature, topP, maxOutputTokens, stopSequences, seed, reasoning, extraBody } = input
-  return {
-    model: '',
-    messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages],
-    ...{ tools: form?.tools?.tools, output: form?.output?.format },
-    ...{ toolChoice, temperature, topP, maxOutputTokens, stopSequences, seed, reasoning, metadata, extraBody },
-  }
-}
-
-const nothing: Call['metadata'] = Object.freeze({})
-
-/** The limits of a target: its own, else the client's, else what its service needs, else the defaults. */
+/** Returns the limits of a target: its own, else the client's, else those of its service, else the defaults. */
 export function targetTimeout(target: Target, client: Partial<TimeoutSettings> | undefined): TimeoutSettings {
   return merge(defaults.timeout, target.provider.timeout, client, target.timeout)
 }
 
-/** Where nothing is retried, nothing is walked again either, unless somebody said so. */
-/** Of a target that thinks in silence (F9); docs/timeouts.md says why. */
+/** Returns the limits of a target that reasons in silence (F9); docs/timeouts.md says why. Undefined: the target does not. */
 export function thinkingLimits(
   { provider, timeout }: Target,
   client: Pick<ClientOptions, 'timeout' | 'breaker'>,
@@ -212,9 +224,10 @@ export function thinkingLimits(
   }
 }
 
-/** A service that hides its reasoning is silent for as long as the model thinks: half a minute is usual. */
+/** A service that hides its reasoning is silent while the model reasons, usually for half a minute. */
 const thinking = { firstChunkMs: 120_000, probeMs: 60_000 }
 
+/** Without retries there is no second round either, unless the options set one. */
 export function targetRetry(target: Target, client: ClientOptions['retry']): RetrySettings {
   const retry = merge<RetrySettings>(defaults.retry, asRetry(client), asRetry(target.retry))
   return retry.maxRetries === 0 && retry.rounds === undefined ? { ...retry, rounds: 1 } : retry
@@ -225,17 +238,18 @@ export function hedgeSettings(hedge: ClientOptions['hedge']): HedgeSettings | un
   return merge<HedgeSettings>(defaults.hedge, hedge)
 }
 
-type ContinuationChoice = Pick<ClientOptions, keyof ContinuationSettings>
-
-/** A call's own come before the client's. */
-export function continuationSettings(client: ContinuationChoice, call: ContinuationChoice): ContinuationSettings {
+export function continuationSettings(client: ClientOptions): ContinuationSettings {
   const { continuation } = defaults
   return {
-    afterFirstToken: call.afterFirstToken ?? client.afterFirstToken ?? continuation.afterFirstToken,
-    holdBackMs: call.holdBackMs ?? client.holdBackMs ?? continuation.holdBackMs,
-    holdBackChars: call.holdBackChars ?? client.holdBackChars ?? continuation.holdBackChars,
-    continueOnLength: call.continueOnLength ?? client.continueOnLength ?? continuation.continueOnLength,
+    afterFirstToken: client.afterFirstToken ?? continuation.afterFirstToken,
+    holdBackMs: client.holdBackMs ?? continuation.holdBackMs,
+    holdBackChars: client.holdBackChars ?? continuation.holdBackChars,
+    continueOnLength: client.continueOnLength ?? continuation.continueOnLength,
   }
+}
+
+export function clientLimits({ timeout }: ClientOptions): CallTimeoutSettings {
+  return merge<CallTimeoutSettings>(defaults.timeout, timeout)
 }
 
 export function healthSettings({ profile, breaker }: ClientOptions): HealthSettings {
@@ -247,7 +261,7 @@ function asRetry(retry: ClientOptions['retry']): Partial<RetrySettings> | undefi
   return typeof retry === 'number' ? { maxRetries: retry } : retry
 }
 
-/** Later ones win; a field that is `undefined` says nothing. */
+/** Later settings override earlier ones; a field that is `undefined` overrides nothing. */
 export function merge<Settings extends object>(base: Settings, ...over: readonly (Partial<Settings> | undefined)[]): Settings {
   const merged: Settings = { ...base }
   for (const one of over) {

@@ -1,32 +1,35 @@
 import type { GenerateResult } from './answer/answer.ts'
 import { checkRunTools } from './check-run-tools.ts'
-import { type Client, clockOf } from './client.ts'
-import type { Clock, JsonSchema, Message } from './contract.ts'
+import { type Client, insideOf } from './client.ts'
+import type { Clock, JsonSchema, Message, ToolCall } from './contract.ts'
+import { leftAfter } from './cost-estimate.ts'
 import { UnbusyError } from './errors.ts'
 import type { GenerateInput } from './options.ts'
 import type { InferOutput, StandardSchema } from './output/standard-schema.ts'
-import type { ToolDefinition } from './output/tool-set.ts'
-import { RunToolsError, type ToolResult, type ToolStep } from './run-tools-error.ts'
+import type { ToolDefinition, ToolSet } from './output/tool-set.ts'
 import { tellOne } from './telemetry/events.ts'
+import type { Telemetry } from './telemetry/telemetry.ts'
+import { watchStep, watchTool } from './telemetry/watched.ts'
 
 type MaybeSchema = StandardSchema | undefined
 type ToolSchemas = { readonly [toolName: string]: StandardSchema | JsonSchema }
 
-/** What a tool is told besides its input. */
+/** The second argument of a tool's `execute`. */
 export type ToolContext = {
   readonly toolCallId: string
-  /** The conversation up to the model's call. */
+  /** The conversation up to the model's tool call. */
   readonly messages: readonly Message[]
-  /** Fires when the caller aborts, when the time of the whole run is over, and when another tool of the step threw and that ends it. */
+  /** Fires when the caller aborts, when the run's time is over, and when another tool's error ends the run. */
   readonly signal: AbortSignal
 }
 
-/** Tools that are executed. What `execute` answers is told to the model: a text as it is, anything else as JSON. */
+/** Tools that are executed. */
 export type ExecutableTools<Schemas extends ToolSchemas> = {
   readonly [Name in keyof Schemas]: {
     readonly description?: string | undefined
     readonly inputSchema: Schemas[Name]
     readonly strict?: boolean | undefined
+    /** Does the work. The model receives its result: a string unchanged, anything else as JSON. */
     readonly execute: (
       input: Schemas[Name] extends StandardSchema ? InferOutput<Schemas[Name]> : unknown,
       context: ToolContext,
@@ -34,25 +37,26 @@ export type ExecutableTools<Schemas extends ToolSchemas> = {
   }
 }
 
+/** The tools of a run, and when the run ends. See {@link runTools}. */
 export type RunToolsOptions<Schemas extends ToolSchemas> = {
+  /** The tools that the model may call, each with its `execute`. */
   readonly tools: ExecutableTools<Schemas>
-  /** How often the model is asked. The tool calls of the last answer are handed back and not executed. @default 10 */
+  /** The maximum number of steps. Tool calls of the last step are returned and not executed. @default 10 */
   readonly maxSteps?: number | undefined
-  /** `tell`: the model is told the error's message and may try something else. `throw`: the run rejects with the error. @default 'tell' */
+  /** `tell`: the model receives the error's message and may try something else. `throw`: the run rejects with the error. @default 'tell' */
   readonly onToolError?: 'tell' | 'throw' | undefined
-  /**
-   * Hears of every step when its tools have answered, and of the one during which the run was ended: also an abort loses no answer that
-   * was paid for. One that throws harms nothing.
-   */
+  /** Called after each step, also after an interrupted one, so that no paid answer is lost. Exceptions that it throws are ignored. */
   readonly onStep?: ((step: ToolStep, messages: readonly Message[]) => void) | undefined
 }
 
+/** The last answer of a run, with all its steps. */
 export type RunToolsResult<Output = unknown> = GenerateResult<Output> & {
   readonly steps: readonly ToolStep[]
-  /** The whole conversation, ready to be gone on with. */
+  /** The whole conversation, ready to be continued. */
   readonly messages: readonly Message[]
 }
 
+/** The input of a run: a call's input without `tools` and `toolChoice`. */
 export type RunToolsInput<Schema extends MaybeSchema = MaybeSchema> = Omit<
   GenerateInput<Schema, undefined>,
   'tools' | 'toolChoice'
@@ -61,12 +65,11 @@ export type RunToolsInput<Schema extends MaybeSchema = MaybeSchema> = Omit<
 const defaultSteps = 10
 
 /**
- * Asks, executes the tools that the model calls, and asks again with what they answered, until it answers without calling any. Each step
- * walks the whole chain by itself; a step that was retried or answered by another target executes its tools once, because only a whole
- * validated answer does. Tools called in one answer run at the same time. `signal` and `timeout.totalMs` hold for the whole run.
+ * Asks the chain, executes the tools that the model calls, and asks again with their results, until the model answers without a tool call.
+ * Each step uses the whole chain. Each tool call is executed once, after a complete, validated answer; those of one answer run concurrently.
  *
- * @throws {RunToolsError} After the first step: no target answered, or the time of the whole run was over. It holds the steps so far.
- * @throws What `generate()` throws, in the first step. The reason of `signal`, untouched. What a tool threw, with `onToolError: 'throw'`.
+ * @throws {RunToolsError} After the first step: no target answered, or the run's time was over. The error has the steps so far.
+ * @throws What `generate()` throws, in the first step. The reason of `signal`, unchanged. A tool's error, with `onToolError: 'throw'`.
  *
  * @example
  * const { text, steps } = await runTools(client, 'Is it cold in Oslo?', {
@@ -81,9 +84,10 @@ export async function runTools<const Schemas extends ToolSchemas, Schema extends
   checkRunTools(client, input, options)
   const given = (typeof input === 'string' ? { prompt: input } : input) as RunToolsInput
   const { maxSteps = defaultSteps } = options
-  const limits = limitsOf(given, clockOf(client))
+  const { clock, telemetry } = insideOf(client)
+  const limits = limitsOf(given, clock)
   const { prompt, messages = [{ role: 'user', content: prompt ?? '' }] } = given
-  const run: Run = { client, given, options, maxSteps, limits, steps: [], messages: [...messages] }
+  const run: Run = { client, given, options, maxSteps, limits, telemetry, steps: [], messages: [...messages] }
   try {
     return (await answerOf(run)) as never
   } catch (error) {
@@ -101,13 +105,13 @@ type Run = {
   readonly options: AnyOptions
   readonly maxSteps: number
   readonly limits: Limits
+  readonly telemetry: Telemetry | undefined
   readonly steps: ToolStep[]
   readonly messages: Message[]
 }
 
 async function answerOf(run: Run): Promise<RunToolsResult> {
-  const { client, options, maxSteps, limits, steps, messages } = run
-  const { prompt: _, messages: __, timeout, ...rest } = run.given
+  const { options, steps, messages, telemetry } = run
   const tools = Object.fromEntries(
     Object.entries(options.tools).map(([name, { description, inputSchema, strict }]) => [
       name,
@@ -115,27 +119,37 @@ async function answerOf(run: Run): Promise<RunToolsResult> {
     ]),
   )
   for (;;) {
-    const result: GenerateResult = await client.generate({
-      ...rest,
-      ...{ messages: [...messages], tools, signal: limits.signal },
-      timeout: limits.timeoutOf(timeout),
-    })
-    const { text, reasoningText, toolCalls } = result
-    messages.push({ role: 'assistant', content: text, ...(reasoningText === '' ? undefined : { reasoningText }), toolCalls })
-    const isLast = toolCalls.length === 0 || steps.length + 1 >= maxSteps
-    const toolResults = isLast ? [] : toolCalls.map(call => ({ ...call, result: undefined, error: unanswered }))
-    try {
-      if (!isLast) await limits.within(execute(toolResults, run))
-    } finally {
-      // the answer was paid for, also when its tools are not let finish
-      addStep(run, { ...result, toolResults: [...toolResults] })
-    }
-    if (isLast) return { ...result, steps, messages }
+    const step = steps.length + 1
+    const last = await watchStep(telemetry, step, async () => takeStep(run, tools))
+    if (last !== undefined) return { ...last, steps, messages }
   }
 }
 
-/** What a tool answers that never came to answer. The model is told so too: a call without a result would be a 400. */
-const unanswered = new UnbusyError('The run ended before this tool answered.')
+/** Asks once and executes the tool calls. Returns the answer if it is the last one. */
+async function takeStep(run: Run, tools: ToolSet): Promise<GenerateResult | undefined> {
+  const { client, maxSteps, limits, steps, messages } = run
+  const { prompt: _, messages: __, timeout, maxCost, ...rest } = run.given
+  const result: GenerateResult = await client.generate({
+    ...rest,
+    ...{ messages: [...messages], tools, signal: limits.signal },
+    timeout: limits.timeoutOf(timeout),
+    maxCost: leftAfter(steps, maxCost),
+  })
+  const { toolCalls } = result
+  messages.push(result.message)
+  const isLast = toolCalls.length === 0 || steps.length + 1 >= maxSteps
+  const toolResults = isLast ? [] : toolCalls.map(call => ({ ...call, result: undefined, error: unanswered }))
+  try {
+    if (!isLast) await limits.within(execute(toolResults, run))
+  } finally {
+    // the answer was paid for, even if its tools were interrupted
+    addStep(run, { ...result, toolResults: [...toolResults] })
+  }
+  return isLast ? result : undefined
+}
+
+/** The result of an interrupted tool. The model receives it too: servers answer 400 to a tool call without a result. */
+const unanswered = new UnbusyError('The run ended before this tool finished.')
 
 function addStep({ options, steps, messages }: Run, step: ToolStep): void {
   steps.push(step)
@@ -144,21 +158,24 @@ function addStep({ options, steps, messages }: Run, step: ToolStep): void {
   if (onStep !== undefined) tellOne(told => onStep(told, [...messages]), step)
 }
 
-/** What is not ours is thrown as it is. */
+/** Errors that are not ours are thrown unchanged. */
 function withSteps({ steps, messages, limits }: Run, error: unknown): unknown {
   const isOurs = UnbusyError.isInstance(error) && !limits.isTheirs(error)
   return isOurs && steps.length > 0 ? new RunToolsError({ steps, messages }, error) : error
 }
 
-/** Puts each result in the place of its call as it comes, so that none is lost when the run is ended before the others. */
-async function execute(results: ToolResult[], { options, messages: soFar, limits }: Run): Promise<void> {
+/** Stores each result as soon as it comes, in the order of the calls, so that none is lost when the run is interrupted. */
+async function execute(results: ToolResult[], { options, messages: soFar, limits, steps, telemetry }: Run): Promise<void> {
   const messages = [...soFar]
+  const step = steps.length + 1
   const one = async ({ toolCallId, toolName, input }: ToolResult, index: number): Promise<void> => {
     const call = { toolCallId, toolName, input }
     try {
-      // the answer was validated: there is no call of a tool that there is not
-      const result = await options.tools[toolName]?.execute(input, { toolCallId, messages, signal: limits.signal })
-      // what cannot be told to the model is the tool's fault, and must not cost the steps
+      // the answer was validated: every tool that it calls exists
+      const work = async () => options.tools[toolName]?.execute(input, { toolCallId, messages, signal: limits.signal })
+      const tool = { step, toolName, toolCallId, input }
+      const result = await watchTool({ telemetry, tool, signal: limits.signal }, work)
+      // a result that cannot be sent to the model is the tool's fault, and must not lose the steps so far
       textOf(result)
       results[index] = { ...call, result, error: undefined }
     } catch (error) {
@@ -178,7 +195,7 @@ function toMessage({ toolCallId, toolName, result, error }: ToolResult): Message
 
 function textOf(result: unknown): string {
   if (typeof result === 'string') return result
-  // of undefined, and of what JSON has no word for, it makes undefined, whatever its type says
+  // despite its type, it returns undefined for undefined and for values that JSON cannot represent
   const text: string | undefined = JSON.stringify(result)
   return text ?? 'null'
 }
@@ -191,12 +208,12 @@ function messageOf(error: unknown): string {
 
 type Limits = {
   readonly signal: AbortSignal
-  /** The limits of the next step: no more time than the run has left. */
+  /** Returns the limits of the next step: no more time than the run has left. */
   timeoutOf(timeout: GenerateInput['timeout']): GenerateInput['timeout']
-  /** Rejects as soon as the run is over, whatever the tools do. */
+  /** Rejects as soon as the run is over, even if the tools go on. */
   within(work: Promise<void>): Promise<void>
   end(reason: unknown): void
-  /** It was ended for this reason by the caller or by a tool: not because its time was over. */
+  /** Whether the caller or a tool ended the run for this reason, and not the run's own timeout. */
   isTheirs(reason: unknown): boolean
   release(): void
 }
@@ -216,9 +233,9 @@ function limitsOf({ signal, timeout }: RunToolsInput, clock: Clock): Limits {
     within(work) {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       const stop = () => reject(controller.signal.reason)
-      // while tools run; a step's own clock knows more to say about why it took so long
+      // only while tools run: during a request, the step's own clock gives a better reason
       const onTimeout = () => {
-        outOfTime = new UnbusyError('The time of the whole run was over (timeout.totalMs) while tools ran.')
+        outOfTime = new UnbusyError('The time of the whole run ran out (timeout.totalMs) while tools were running.')
         controller.abort(outOfTime)
       }
       if (deadline !== Infinity) timer = clock.setTimeout(onTimeout, Math.max(0, deadline - clock.now()))
@@ -236,5 +253,48 @@ function limitsOf({ signal, timeout }: RunToolsInput, clock: Clock): Limits {
       clock.clearTimeout(timer)
       signal?.removeEventListener('abort', follow)
     },
+  }
+}
+
+/** A tool call with what its tool returned, or threw. */
+export type ToolResult = ToolCall & {
+  /** The value that `execute` returned; undefined if it threw, or had not finished when the run ended. */
+  readonly result: unknown
+  readonly error: unknown
+}
+
+/** One answer of the model, with the results of its tool calls. */
+export type ToolStep = GenerateResult & { readonly toolResults: readonly ToolResult[] }
+
+type Conversation = {
+  readonly steps: readonly ToolStep[]
+  readonly messages: readonly Message[]
+}
+
+/**
+ * `runTools()` ended between its first step and its answer: its time was over, or no target answered. The error has the paid steps so
+ * far. `cause` is the reason; if no target answered, it is the `ChainExhaustedError`.
+ */
+export class RunToolsError extends UnbusyError {
+  override readonly name = 'RunToolsError'
+  readonly #conversation: Conversation
+
+  constructor({ steps, messages }: Conversation, cause: UnbusyError) {
+    super(`runTools: no answer after ${steps.length} ${steps.length === 1 ? 'step' : 'steps'}. ${cause.message}`, { cause })
+    this.#conversation = { steps, messages }
+  }
+
+  /** The steps so far. In the last one, a tool that had not finished has an `error` that says so. No logger shows them. */
+  get steps(): readonly ToolStep[] {
+    return this.#conversation.steps
+  }
+
+  /** The conversation so far, ready to be continued. No logger shows it. */
+  get messages(): readonly Message[] {
+    return this.#conversation.messages
+  }
+
+  static override isInstance(value: unknown): value is RunToolsError {
+    return UnbusyError.isInstance(value) && value.name === 'RunToolsError'
   }
 }

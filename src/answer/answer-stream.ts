@@ -1,110 +1,170 @@
-import type { FailureReason, ProviderEvent, ToolCall } from '../contract.ts'
-import type { DeepPartial } from '../output/partial-output.ts'
+import type { Clock, ToolCall } from '../contract.ts'
+import type { Source } from '../contract-events.ts'
 import type { GenerateResult } from './answer.ts'
 import { dropQueue, type EventQueue, nextEvent, unboundQueue } from './event-queue.ts'
+import { checkResponse, type NodeResponse, pipe } from './pipe.ts'
+import type { StreamEvent } from './stream-event.ts'
+import { toResponse } from './to-response.ts'
+import { bodySettings, type ResponseOptions } from './web-body.ts'
 
-type ContinuationSource = {
+/** The target that produced the answer so far. */
+export type AnsweredBy = {
+  /** `default` for the default response. */
   readonly provider: string
   readonly model: string
+  /** The target's own `name`. */
+  readonly name: string | undefined
+  /** The index of the target among all targets, from 0; -1 for the default response. */
   readonly targetIndex: number
+  /** The index of the step in the chain, from 0; a pool is one step. -1 for the default response. */
+  readonly step: number
+  /** The number of the request to this target in this call, from 1; 0 for the default response. */
   readonly attempt: number
-  /** Why what came so far broke off. */
-  readonly reason: FailureReason
 }
 
-/** What the reader of a stream gets, in order: content first, `finish` last and exactly once. */
-export type StreamEvent<Output = unknown, Call extends ToolCall = ToolCall> =
-  | Extract<
-      ProviderEvent,
-      { type: 'response-metadata' | 'warning' | 'reasoning-delta' | 'text-delta' | 'tool-call-delta' | 'finish' }
-    >
-  /** A whole tool call, its input validated. */
-  | ({ readonly type: 'tool-call' } & Call)
-  | ([Output] extends [undefined] ? never : OutputEvent<Output>)
-  /**
-   * What came so far is void: a new attempt begins the answer anew. With `'restart'` or `'continue'`, and after `resume()`; with
-   * `'fail'` too as long as nothing but reasoning has come: then it says `lost: 'reasoning'`.
-   */
-  | (ContinuationSource & {
-      readonly type: 'restart'
-      readonly discardedCharacters: number
-      /** No text and no piece of a tool call is void: who shows no reasoning has nothing to take back. Undefined: there was more. */
-      readonly lost?: 'reasoning' | undefined
-    })
-  /** What came so far stays: the new attempt goes on from there. With `'continue'` or `continueOnLength`, and after `resume()`. */
-  | (ContinuationSource & { readonly type: 'continue'; readonly characters: number })
-
-type OutputEvent<Output> =
-  /** What there is of the value, not validated yet. Always the same object, which grows: copy what you keep. */
-  | { readonly type: 'partial-output'; readonly output: DeepPartial<Output> }
-  /** An item of `array()` is whole, and fits its schema. The answer may still break, or fail as a whole. */
-  | { readonly type: 'element'; readonly element: ElementOf<Output>; readonly index: number }
-
-type ElementOf<Output> = unknown extends Output ? unknown : Output extends readonly (infer Element)[] ? Element : never
-
 /**
- * An answer as it is made. Read it once: by `for await`, or by one of the methods. Leaving the loop closes the request at once, and
- * where the provider bills by token the bill stops too. A slow reader pauses the connection.
+ * An answer while it is generated. Read it once: with `for await`, or with one of the methods. Leaving the loop closes the request at
+ * once, which also stops billing by token. A slow reader pauses the connection.
  */
 export type AnswerStream<Output = unknown, Call extends ToolCall = ToolCall> = AsyncIterable<StreamEvent<Output, Call>> & {
-  /** The whole text. */
+  /**
+   * The target that produced the answer so far. It is known from the start, and changes when a `restart` or `continue` event is read. All
+   * attempts are in `attempts` of `result()`.
+   */
+  readonly answeredBy: AnsweredBy
+  /** Resolves with the whole text; rejects like `result()`. */
   text(): Promise<string>
-  /** The whole answer, as `generate()` would give it. May be called while or after the stream is read. */
+  /**
+   * Resolves with the complete answer, as `generate()` would. May be called while the stream is read, or afterwards. Rejects with a
+   * `StreamInterruptedError` if the answer breaks off, and with the reason of `signal` if the caller aborts.
+   */
   result(): Promise<GenerateResult<Output, Call>>
-  /** The events as a web stream. */
+  /** Returns the events as a web stream. */
   toReadableStream(): ReadableStream<StreamEvent<Output, Call>>
   /**
-   * Once it has broken off: a new stream that goes on from there. What `resume()` of the `StreamInterruptedError` does, with the types
-   * of the call, which a caught error cannot have. Rejects with a `TypeError` when the answer is whole.
+   * Returns the answer as a `Response` of the Fetch API, for Hono, Next.js and every handler that returns one. A client that disconnects
+   * ends the request to the provider at once; a slow client pauses it. If the answer breaks off, the last server-sent event is
+   * `{ type: 'error', reason }`, without a `finish`; a `text` body breaks off. `fromResponse()` of `unbusy/browser` reads it.
+   *
+   * @throws {TypeError} An option is invalid, or the stream is already being read.
+   */
+  toResponse(options?: ResponseOptions): Response
+  /**
+   * Sends the answer over a response of `node:http`: Express, Fastify (`reply.raw`) and others. Sets status 200 and headers unless they
+   * were already sent. Resolves when the response has ended, in whatever way. It does not reject if the client disconnects, which ends the
+   * request to the provider at once, nor if the answer breaks off, which the client sees as with `toResponse()`.
+   *
+   * @throws {TypeError} The response is not one of `node:http`, an option is invalid, or the stream is already being read.
+   */
+  pipe(response: NodeResponse, options?: ResponseOptions): Promise<void>
+  /**
+   * Returns a new stream that resumes a broken answer. Like `resume()` of the `StreamInterruptedError`, but with the types of the call,
+   * which a caught error cannot have. Rejects with a `TypeError` when the answer is complete.
    */
   resume(): Promise<AnswerStream<Output, Call>>
 }
 
-/** What the call behind a stream can do for its reader. */
+/** Marks which events of the stream one attempt produced: those from index `from` on. */
+export type Part = { readonly source: Source; readonly from: number }
+
+/** The call behind a stream, as the stream's reader sees it. */
 export type Behind = {
   readonly result: Promise<GenerateResult>
-  /** The reader goes before the end. */
+  readonly clock: Clock
+  /** The call was ended by its `signal`, or by `close()` of the client. */
+  isAborted(): boolean
+  /** Ends the call because the reader left before the end. */
   leave(): void
+  /** Returns which attempt produced which part; empty for the default response. */
+  sources(): readonly Part[]
   resume(): Promise<AnswerStream>
 }
 
 /** The reader's side of a stream. */
-export function toAnswerStream(queue: EventQueue<StreamEvent>, { result, leave, resume }: Behind): AnswerStream {
+export function toAnswerStream(
+  queue: EventQueue<StreamEvent>,
+  { result, clock, isAborted, leave, sources, resume }: Behind,
+): AnswerStream {
   let taken = false
+  let isWhole = false
+  const quit = () => {
+    dropQueue(queue)
+    leave()
+  }
   const iterator: AsyncIterator<StreamEvent, undefined> = {
     next: () => nextEvent(queue),
     async return() {
-      dropQueue(queue)
-      leave()
+      quit()
       return { value: undefined, done: true }
     },
   }
   const read = () => {
-    if (taken) throw new TypeError('This stream is being read already. Read it once; call result() for the whole answer.')
+    if (taken) throw new TypeError('This stream is already being read. Read it only once, or call result() for the whole answer.')
     taken = true
     return iterator
   }
   const whole = () => {
+    isWhole = true
     unboundQueue(queue)
     return result
   }
-  return {
+  const current = (): Source | undefined => {
+    // counts what was read; a caller who only asked for the complete answer has everything
+    const isGot = (part: Part) => (isWhole && !taken) || part.from < queue.taken
+    const parts = sources()
+    return (parts.findLast(isGot) ?? parts[0])?.source
+  }
+  const stream: Counted = {
     [Symbol.asyncIterator]: read,
+    get answeredBy() {
+      return namesOf(current())
+    },
+    [requests]: () => current()?.requests,
     text: async () => (await whole()).text,
     result: whole,
     resume,
+    toResponse(options = {}) {
+      const settings = bodySettings(options, 'stream.toResponse')
+      read()
+      return toResponse({ queue, clock, isAborted, leave: quit }, settings)
+    },
+    async pipe(response, options = {}) {
+      checkResponse(response)
+      const settings = bodySettings(options, 'stream.pipe')
+      read()
+      return pipe({ queue, clock, isAborted, leave: quit }, response, settings)
+    },
     toReadableStream() {
       read()
-      return new ReadableStream<StreamEvent>({
-        async pull(controller) {
-          const { value, done } = await nextEvent(queue)
-          if (done === true) controller.close()
-          else controller.enqueue(value)
-        },
-        async cancel() {
-          await iterator.return?.()
-        },
-      })
+      return readableStream(queue, quit)
     },
   }
+  return stream
+}
+
+/** A registered symbol, because a stream may come from another copy of this package. */
+const requests = Symbol.for('unbusy.requests')
+type Counted = AnswerStream & { readonly [requests]: () => number | undefined }
+
+/** Returns how many requests were made for the answer so far; undefined for the default response, whose result lists them all. */
+export function requestsOf(stream: AnswerStream): number | undefined {
+  return (stream as Partial<Counted>)[requests]?.()
+}
+
+function readableStream(queue: EventQueue<StreamEvent>, cancel: () => void): ReadableStream<StreamEvent> {
+  return new ReadableStream<StreamEvent>({
+    async pull(controller) {
+      const { value, done } = await nextEvent(queue)
+      if (done === true) controller.close()
+      else controller.enqueue(value)
+    },
+    cancel,
+  })
+}
+
+function namesOf(source: Source | undefined): AnsweredBy {
+  if (source === undefined)
+    return { provider: 'default', model: 'default', name: undefined, targetIndex: -1, step: -1, attempt: 0 }
+  const { provider, model, name, targetIndex, step, attempt } = source
+  return { provider: provider.name, model, name, targetIndex, step, attempt }
 }

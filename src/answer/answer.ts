@@ -1,30 +1,24 @@
-import type {
-  AttemptRecord,
-  Call,
-  Failure,
-  FinishReason,
-  Price,
-  ProviderEvent,
-  Source,
-  ToolCall,
-  Usage,
-  Warning,
-} from '../contract.ts'
+import type { Call, FinishReason, Message, ProviderEvent, ProviderMetadata, ToolCall, Usage, Warning } from '../contract.ts'
+import type { AttemptRecord, Source } from '../contract-events.ts'
+import type { Failure } from '../contract-failures.ts'
+import type { Costs } from '../cost.ts'
 
-/** What one attempt has answered. */
+/** The answer of one attempt. */
 export type Answer<Output = unknown, CalledTool extends ToolCall = ToolCall> = {
   readonly text: string
-  /** What the model thought, where the target shows it. */
+  /** The model's reasoning, if the target shows it. */
   readonly reasoningText: string
-  /** Each with its input validated by its schema. */
+  /** The tool calls, each with its input validated by its schema. */
   readonly toolCalls: readonly CalledTool[]
+  /** What the service requires back with this turn, also part of `message`. Undefined: nothing. */
+  readonly providerMetadata?: ProviderMetadata | undefined
   /** The value of the schema given as `output`; undefined without one, and when the model calls tools instead. */
   readonly output: Output
   readonly finishReason: FinishReason
   readonly usage: Usage
-  /** What could not be done as asked. */
+  /** What the target could not do as requested. */
   readonly warnings: readonly Warning[]
-  /** The server's own id of the answer, and what it sent beyond the common fields. */
+  /** The server's own id of the answer, and the fields that it sent beyond the common ones. */
   readonly response: {
     readonly id: string | undefined
     readonly model: string | undefined
@@ -34,93 +28,64 @@ export type Answer<Output = unknown, CalledTool extends ToolCall = ToolCall> = {
 }
 
 /**
- * The commit of a call: all that `generate()` and `stream()` differ in. The walk asks it for a fresh fold for every attempt, so that no
- * state of one attempt reaches another.
+ * Collects the answer of a call: the only part in which `generate()` and `stream()` differ. The walk begins a new fold for every
+ * attempt, so that no state of one attempt reaches another.
  */
 export type Sink = {
-  /** @param commit to be called once, when what the attempt emits becomes the caller's before it is whole */
+  /** @param commit called once, when content of the attempt goes to the caller before the answer is complete */
   begin(source: Source, commit: () => void): Fold
   /**
-   * An attempt failed. `reword`: ask the same target at once, in another way. `policy`: the table decides. `stop`: the caller holds a
-   * part that cannot be taken back.
+   * Decides what follows a failed attempt. `reword`: ask the same target at once with a changed request. `policy`: the table decides.
+   * `stop`: give up, because the caller has received content that cannot be taken back.
    *
-   * @param source undefined: this target cannot be asked at once
+   * @param source undefined: this target must not be asked again at once
    */
   failed(failure: Failure, source: Source | undefined): 'reword' | 'policy' | 'stop'
-  /** This answer is whole, but was cut by the target's own limit: ask the same target to continue. */
+  /** Whether to ask the same target to continue, because the target's own output limit cut this answer. */
   wantsMore(answer: Answer, source: Source): boolean
-  /** The continuation failed: the answer as far as it came. */
+  /** The continuation failed: returns the answer as far as it came. */
   settleFor(answer: Answer): Answer
 }
 
-/** What one attempt's events are folded into. */
+/** Collects the events of one attempt. */
 export type Fold = {
-  /** What the call is changed by, so that the provider continues what there is already, or knows what was wrong with it. */
+  /** Changes to the call, so that the provider continues the text so far, or corrects an invalid answer. */
   readonly overrides: Partial<Pick<Call, 'prefix' | 'maxOutputTokens' | 'messages'>> | undefined
+  /** The number of tokens in the answer that this attempt continues, if it continues one. */
+  readonly tokensBefore?: number | undefined
   /** Returns `false` while the reader is behind. */
   emit(event: ProviderEvent): boolean
   onDrain(listener: () => void): void
-  /** The provider is done: the whole valid answer, or a `ProviderError` that says what is wrong with it. */
+  /** The provider is done: returns the complete, valid answer, or fails with a `ProviderError` that says what is wrong with it. */
   finish(): Answer | Promise<Answer>
-  /** The attempt is over without an answer: nothing more comes. */
+  /** The attempt ended without an answer: no more events follow. */
   drop(): void
 }
 
-/** What `generate()` resolves to. */
+/** The result of `generate()`. */
 export type GenerateResult<Output = unknown, CalledTool extends ToolCall = ToolCall> = Answer<Output, CalledTool> & {
-  /** US dollars for everything this call used, failed attempts included, as far as prices and usage are known. */
+  /**
+   * The answer as a turn of the conversation, with its reasoning, tool calls and whatever the service requires back: push it into
+   * `messages`. It is plain JSON.
+   */
+  readonly message: Extract<Message, { role: 'assistant' }>
+  /** US dollars for all requests of this call, failed attempts included, as far as prices and usage are known. */
   readonly cost: number | undefined
-  /** Who answered; `default` when it is the default response. */
+  /** `cost` may be too high: a price changed during a request, is uncertain on that day, or has no `cachedInput`. */
+  readonly costIsUpperBound: boolean
+  /** The cost split into the answer's and the wasted part. */
+  readonly costs: Costs
+  /** The provider that answered; `default` for the default response. */
   readonly provider: string
   readonly model: string
   /** The target's own `name`. */
   readonly name: string | undefined
-  /** The place of the target among all targets, from 0, members of pools counted one by one; -1 for the default response. */
+  /** The index of the target among all targets, from 0; each member of a pool counts. -1 for the default response. */
   readonly targetIndex: number
-  /** The place in the chain, from 0; a pool is one step. Above 0 another step than the first has answered. -1 for the default response. */
+  /** The index of the step in the chain, from 0; a pool is one step. Above 0, a fallback answered. -1 for the default response. */
   readonly step: number
-  /** Every request made and every target passed over, in order. */
+  /** Every request made and every target skipped, in order. */
   readonly attempts: readonly AttemptRecord[]
-  /** True when no target answered and this is the default response. */
+  /** True if no target answered and this is the default response. */
   readonly degraded: boolean
-}
-
-/** US dollars for every attempt that reported its usage; undefined where the one that answered has no price or no usage. */
-export function costOf(
-  attempts: readonly AttemptRecord[],
-  targets: readonly { readonly price: Price | undefined }[],
-): number | undefined {
-  let cost = 0
-  for (const { usage, targetIndex, outcome } of attempts) {
-    const price = targets[targetIndex]?.price
-    if (price !== undefined && usage?.outputTokens !== undefined) cost += priceOf(usage, price)
-    else if (outcome === 'answered') return undefined
-  }
-  return cost
-}
-
-function priceOf(usage: Usage, price: Price): number {
-  const { inputTokens = 0, cachedInputTokens = 0, outputTokens = 0 } = usage
-  const cached = price.cachedInput ?? price.input
-  return ((inputTokens - cachedInputTokens) * price.input + cachedInputTokens * cached + outputTokens * price.output) / 1_000_000
-}
-
-export type Substitute = {
-  readonly value: unknown
-  /** The value is one of the schema that was given as `output`; else a text is the text of the answer. */
-  readonly isTyped: boolean
-  readonly attempts: readonly AttemptRecord[]
-  readonly cost: number | undefined
-}
-
-/** The default response in the form of a result. */
-export function defaultResult({ value, isTyped, attempts, cost }: Substitute): GenerateResult {
-  const isText = typeof value === 'string'
-  return {
-    text: isText ? value : JSON.stringify(value),
-    ...{ reasoningText: '', toolCalls: [], finishReason: 'stop', usage: {}, warnings: [] },
-    output: isText && !isTyped ? undefined : value,
-    response: { id: undefined, model: undefined, requestId: undefined, providerMetadata: undefined },
-    ...{ cost, provider: 'default', model: 'default', name: undefined, targetIndex: -1, step: -1, attempts, degraded: true },
-  }
 }

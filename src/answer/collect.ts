@@ -1,5 +1,6 @@
-import { addUsage } from '../add-usage.ts'
-import type { ProviderEvent, Source, ToolCall, Warning } from '../contract.ts'
+import { addUsage } from '../usage.ts'
+import type { ProviderEvent, ProviderMetadata, ToolCall, Warning } from '../contract.ts'
+import type { Source } from '../contract-events.ts'
 import { ProviderError } from '../errors.ts'
 import { type AnswerForm, inForm } from '../output/answer-form.ts'
 import type { Repairs } from '../output/repairs.ts'
@@ -13,23 +14,26 @@ export type CollectAnswerOptions = {
 }
 
 /**
- * The commit of `generate()`: nothing is the caller's before the answer is there, complete and valid. What came of a broken attempt is
- * kept, so that the next may continue it instead of paying for it twice.
+ * The sink of `generate()`: the caller gets nothing before the answer is complete and valid. The text of a broken attempt is kept, so
+ * that the next attempt can continue it instead of paying for it twice.
  */
 export function collectAnswer({ continuation, form, repairs }: CollectAnswerOptions): Sink {
   let kept: Kept | undefined
-  /** The last of each target: a hedge may run beside the one that answers. */
+  /** The last attempt of each target: a hedge may run alongside the attempt that answers. */
   let collected: readonly Collected[] = []
   const keep = (part: Kept) => {
     if (part.text.length > (kept?.text.length ?? 0)) kept = part
   }
   return {
     begin(source) {
-      const overrides = overridesFor(continuation, kept, source)
+      // most calls have nothing to continue
+      const isFirst = kept === undefined && continuation.asked === undefined
+      const overrides = isFirst ? undefined : overridesFor(continuation, kept, source)
       const answer = startCollecting({ source, form, from: overrides === undefined ? undefined : kept })
       collected = [...collected.filter(({ options }) => options.source.targetIndex !== source.targetIndex), answer]
       return {
         overrides: overrides ?? repairs?.overridesFor(source),
+        tokensBefore: kept?.tokens,
         emit(event) {
           collect(answer, event)
           return true
@@ -44,7 +48,7 @@ export function collectAnswer({ continuation, form, repairs }: CollectAnswerOpti
         source !== undefined &&
         (prefixWasRefused(continuation, { failure, source, kept }) || repairs?.take(failure, source) === true)
       continuationFailed(continuation)
-      // what does not fit or was withheld is nothing to continue
+      // invalid or filtered text must not be continued
       if (failure.reason === 'invalid-output' || failure.reason === 'content-filter') kept = undefined
       return isReworded ? 'reword' : 'policy'
     },
@@ -62,18 +66,20 @@ export function collectAnswer({ continuation, form, repairs }: CollectAnswerOpti
 
 export type CollectOptions = {
   readonly source: Source
-  /** Undefined: a plain text will do. */
+  /** Undefined: any plain text is valid. */
   readonly form?: AnswerForm | undefined
-  /** What there is already of the answer that this attempt goes on with. */
+  /** The part of the answer that this attempt continues. */
   readonly from?: Kept | undefined
 }
 
-/** What the events of one attempt have brought so far. */
+/** What one attempt has received so far. */
 export type Collected = {
   readonly options: CollectOptions
   text: string
   reasoningText: string
   hasToolCall: boolean
+  /** What the service requires back with this turn. */
+  providerMetadata: ProviderMetadata | undefined
   chunks: number
   finished: (ProviderEvent & { type: 'finish' }) | undefined
   metadata: Partial<ProviderEvent & { type: 'response-metadata' }>
@@ -81,20 +87,23 @@ export type Collected = {
   warnings: readonly Warning[]
 }
 
-/** Folds the events of one attempt into an answer, for `generate()` and for `stream().result()`. */
+/** Starts collecting the events of one attempt into an answer, for `generate()` and for `stream().result()`. */
 export function startCollecting(options: CollectOptions): Collected {
-  const { text = '', reasoningText = '', hasToolCall = false } = options.from ?? {}
-  return {
+  const { text = '', reasoningText = '', hasToolCall = false, providerMetadata } = options.from ?? {}
+  const collected: Collected = {
     options,
     text,
     reasoningText,
     hasToolCall,
+    providerMetadata,
     chunks: 0,
     finished: undefined,
     metadata: {},
     toolCalls: [],
     warnings: [],
   }
+  for (const warning of options.form?.warnings ?? []) collect(collected, warning)
+  return collected
 }
 
 export function collect(collected: Collected, event: ProviderEvent): void {
@@ -105,15 +114,18 @@ export function collect(collected: Collected, event: ProviderEvent): void {
       break
     case 'reasoning-delta':
       collected.reasoningText += event.text
-      collected.chunks += 1
+      if (event.text !== '') collected.chunks += 1
+      if (event.providerMetadata !== undefined)
+        collected.providerMetadata = { ...collected.providerMetadata, ...event.providerMetadata }
       break
     case 'tool-call-delta':
       collected.hasToolCall = true
       break
     case 'tool-call': {
-      const { toolCallId, toolName, input } = event
+      const { toolCallId, toolName, input, providerMetadata } = event
+      const call = { toolCallId, toolName, input }
       collected.hasToolCall = true
-      collected.toolCalls.push({ toolCallId, toolName, input })
+      collected.toolCalls.push(providerMetadata === undefined ? call : { ...call, providerMetadata })
       break
     }
     case 'response-metadata':
@@ -132,25 +144,27 @@ export function collect(collected: Collected, event: ProviderEvent): void {
   }
 }
 
-/** What there is by now. */
-export function keptOf({ options, text, reasoningText, hasToolCall, chunks, finished }: Collected): Kept {
+/** Returns what was received so far. */
+export function keptOf(collected: Collected): Kept {
+  const { options, text, reasoningText, hasToolCall, providerMetadata, chunks, finished } = collected
   const { from } = options
-  const usage = addUsage(from?.usage ?? {}, finished?.usage ?? {})
-  // a delta may hold many tokens: what the server counted comes before what we did
+  const usage = finished?.usage ?? {}
+  // a delta may hold many tokens: the server's count takes precedence over ours
   const tokens = (from?.tokens ?? 0) + Math.max(chunks, finished?.usage?.outputTokens ?? 0)
-  return { text, reasoningText, tokens, hasToolCall, usage }
+  const used = from === undefined ? usage : addUsage(from.usage, usage)
+  return { text, reasoningText, tokens, hasToolCall, providerMetadata, usage: used }
 }
 
-/** The whole answer, valid; throws a `ProviderError` that says what is wrong with it. */
+/** Returns the complete, valid answer; throws a `ProviderError` that says what is wrong with it. */
 export function answerOf(collected: Collected): Answer | Promise<Answer> {
-  const { options, text, reasoningText, toolCalls, warnings, finished, metadata } = collected
+  const { options, text, reasoningText, toolCalls, providerMetadata, warnings, finished, metadata } = collected
   const { form, source } = options
   const finishReason = finished?.finishReason ?? 'other'
   const { id, model, requestId } = metadata
   checkContent({ text, reasoningText, toolCalls, finishReason, requestId })
   const response = { id, model, requestId, providerMetadata: finished?.providerMetadata }
   const { usage } = keptOf(collected)
-  const answer = { text, reasoningText, toolCalls, output: undefined, finishReason, usage, warnings, response }
+  const answer = { text, reasoningText, toolCalls, providerMetadata, output: undefined, finishReason, usage, warnings, response }
   if (form === undefined) return answer
   const isForced = source.provider.capabilities?.output === 'json-schema'
   return inForm<Answer>(answer, form, { isForced, finishReason, requestId })
@@ -169,7 +183,7 @@ function checkContent({ text, reasoningText, toolCalls, finishReason, requestId 
     reasoningText === ''
       ? 'The answer has no content.'
       : finishReason === 'length'
-        ? 'The model used up its output limit while thinking and never came to an answer. Raise maxOutputTokens or lower `reasoning`.'
+        ? 'The model used up its output limit while thinking and never began its answer. Raise maxOutputTokens or lower `reasoning`.'
         : 'The model only thought and gave no answer.'
   throw new ProviderError(message, { reason: 'empty', status: 200, requestId })
 }

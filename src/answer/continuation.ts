@@ -1,51 +1,51 @@
-import type { Failure, FailureReason, Prefix, Source, Usage } from '../contract.ts'
+import type { Prefix, ProviderMetadata, Usage } from '../contract.ts'
+import type { Source } from '../contract-events.ts'
+import type { Failure, FailureReason } from '../contract-failures.ts'
 import type { Fold } from './answer.ts'
 
 /**
  * What happens when an answer breaks off after its first token.
  *
- * - `fail`: a stream throws a `StreamInterruptedError` with what has come. As long as only reasoning has come, another attempt begins
- *   anew, as with `restart`.
- * - `restart`: another attempt begins anew, and a `restart` event comes before its first delta.
- * - `continue`: another attempt goes on where the broken one stopped, on targets that truly can; elsewhere it restarts.
+ * - `fail`: the stream throws a `StreamInterruptedError` with the text so far. While only reasoning was received, another attempt starts a
+ *   new answer, as with `restart`.
+ * - `restart`: another attempt starts a new answer; a `restart` event comes before its first delta.
+ * - `continue`: another attempt resumes where the broken one stopped, on targets that support it; on others it restarts.
  */
 export type AfterFirstToken = 'fail' | 'restart' | 'continue'
 
 export type ContinuationOptions = {
   readonly afterFirstToken: AfterFirstToken
-  /** How often a target may be asked to go on after it stopped at its own output limit. */
+  /** How often a call may ask a target to continue after the target stopped at its own output limit. */
   readonly continueOnLength: number
   readonly maxOutputTokens: number | undefined
-  /** A typed answer or one with tools has a form that no continuation may run through. */
+  /** False for an answer with a schema or with tools: such an answer is never continued. */
   readonly isPlainText: boolean
 }
 
-/** What there is of an answer that is not whole yet. */
+/** The part of an incomplete answer that was received. */
 export type Kept = Prefix & {
   readonly usage: Usage
-  /** Tokens made: what was reported, at least one for each delta. */
+  /** The number of generated tokens: the server's count, but at least one per delta. */
   readonly tokens: number
   readonly hasToolCall: boolean
+  /** What the services of this part require back. */
+  readonly providerMetadata?: ProviderMetadata | undefined
 }
 
-/** What the reader of a stream holds of an answer, and why it broke off; undefined when it did not. */
+/** The part of an answer that the reader of a stream has, and why the answer broke off; `failure` is undefined if it did not. */
 export type Broken = { readonly kept: Kept; readonly failure: Failure | undefined }
 
-/** Decides, for one call, whether the next attempt goes on from what there is or begins anew. */
+/** Decides, for one call, whether the next attempt continues the text so far or starts a new answer. */
 export type Continuation = {
   readonly options: ContinuationOptions
   lengthsLeft: number
-  /** The last answer stopped at its target's own limit, and is gone on with. */
+  /** The last answer stopped at its target's own output limit and is being continued. */
   isLength: boolean
-  /** How many characters there were when a target was asked to go on, by its index; `null`: it refused. Most calls ask nobody. */
+  /** How many characters each target was asked to continue from, by its index; `null`: it refused. Most calls continue nothing. */
   asked: Map<number, number | null> | undefined
 }
 
-export function createContinuation(options: ContinuationOptions): Continuation {
-  return { options, lengthsLeft: options.continueOnLength, isLength: false, asked: undefined }
-}
-
-/** How this target goes on from there; undefined: it begins anew. */
+/** Returns the changes to this target's call that make it continue; undefined: it starts a new answer. */
 export function overridesFor(continuation: Continuation, kept: Kept | undefined, source: Source): Fold['overrides'] {
   const { options, isLength, asked } = continuation
   const { maxOutputTokens } = options
@@ -54,18 +54,18 @@ export function overridesFor(continuation: Continuation, kept: Kept | undefined,
   continuation.asked ??= new Map()
   continuation.asked.set(source.targetIndex, kept.text.length)
   const prefix = { text: kept.text, reasoningText: kept.reasoningText }
-  // a resumed answer must not become longer than the whole was allowed to be
+  // a continued answer must not exceed the limit of the whole answer
   return maxOutputTokens === undefined ? { prefix } : { prefix, maxOutputTokens: maxOutputTokens - kept.tokens }
 }
 
-/** The last attempt broke off. */
+/** The last attempt has failed. */
 export function continuationFailed(continuation: Continuation): void {
   continuation.isLength = false
 }
 
 /**
- * This target was asked to go on from there and answered that it cannot: it is asked to begin anew, at once, and to go on never again.
- * A caller must not get the 400 of a prefix that we sent.
+ * Returns whether the target refused to continue. It is then asked at once for a new answer, and never again to continue: the caller
+ * must not get a 400 for a prefix that we sent.
  */
 export function prefixWasRefused(
   { asked }: Continuation,
@@ -73,13 +73,13 @@ export function prefixWasRefused(
 ): boolean {
   const { failure, source, kept } = failed
   const from = asked?.get(source.targetIndex) ?? undefined
-  // what has come of the continuation proves the continuation: then it broke for another reason
+  // the continuation has delivered text, so the target supports it: the answer broke for another reason
   if (from === undefined || !notResumable.has(failure.reason) || (kept?.text.length ?? 0) > from) return false
   asked?.set(source.targetIndex, null)
   return true
 }
 
-/** The answer stopped at the target's own limit: may it be asked to go on? Takes one of `continueOnLength`. */
+/** Returns whether to ask a target that stopped at its own limit to continue. Uses up one of `continueOnLength`. */
 export function mayContinue(continuation: Continuation, kept: Kept, source: Source): boolean {
   continuation.isLength = continuation.lengthsLeft > 0 && canGoOn(continuation, kept, source)
   if (continuation.isLength) continuation.lengthsLeft -= 1
@@ -92,7 +92,7 @@ function canGoOn({ options, asked }: Continuation, kept: Kept | undefined, { pro
   return provider.capabilities?.prefix === true && asked?.get(targetIndex) !== null
 }
 
-/** What a server answers that does not take a prefix, has no endpoint for it, has no room for it, or began the answer again. */
+/** The failures of a server that rejects prefixes, has no prefix endpoint, has no room for the prefix, or started the answer again. */
 const notResumable: ReadonlySet<FailureReason> = new Set([
   'invalid-request',
   'not-found',

@@ -2,30 +2,38 @@
 export type EventQueue<Event> = {
   events: Event[]
   head: number
-  /** So many may wait before the source is asked to pause; 0: nobody reads any more. */
+  /** How many events the reader has taken. */
+  taken: number
+  /** How many events may wait before the source must pause; 0: the reader has left. */
   limit: number
   closed: { readonly error: unknown } | undefined
   onDrain: (() => void) | undefined
   reader: PromiseWithResolvers<IteratorResult<Event, undefined>> | undefined
 }
 
-/** Events that wait for a slow reader before the source is asked to pause. What one read of the socket holds may come on top. */
+/** How many events may wait for a slow reader before the source must pause. The events of one socket read may exceed it. */
 const highWaterMark = 64
 
 const end: IteratorReturnResult<undefined> = { value: undefined, done: true }
 
 export function createEventQueue<Event>(): EventQueue<Event> {
-  return { events: [], head: 0, limit: highWaterMark, closed: undefined, onDrain: undefined, reader: undefined }
+  return { events: [], head: 0, taken: 0, limit: highWaterMark, closed: undefined, onDrain: undefined, reader: undefined }
 }
 
-/** Answers `false` while the reader is behind. */
+/** Returns `false` while the reader is behind. */
 export function pushEvent<Event>(queue: EventQueue<Event>, event: Event): boolean {
   const { reader, limit, events } = queue
   if (reader !== undefined) {
     queue.reader = undefined
+    queue.taken += 1
     reader.resolve({ value: event, done: false })
   } else if (limit > 0) events.push(event)
   return limit === 0 || events.length - queue.head < limit
+}
+
+/** Returns how many events have been pushed. */
+export function countOf<Event>({ taken, events, head }: EventQueue<Event>): number {
+  return taken + events.length - head
 }
 
 export function whenDrained<Event>(queue: EventQueue<Event>, listener: () => void): void {
@@ -35,7 +43,8 @@ export function whenDrained<Event>(queue: EventQueue<Event>, listener: () => voi
 
 export function closeQueue<Event>(queue: EventQueue<Event>, error?: unknown): void {
   const { reader } = queue
-  queue.closed ??= { error }
+  // the reader gets the error once
+  queue.closed ??= { error: reader === undefined ? error : undefined }
   queue.reader = undefined
   if (error === undefined) reader?.resolve(end)
   else reader?.reject(error)
@@ -44,8 +53,12 @@ export function closeQueue<Event>(queue: EventQueue<Event>, error?: unknown): vo
 export function nextEvent<Event>(queue: EventQueue<Event>): Promise<IteratorResult<Event, undefined>> {
   const event = queue.events[queue.head++]
   if (queue.head >= queue.events.length) clear(queue)
-  if (event !== undefined) return Promise.resolve({ value: event, done: false })
+  if (event !== undefined) {
+    queue.taken += 1
+    return Promise.resolve({ value: event, done: false })
+  }
   if (queue.closed === undefined) {
+    if (queue.reader !== undefined) return afterReader(queue, queue.reader.promise)
     queue.reader = Promise.withResolvers()
     return queue.reader.promise
   }
@@ -54,13 +67,28 @@ export function nextEvent<Event>(queue: EventQueue<Event>): Promise<IteratorResu
   return error === undefined ? Promise.resolve(end) : Promise.reject(error)
 }
 
-/** From now on never ask the source to wait: somebody wants the whole answer, read or not. */
+/** Several reads at once get one event each, in their order. A function of its own: a closure in `nextEvent` would cost every read. */
+function afterReader<Event>(queue: EventQueue<Event>, read: Promise<unknown>): Promise<IteratorResult<Event, undefined>> {
+  const again = () => nextEvent(queue)
+  return read.then(again, again)
+}
+
+/** Returns all waiting events at once, without a promise for each. */
+export function takeEvents<Event>(queue: EventQueue<Event>): readonly Event[] {
+  const { events, head } = queue
+  const taken = head === 0 ? events : events.slice(head)
+  queue.taken += taken.length
+  clear(queue)
+  return taken
+}
+
+/** Never pauses the source again: the caller wants the complete answer, whether it is read or not. */
 export function unboundQueue<Event>(queue: EventQueue<Event>): void {
   queue.limit = Infinity
   drained(queue)
 }
 
-/** The reader has left: nothing is kept any more. */
+/** Drops all events, present and future, because the reader has left. */
 export function dropQueue<Event>(queue: EventQueue<Event>): void {
   queue.limit = 0
   queue.closed = { error: undefined }

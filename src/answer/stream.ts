@@ -1,9 +1,12 @@
-import type { Clock, Failure, ProviderEvent, Source } from '../contract.ts'
+import type { Clock, ProviderEvent } from '../contract.ts'
+import type { Source } from '../contract-events.ts'
+import type { Failure } from '../contract-failures.ts'
 import type { AnswerForm } from '../output/answer-form.ts'
 import { createPartialOutput } from '../output/partial-output.ts'
 import type { Repairs } from '../output/repairs.ts'
 import type { Fold, GenerateResult, Sink } from './answer.ts'
-import type { StreamEvent } from './answer-stream.ts'
+import type { Part } from './answer-stream.ts'
+import type { StreamEvent } from './stream-event.ts'
 import { answerOf, collect, type Collected, keptOf, startCollecting } from './collect.ts'
 import {
   type AfterFirstToken,
@@ -15,7 +18,7 @@ import {
   overridesFor,
   prefixWasRefused,
 } from './continuation.ts'
-import { closeQueue, createEventQueue, type EventQueue, pushEvent, whenDrained } from './event-queue.ts'
+import { closeQueue, countOf, createEventQueue, type EventQueue, pushEvent, whenDrained } from './event-queue.ts'
 
 export type ReaderOptions = {
   readonly clock: Clock
@@ -23,54 +26,60 @@ export type ReaderOptions = {
   readonly afterFirstToken: AfterFirstToken
   readonly form?: AnswerForm | undefined
   readonly repairs?: Repairs | undefined
-  /** The first content is kept back for so long, in milliseconds, so that an early break is healed unseen. */
+  /** How long the first content is held back, in milliseconds, so that the reader does not notice an early break. */
   readonly holdBackMs: number
-  /** It is kept back until it has so many characters. */
+  /** Content is held back until it has this many characters. */
   readonly holdBackChars: number
-  /** What the reader holds already, from an earlier stream. */
+  /** What the reader already has, from an earlier stream. */
   readonly from?: Broken | undefined
 }
 
-/** What the reader holds, and whether any of it has been handed out. Common to all attempts of one stream. */
+/** What the reader has received. All attempts of one stream share it. */
 export type Reader = {
   readonly queue: EventQueue<StreamEvent>
-  /** Resolves with the first content, or rejects where there is none. */
+  /** Resolves at the first content, or rejects if there is none. */
   readonly opened: PromiseWithResolvers<void>
-  /** The attempt whose events the reader got last. */
+  /** The attempt whose events the reader received last. */
   held: Collected | undefined
+  /** Which attempt produced which events of the queue. */
+  sources: readonly Part[]
   /** Why the attempt that produced `held` failed. */
   failure: Failure | undefined
   isOpen: boolean
 }
 
-/** One attempt at a stream. What it has for the reader is kept back at first: another may still win, or this one may break early. */
+/** The answer before the attempt, and why it broke off. */
+type Opening = { readonly failure: Failure | undefined; readonly before: Kept; readonly isContinued: boolean }
+
+/** One attempt's output. It is held back at first: another attempt may still win, or this one may break early. */
 type Outbox = {
   readonly options: ReaderOptions
   readonly reader: Reader
   readonly answer: Collected
   readonly commit: () => void
-  /** What the reader is told first. */
-  readonly opening: StreamEvent | undefined
-  /** Undefined: nothing is kept back any more. */
+  /** What the event before the attempt's content reports; undefined: there is none. */
+  readonly opening: Opening | undefined
+  /** The events held back; undefined: nothing is held back any more. */
   early: StreamEvent[] | undefined
   dropped: boolean
   timer: unknown
 }
 
-/** Between the walk, which pushes, and the reader, who pulls. */
+/** Connects the walk, which pushes events, with the reader, which pulls them. */
 export type Outlet = {
   readonly options: ReaderOptions
   readonly reader: Reader
   readonly sink: Sink
 }
 
-/** The commit of `stream()`: from its first content on, what an attempt emits is the reader's. */
+/** The sink of `stream()`: from its first content on, the reader gets what an attempt emits. */
 export function open(options: ReaderOptions): Outlet {
   const { continuation, afterFirstToken, from } = options
   const reader: Reader = {
     queue: createEventQueue<StreamEvent>(),
     opened: Promise.withResolvers<void>(),
     held: undefined,
+    sources: [],
     failure: from?.failure,
     isOpen: from !== undefined,
   }
@@ -78,13 +87,13 @@ export function open(options: ReaderOptions): Outlet {
   const sink: Sink = {
     begin: (source, commit) => streamFold(options, reader, { source, commit }),
     failed(failure, source) {
-      // what the reader has cannot be asked for again, unless that was said before
+      // content that the reader has cannot be requested again, unless the caller allowed it
       const isReworded =
         source !== undefined &&
         (prefixWasRefused(continuation, { failure, source, kept: heldBy(options, reader) }) ||
           (mayBegin() && options.repairs?.take(failure, source) === true))
       continuationFailed(continuation)
-      // attempts that come later and bring nothing do not change why the reader's text broke off
+      // later attempts without content do not change why the reader's text broke off
       if (reader.isOpen) reader.failure ??= failure
       if (isReworded) return 'reword'
       return mayBegin() ? 'policy' : 'stop'
@@ -98,7 +107,7 @@ export function open(options: ReaderOptions): Outlet {
   return { options, reader, sink }
 }
 
-/** The answer is whole: the reader gets `finish`; of an answer that nobody made, the text first. */
+/** The answer is complete: the reader gets `finish`, and before it the text of a default response. */
 export function finishStream({ reader }: Outlet, { degraded, text, finishReason, usage, response }: GenerateResult): void {
   const { queue } = reader
   if (degraded) pushEvent(queue, { type: 'text-delta', text })
@@ -106,7 +115,7 @@ export function finishStream({ reader }: Outlet, { degraded, text, finishReason,
   closeQueue(queue)
 }
 
-/** What the reader holds so far, and why it broke off. */
+/** Returns what the reader has so far, and why the answer broke off. */
 export function brokenStream({ options, reader }: Outlet): Broken {
   return { kept: heldBy(options, reader), failure: reader.failure }
 }
@@ -118,26 +127,29 @@ function heldBy({ from }: ReaderOptions, { held }: Reader): Kept {
   return held === undefined ? (from?.kept ?? nothing) : keptOf(held)
 }
 
-/** Nobody builds on thoughts: as long as they are all that the reader has, the answer may begin anew, whatever was said (F8). */
+/** While the reader has only reasoning, the answer may restart under any `afterFirstToken`: no reader depends on reasoning (F8). */
 function isReasoningOnly({ text, reasoningText, hasToolCall }: Kept): boolean {
   return text === '' && reasoningText !== '' && !hasToolCall
 }
 
-/** Folds one attempt's events and hands them on, from the moment at which they are the reader's. */
+/** Collects one attempt's events, and passes them to the reader once the attempt is committed. */
 function streamFold(options: ReaderOptions, reader: Reader, { source, commit }: FoldOptions): Fold {
   const { form, repairs, continuation } = options
   const before = heldBy(options, reader)
   const overrides = reader.isOpen ? overridesFor(continuation, before, source) : undefined
   const answer = startCollecting({ source, form, from: overrides === undefined ? undefined : before })
-  const opening = reader.isOpen ? resumeEvent(reader, { source, before, isContinued: overrides !== undefined }) : undefined
+  const { failure } = reader
+  const opening = reader.isOpen ? { failure, before, isContinued: overrides !== undefined } : undefined
   const outbox: Outbox = { options, reader, answer, commit, opening, early: [], dropped: false, timer: undefined }
   const partial = form?.output?.hasPartials === true ? createPartialOutput(form.output, event => push(outbox, event)) : undefined
+  for (const warning of form?.warnings ?? []) push(outbox, warning)
 
   return {
     overrides: overrides ?? repairs?.overridesFor(source),
+    tokensBefore: before.tokens,
     emit(event) {
       collect(answer, event)
-      // a tool call is handed out when its input was validated
+      // a tool call is passed on only after its input was validated
       if (!isForReader(event) || (event.type === 'tool-call' && form?.tools !== undefined)) return true
       const isFlowing = push(outbox, event)
       return partial === undefined || event.type !== 'text-delta'
@@ -153,7 +165,7 @@ function streamFold(options: ReaderOptions, reader: Reader, { source, commit }: 
       return whole
     },
     drop() {
-      // the attempt is over without an answer: what it still has is nobody's
+      // the attempt ended without an answer: events that it still holds back are dropped
       outbox.dropped = true
       options.clock.clearTimeout(outbox.timer)
     },
@@ -166,13 +178,13 @@ function pushAll(outbox: Outbox, events: readonly StreamEvent[], isFlowing: bool
   return flowing
 }
 
-/** Answers `false` while the reader is behind. */
+/** Returns `false` while the reader is behind. */
 function push(outbox: Outbox, event: StreamEvent): boolean {
   const { options, reader, early } = outbox
   if (outbox.dropped) return true
   if (early === undefined) return pushEvent(reader.queue, event)
   early.push(event)
-  if (!isContent(event)) return true
+  if (!isContent(event) || isEmpty(event)) return true
   if (isEnough(outbox)) release(outbox)
   else if (options.holdBackMs > 0) outbox.timer ??= options.clock.setTimeout(() => release(outbox), options.holdBackMs)
   return true
@@ -184,12 +196,14 @@ function isEnough({ options, reader, answer }: Outbox): boolean {
   return holdBackChars > 0 && answer.text.length + answer.reasoningText.length >= holdBackChars
 }
 
-/** Nothing is kept back any more. */
+/** Passes on what was held back, and holds nothing back any more. */
 function release(outbox: Outbox): void {
   const { options, reader, early, opening, dropped } = outbox
   options.clock.clearTimeout(outbox.timer)
   if (early === undefined || dropped) return
-  if (opening !== undefined) pushEvent(reader.queue, opening)
+  const { source } = outbox.answer.options
+  reader.sources = [...reader.sources, { source, from: countOf(reader.queue) }]
+  if (opening !== undefined) pushEvent(reader.queue, openingEvent(source, opening))
   for (const event of early) pushEvent(reader.queue, event)
   outbox.early = undefined
   reader.held = outbox.answer
@@ -209,13 +223,18 @@ function isContent({ type }: ProviderEvent | StreamEvent): boolean {
   return type === 'text-delta' || type === 'reasoning-delta' || type === 'tool-call-delta' || type === 'tool-call'
 }
 
-/** Says to the reader what becomes of the text it has. */
-function resumeEvent({ failure }: Reader, at: { source: Source; before: Kept; isContinued: boolean }): StreamEvent {
-  const { provider, model, targetIndex, attempt } = at.source
-  // without a failure it stopped at its target's own limit
+/** Whether the event only carries what the service requires back. */
+function isEmpty(event: StreamEvent): boolean {
+  return event.type === 'reasoning-delta' && event.text === ''
+}
+
+/** Returns the event that tells the reader whether to keep or discard its text. */
+function openingEvent({ provider, model, targetIndex, attempt }: Source, opening: Opening): StreamEvent {
+  const { failure, before, isContinued } = opening
+  // without a failure, the answer stopped at its target's own limit
   const of = { provider: provider.name, model, targetIndex, attempt, reason: failure?.reason ?? 'truncated' }
-  const { text, reasoningText } = at.before
-  if (at.isContinued) return { type: 'continue', ...of, characters: text.length }
+  const { text, reasoningText } = before
+  if (isContinued) return { type: 'continue', ...of, characters: text.length }
   const restart: StreamEvent = { type: 'restart', ...of, discardedCharacters: text.length + reasoningText.length }
-  return isReasoningOnly(at.before) ? { ...restart, lost: 'reasoning' } : restart
+  return isReasoningOnly(before) ? { ...restart, lost: 'reasoning' } : restart
 }

@@ -1,14 +1,16 @@
-import type { Call, Price } from '../contract.ts'
+import type { Call } from '../contract.ts'
+import type { Price } from '../contract-targets.ts'
+import { dearestOf } from '../cost/price-rules.ts'
 import { notify } from './signal.ts'
 import type { Hedge, HedgeSettings, Lateness, Leg, Walk } from './state.ts'
 
-/** Samples from which on a target's own p98 is trusted. */
+/** The number of samples from which a target's own p98 is trusted. */
 const knownFrom = 20
-/** A queued request for which nobody else had a place is looked at again after this. */
+/** If no other target had capacity for a queued request's hedge, the next look is after this time. */
 const againMs = 1_000
-/** Hedges that may follow each other after a quiet time. */
+/** The maximum number of saved-up hedges. */
 const burst = 5
-/** A rough tokenizer: four characters a token. Only the budget depends on it. */
+/** A rough estimate: four characters per token. Only the hedge budget depends on it. */
 const charactersPerToken = 4
 
 export function createHedge(settings: HedgeSettings): Hedge {
@@ -25,14 +27,14 @@ export function createHedge(settings: HedgeSettings): Hedge {
     },
     take(target, late) {
       if (target.price === undefined && !settings.unpriced) return false
-      // A queued request has generated nothing, so the second costs next to nothing until both start: as far as we know the prices.
+      // A queued request has generated nothing, so a hedge costs next to nothing until both start; this needs a known price.
       if (late === 'queued' && target.price !== undefined) return true
       if (tokens < 1 || wasted > settings.spend * spent) return false
       tokens -= 1
       return true
     },
     lost(call, target) {
-      // it has read its prompt and is then aborted: that is what a hedge wastes
+      // the loser has read its prompt before it is aborted: a hedge wastes the cost of that
       wasted += promptCost(call, target.price)
     },
     lateAfterMs(health) {
@@ -43,11 +45,11 @@ export function createHedge(settings: HedgeSettings): Hedge {
   }
 }
 
-/** Sets the timer after which a second target may be asked beside this leg. */
+/** Starts the timer after which a second target may be asked alongside this leg. Its retries and their waits do not start it anew. */
 export function startLateTimer(walk: Walk, leg: Leg): void {
   const { hedge, clock } = walk
   if (hedge === undefined || walk.candidates.length < 2) return
-  const tell = (late: Lateness) => {
+  const report = (late: Lateness) => {
     walk.late = late
     notify(walk.signal)
   }
@@ -55,17 +57,16 @@ export function startLateTimer(walk: Walk, leg: Leg): void {
     const { running } = leg
     if (running?.wasQueued !== true || running.chunks > 0) return
     running.options.permit.late()
-    if (isAlone(walk, leg)) tell('queued')
+    if (isAlone(walk, leg)) report('queued')
   }
-  const silent = () => tell('first-chunk')
-  // set before the look: whoever is asked then may win at once, and stops it
+  const silent = () => report('first-chunk')
   const later = (delayMs: number, look: () => void, next: () => void) => {
     leg.lateTimer = clock.setTimeout(() => {
       next()
       look()
     }, delayMs)
   }
-  // whoever had no place just now may have one in a moment; to look for ever would only move the queue to the next target
+  // one more look: a full target may have capacity now. Looking for ever would only move the queue to the next target
   const again = () => later(againMs, queued, () => (leg.lateTimer = undefined))
   const { queuedMs } = hedge.settings
   const lateAfterMs = hedge.lateAfterMs(leg.candidate.target.health)
@@ -89,5 +90,6 @@ function promptCost(call: Call, price: Price | undefined): number {
   if (price === undefined) return 0
   let characters = 0
   for (const { content } of call.messages) characters += content.length
-  return (characters / charactersPerToken / 1_000_000) * price.input
+  const tokens = characters / charactersPerToken
+  return (tokens / 1_000_000) * dearestOf(price, tokens).input
 }

@@ -1,235 +1,151 @@
-import type { AttemptRecord, Call, Failure, FailureReason } from '../contract.ts'
-import { ProviderError } from '../errors.ts'
-import { namesOf } from './attempt-record.ts'
-import { longestTimerMs } from './clocks.ts'
-import type { Permit, Standing } from '../health/health.ts'
+import type { Call } from '../contract.ts'
+import type { Failure } from '../contract-failures.ts'
+import type { Availability, Permit } from '../health/health.ts'
+import { callTo } from './attempt-record.ts'
+import { budgetRefusal } from './money.ts'
+import { skip } from './skip.ts'
 import type { Candidate, ChainTarget, Walk } from './state.ts'
-import type { Opener } from './wait.ts'
 
-/** The next target with its permit, and the half-open targets to probe beside it. */
+/** The next target with its permit, and the half-open targets to probe alongside it. */
 export type Choice = {
   readonly candidate: Candidate
   readonly permit: Permit
   readonly probes: readonly { readonly candidate: Candidate; readonly permit: Permit }[]
 }
 
-/** A timer may fire a little early: what is left then is no time to ask anybody in. */
-const timerPrecisionMs = 2
+/** A timer may fire this much early; the remaining time is then too short for a request. */
+export const timerPrecisionMs = 2
 
-/** With less time left than this, or a twentieth of the call's time where that is less, only the last target is asked. */
+/** With less time left than this, or than a twentieth of the call's time if that is less, a call is in a hurry. */
 const leastMs = 3_000
 
 /**
- * The first target in order that may be asked now. Targets on probation get a shadow probe beside the real attempt; when nobody else
- * can be asked, the real attempt is the probe.
+ * Returns the first available target in order. Half-open targets get a probe alongside the real attempt; when no other target is
+ * available, the real attempt is the probe.
  *
- * @param besides somebody is being asked already, and this is to be a second one
+ * @param besides another target is already being asked, and this is its hedge
  */
 export function choose(walk: Walk, besides: boolean): Choice | undefined {
-  const onProbation: Candidate[] = []
-  if (limitOf(walk) - walk.clock.now() < timerPrecisionMs) return undefined
+  const halfOpen: Candidate[] = []
+  if (contentDueAt(walk) - walk.clock.now() < timerPrecisionMs) return undefined
   for (const candidate of walk.candidates) {
-    const standing = look(walk, candidate)
-    if (standing?.state === 'probation') onProbation.push(candidate)
-    if (standing?.state !== 'ready' || tooSlow(walk, candidate)) continue
-    const permit = enter(walk, { candidate, kind: besides ? 'hedge' : 'call' })
-    if (permit !== undefined) return { candidate, permit, probes: besides ? [] : probes(walk, onProbation) }
+    const availability = look(walk, candidate, besides)
+    if (availability?.state === 'half-open') halfOpen.push(candidate)
+    if (availability?.state !== 'available' || tooSlow(walk, candidate)) continue
+    const permit = takePermit(candidate, besides ? 'hedge' : 'call')
+    if (permit !== undefined) return { candidate, permit, probes: besides ? [] : probesBeside(walk, halfOpen) }
   }
-  // a hedge is only for those who are surely up
-  return besides ? undefined : tryOut(walk, onProbation)
+  // a hedge only goes to a target that is known to be up
+  return besides ? undefined : chooseProbe(walk, halfOpen)
 }
 
-/** Another round asks a target again only within its retry budget. */
-function enter(
-  walk: Walk,
-  { candidate, kind }: { readonly candidate: Candidate; readonly kind: 'call' | 'hedge' },
-): Permit | undefined {
-  const permit = candidate.target.health.enter(kind, walk.call)
+/** Takes a permit from health. Another round also needs one retry of the target's budget. */
+function takePermit(candidate: Candidate, kind: 'call' | 'hedge'): Permit | undefined {
+  const permit = candidate.target.health.enter(kind, candidate.sized)
   if (permit === undefined || !candidate.isAgain || candidate.target.health.takeRetry()) return permit
-  permit.end('abandoned')
+  permit.end('unused')
   candidate.spent = true
   candidate.isFinal = true
   return undefined
 }
 
-/** Nobody else can be asked: the call itself is the probe. */
-function tryOut(walk: Walk, candidates: readonly Candidate[]): Choice | undefined {
+/** Takes a half-open target, because no other is available: the call itself is the probe. */
+function chooseProbe(walk: Walk, candidates: readonly Candidate[]): Choice | undefined {
   for (const candidate of candidates) {
-    const permit = candidate.target.health.enter('probe', walk.call)
+    const permit = candidate.target.health.enter('probe', candidate.sized)
     if (permit !== undefined) return { candidate, permit, probes: [] }
   }
   return undefined
-}
-
-/** How a target stands that may have this call; undefined when it may not, or when too little time is left to begin with it. */
-function look(walk: Walk, candidate: Candidate): Standing | undefined {
-  const refusal = refusalOf(walk, candidate)
-  if (refusal !== undefined) skip(walk, candidate, refusal)
-  if (!isCandidate(walk, candidate) || (isHurried(walk) && someoneBehind(walk, candidate))) return undefined
-  const standing = candidate.target.health.check(walk.call)
-  if (standing.state === 'shut') {
-    const { reason, message, openAt } = standing
-    skip(walk, candidate, { reason, message, retryAfterMs: openAt === Infinity ? undefined : openAt - walk.clock.now() })
-  }
-  return standing
 }
 
 /**
- * Nobody opens in time. A target that was not asked yet, and is shut only by our own guess, is asked all the same: the last one left is
- * never refused unheard (BerriAI/litellm#5673).
+ * Returns the availability of a target, and reports the skip if it cannot be asked. Undefined: it cannot take this call, or the call is in
+ * a hurry and another target behind it may be asked: there is no time left for two.
  */
-export function chooseLast(walk: Walk): Choice | undefined {
-  if (limitOf(walk) - walk.clock.now() < timerPrecisionMs) return undefined
-  for (const candidate of walk.candidates) {
-    if (candidate.asked > 0 || !isCandidate(walk, candidate)) continue
-    const permit = candidate.target.health.enterLast(walk.call)
-    if (permit !== undefined) return { candidate, permit, probes: [] }
+function look(walk: Walk, candidate: Candidate, besides: boolean): Availability | undefined {
+  const refusal = refusalOf(walk, candidate)
+  // the money that a running request reserves may be free again in a moment
+  if (refusal !== undefined && !(besides && refusal.reason === 'budget')) skip(walk, candidate, refusal)
+  if (!isCandidate(walk, candidate) || (isHurried(walk) && othersBehind(walk, candidate))) return undefined
+  const availability = candidate.target.health.check(candidate.sized)
+  if (availability.state === 'blocked') {
+    const { reason, message, until } = availability
+    skip(walk, candidate, { reason, message, retryAfterMs: until === Infinity ? undefined : until - walk.clock.now() })
   }
-  return undefined
+  return availability
 }
 
-/** Whether another target than this one might still be asked in this call, now or soon. */
+/** Whether this call might still ask another target. */
 export function othersLeft(walk: Walk, candidate: Candidate): boolean {
   return walk.candidates.some(other => other !== candidate && mightBeAsked(walk, other))
 }
 
 /** Like `othersLeft`, for targets later in the chain only. */
-function someoneBehind(walk: Walk, candidate: Candidate): boolean {
+function othersBehind(walk: Walk, candidate: Candidate): boolean {
   return walk.candidates.slice(walk.candidates.indexOf(candidate) + 1).some(other => mightBeAsked(walk, other))
 }
 
 function mightBeAsked(walk: Walk, candidate: Candidate): boolean {
-  return isCandidate(walk, candidate) && candidate.target.health.check(walk.call).state === 'ready'
+  return isCandidate(walk, candidate) && candidate.target.health.check(candidate.sized).state === 'available'
 }
 
-type Opening = { readonly candidate: Candidate; readonly waitMs: number; readonly reason: FailureReason }
-
-/** The targets that are shut now and could open before a time, and the one that opens first. */
-export function openings(
-  walk: Walk,
-  limit: number,
-): { readonly openers: readonly Opener[]; readonly soonest: Opening | undefined } {
-  const now = walk.clock.now()
-  const openers: Opener[] = []
-  let soonest: Opening | undefined
-  for (const candidate of walk.candidates) {
-    if (!isCandidate(walk, candidate)) continue
-    const { health, retry } = candidate.target
-    const standing = health.check(walk.call)
-    const until = Math.min(limit, now + (retry.waitForMs ?? Infinity))
-    const waitMs = waitFor(standing, { now, until })
-    if (waitMs === undefined) continue
-    openers.push({ health, until, deadline: walk.deadline - leastLeft(walk) })
-    const reason = standing.state === 'shut' ? standing.reason : 'overloaded'
-    if (soonest === undefined || waitMs < soonest.waitMs) soonest = { candidate, waitMs, reason }
-  }
-  return { openers, soonest }
-}
-
-/** How long until the first target opens that could take this call, in milliseconds; undefined where none is shut or no time is known. */
-export function opensInMs(walk: Walk): number | undefined {
-  const now = walk.clock.now()
-  let soonest = Infinity
-  for (const candidate of walk.candidates) {
-    if (refusalOf(walk, candidate) !== undefined) continue
-    const standing = candidate.target.health.check(walk.call)
-    if (standing.state === 'shut') soonest = Math.min(soonest, standing.openAt - now)
-  }
-  return soonest === Infinity ? undefined : soonest
-}
-
-/** How long until this target may be asked; undefined when that is too late. */
-function waitFor(standing: Standing, { now, until }: { readonly now: number; readonly until: number }): number | undefined {
-  if (now >= until) return undefined
-  if (standing.state !== 'shut') return 0
-  if (standing.crowded === true) return undefined
-  // a slot that is taken has no time of its own, but may be free at any moment
-  if (standing.openAt === Infinity) return Math.min(longestTimerMs, until - now - 1)
-  return standing.openAt < until ? Math.max(0, standing.openAt - now) : undefined
-}
-
-/** Not done with, not being asked, and allowed to have this call. */
-function isCandidate(walk: Walk, candidate: Candidate): boolean {
+/** Whether the call may still ask this target: it is not spent, not being asked, and does not refuse the call. */
+export function isCandidate(walk: Walk, candidate: Candidate): boolean {
   if (candidate.spent) return false
   for (const leg of walk.legs) if (leg.candidate === candidate && leg.end === undefined) return false
   return refusalOf(walk, candidate) === undefined
 }
 
-/** Why a target cannot have this call, found out without a request and once a call. */
-function refusalOf(walk: Walk, candidate: Candidate): Partial<Failure> | undefined {
+/** Returns, without a request, why a target cannot take this call now. */
+export function refusalOf(walk: Walk, candidate: Candidate): Partial<Failure> | undefined {
+  const refusal = lastingRefusal(walk, candidate)
+  // most calls have no budget, and do not enter its file
+  return refusal !== undefined || walk.accounts === undefined ? refusal : budgetRefusal(walk, candidate)
+}
+
+/** Returns a refusal that does not change during a call; it is determined once. */
+function lastingRefusal(walk: Walk, candidate: Candidate): Partial<Failure> | undefined {
   const { target } = candidate
-  if (target.when === undefined && target.provider.refuse === undefined) return undefined
+  if (target.when === undefined && target.provider.refuse === undefined) return candidate.refusal ?? undefined
+  if (candidate.refusal === undefined && target.prepare !== undefined) return excludedBy(target, walk.call)
   if (candidate.refusal === undefined) candidate.refusal = findRefusal(callTo(walk, candidate), target) ?? null
   return candidate.refusal ?? undefined
 }
 
 function findRefusal(call: Call, target: ChainTarget): Partial<Failure> | undefined {
-  if (target.when !== undefined && !target.when(call))
-    return { reason: 'excluded', message: 'Its `when` does not allow this call.' }
-  return target.provider.refuse?.(call)
+  return excludedBy(target, call) ?? target.provider.refuse?.(call)
 }
 
-/** The call as this target gets it. */
-export function callTo(walk: Walk, candidate: Candidate): Call {
-  candidate.call ??= { ...walk.call, model: candidate.target.model }
-  return candidate.call
+/** The provider of a target with `prepare` is asked to `refuse` only when an attempt begins, after `prepare` has run. */
+function excludedBy({ when }: ChainTarget, call: Call): Partial<Failure> | undefined {
+  return when === undefined || when(call) ? undefined : { reason: 'excluded', message: 'Its `when` does not allow this call.' }
 }
 
-function probes(walk: Walk, candidates: readonly Candidate[]): Choice['probes'] {
+function probesBeside(walk: Walk, candidates: readonly Candidate[]): Choice['probes'] {
+  // a probe might answer in place of the only target that may be asked
+  if (!walk.hasFallback) return []
   return candidates.flatMap(candidate => {
-    const permit = candidate.target.health.enter('probe', walk.call)
+    const permit = candidate.target.health.enter('probe', candidate.sized)
     return permit === undefined ? [] : [{ candidate, permit }]
   })
 }
 
-/** By when an attempt must show content: the clock of the first content, as long as there is none, or the end of the call. */
-export function limitOf({ deadline, firstContentAt, hasContent }: Walk): number {
+/** Returns when content must have come, on the clock: the deadline of the first content while there is none, else that of the call. */
+export function contentDueAt({ deadline, firstContentAt, hasContent }: Walk): number {
   return hasContent ? deadline : Math.min(deadline, firstContentAt)
 }
 
 function isHurried(walk: Walk): boolean {
-  return limitOf(walk) - walk.clock.now() < leastLeft(walk)
+  return contentDueAt(walk) - walk.clock.now() < leastLeftMs(walk)
 }
 
-/** Less time than this is not worth a wait: whoever is woken with it takes the place of somebody who could still be answered. */
-export function leastLeft(walk: Walk): number {
-  return Math.min(leastMs, (limitOf(walk) - walk.startedAt) / 20)
+/** With less time left than this a call is in a hurry: it must not wait, for it would take the place of a call that could be answered. */
+export function leastLeftMs(walk: Walk): number {
+  return Math.min(leastMs, (contentDueAt(walk) - walk.startedAt) / 20)
 }
 
-/** Its first token usually comes later than the call's end, and somebody else could be quicker. */
+/** Whether the target's first token usually comes after the call's end, and another target could be quicker. */
 function tooSlow(walk: Walk, candidate: Candidate): boolean {
   const usual = candidate.target.health.firstChunk()?.p50
-  return usual !== undefined && usual * 1.3 > limitOf(walk) - walk.clock.now() && othersLeft(walk, candidate)
-}
-
-/** Notes once a call that a target was not asked, and why. */
-function skip(walk: Walk, candidate: Candidate, refusal: Partial<Failure>): void {
-  const of = namesOf(candidate.target)
-  const { reason, message = 'It cannot take this call.' } = refusal
-  // one that was asked has reported why itself
-  if (candidate.skipped || candidate.asked > 0) return
-  candidate.skipped = true
-  const nothing = {
-    status: undefined,
-    clock: undefined,
-    requestId: undefined,
-    firstChunkMs: undefined,
-    usage: undefined,
-    continuedFrom: undefined,
-  }
-  const record: AttemptRecord = {
-    ...of,
-    ...nothing,
-    attempt: 0,
-    outcome: 'skipped',
-    reason,
-    message,
-    waitMs: 0,
-    durationMs: 0,
-    chunks: 0,
-  }
-  walk.trail = [...walk.trail, { record }]
-  walk.tell?.({ type: 'target-skip', at: walk.clock.now(), callId: walk.callId, ...of, reason, message })
-  if (reason !== undefined)
-    walk.failures.push(new ProviderError(message, { ...refusal, reason, provider: of.provider, model: of.model }))
+  return usual !== undefined && usual * 1.3 > contentDueAt(walk) - walk.clock.now() && othersLeft(walk, candidate)
 }

@@ -1,18 +1,22 @@
+import type { AttemptRecord } from '../contract-events.ts'
+
 /**
- * What a call listens to: its own end, and news that its walk must look at. It does what an `AbortController` does for one listener,
- * without a target of events for each call.
+ * Reports to a call its own end, and news for its walk. It works like an `AbortController` for one listener, without an `EventTarget` for
+ * each call.
  */
 export type CallSignal = {
   aborted: boolean
   reason: unknown
+  /** The attempts of a call that has ended without an answer. */
+  attempts: readonly AttemptRecord[] | undefined
   onAbort: (() => void) | undefined
-  /** News is never lost, also when nobody listens yet. */
+  /** News came that no listener has received yet. */
   hasNews: boolean
   onNews: (() => void) | undefined
 }
 
 export function createSignal(): CallSignal {
-  return { aborted: false, reason: undefined, onAbort: undefined, hasNews: false, onNews: undefined }
+  return { aborted: false, reason: undefined, attempts: undefined, onAbort: undefined, hasNews: false, onNews: undefined }
 }
 
 /** Ends the call early. Only the first reason counts. */
@@ -23,13 +27,24 @@ export function abort(signal: CallSignal, reason: unknown): void {
   signal.onAbort?.()
 }
 
-/** Something happened that the walk must look at. */
+/** Aborts the call with the caller's own reason; returns a function that stops listening. */
+export function follow(from: AbortSignal | undefined, signal: CallSignal): () => void {
+  if (from === undefined) return nobodyToFollow
+  if (from.aborted) abort(signal, from.reason)
+  const onAbort = () => abort(signal, from.reason)
+  from.addEventListener('abort', onAbort, { once: true })
+  return () => from.removeEventListener('abort', onAbort)
+}
+
+function nobodyToFollow(): void {}
+
+/** Wakes the walk, because something has happened that it must handle. */
 export function notify(signal: CallSignal): void {
   signal.hasNews = true
   signal.onNews?.()
 }
 
-/** Resolves at the next news, or at once where there is some. */
+/** Resolves at the next news, or at once if there is unread news. */
 export function news(signal: CallSignal): Promise<void> {
   if (signal.hasNews) return Promise.resolve(seen(signal))
   return new Promise(resolve => {
@@ -37,7 +52,7 @@ export function news(signal: CallSignal): Promise<void> {
   })
 }
 
-/** Calls back at the next news, or at once where there is some. Returns a function that stops listening. */
+/** Calls the listener at the next news, or at once if there is unread news. Returns a function that stops listening. */
 export function listen(signal: CallSignal, listener: () => void): () => void {
   signal.onNews = listener
   if (signal.hasNews) listener()

@@ -1,19 +1,13 @@
 import type { Answer, Fold, Sink } from '../answer/answer.ts'
-import type {
-  AttemptRecord,
-  Call,
-  Clock,
-  Decision,
-  EventListener,
-  Failure,
-  Price,
-  Provider,
-  RetrySettings,
-  TimeoutSettings,
-  Usage,
-} from '../contract.ts'
+import type { Call, Clock, FinishReason, Provider, TimeoutSettings, Usage } from '../contract.ts'
+import type { AttemptKind, AttemptRecord, EventListener } from '../contract-events.ts'
+import type { Decision, Failure } from '../contract-failures.ts'
+import type { Price, RetrySettings, Target, TargetLimits } from '../contract-targets.ts'
 import type { ProviderError } from '../errors.ts'
 import type { Permit, TargetHealth } from '../health/health.ts'
+import type { Activity } from '../telemetry/activity.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
+import type { Account, Hold } from './account.ts'
 import type { Clocks } from './clocks.ts'
 import type { CallSignal } from './signal.ts'
 import type { Wait } from './wait.ts'
@@ -24,20 +18,39 @@ export type ChainTarget = {
   readonly model: string
   readonly name: string | undefined
   readonly targetIndex: number
-  /** Its place in the chain; a pool is one step. */
+  /** The index of the step in the chain; a pool is one step. */
   readonly step: number
   readonly retry: RetrySettings
   readonly timeout: TimeoutSettings
-  /** Undefined: it does not think in silence. */
+  /** The limits of a target that reasons in silence; undefined: this target does not. */
   readonly thinking: ThinkingLimits | undefined
   readonly price: Price | undefined
+  /** The target has no price and a loopback or private address, so its requests count as free. */
+  readonly isPrivate: boolean
+  /** The budget of the client. */
+  readonly account: Account | undefined
+  /** Returns what to add to the clock's time to get the time in milliseconds since 1970. */
+  readonly epochOffsetMs: () => number
   readonly when: ((call: Call) => boolean) | undefined
+  /** The target's `prepare`, checked: it returns only allowed changes, or throws. */
+  readonly prepare: Target['prepare']
+  readonly keepWarm: Target['keepWarm']
+  readonly limits: TargetLimits | undefined
   readonly health: TargetHealth
+  readonly observers: Observers
 }
 
-/** How long a target may be silent that thinks and shows nothing of it. */
+/** The observers of all attempts of a client. */
+export type Observers = {
+  /** Counts the attempts for `status()`. */
+  readonly activity: Pick<Activity, 'attempted'>
+  /** Undefined: the client has no telemetry. */
+  readonly telemetry: Telemetry | undefined
+}
+
+/** How long a target that reasons in silence may be silent. */
 export type ThinkingLimits = {
-  /** In place of `timeout.firstChunkMs`; undefined where somebody has chosen that. */
+  /** Replaces `timeout.firstChunkMs`; undefined if the user has set that. */
   readonly firstChunkMs: number | undefined
   readonly probeMs: number
 }
@@ -52,37 +65,42 @@ export type WalkOptions = {
   readonly startedAt: number
   /** When the whole call must be over, on the clock. */
   readonly deadline: number
-  /** When the first content must be here; Infinity: the caller set no such clock. */
+  /** The deadline of the first content, in the clock's time; Infinity: the caller set none. */
   readonly firstContentAt: number
-  /** There is a default response: the caller would rather have it soon than an answer late. */
+  /** The call has a default response, which the caller prefers to a late answer. */
   readonly hasDefault: boolean
   readonly signal: CallSignal
   readonly decide: ((failure: Failure) => Decision | undefined) | undefined
   readonly hedge: Hedge | undefined
-  /** A target on probation must show its first token within this time. */
+  /** False: the call asks only one target. */
+  readonly hasFallback: boolean
+  /** The budgets of the call and its client; undefined: neither they nor any target has one. */
+  readonly accounts: readonly Account[] | undefined
+  /** A probe must show its first token within this time. */
   readonly probeMs: number
-  /** Probes that go on to their verdict after their call is over. */
+  /** Probes that go on to their verdict after the call is over. */
   readonly background: Set<Leg>
-  /** Undefined: nobody listens, and no event need be made. */
+  /** Undefined: there is no listener, so no events are created. */
   readonly tell: EventListener | undefined
 }
 
-/** Everything that one call remembers. Nothing of it is shared with another call: there is no "current target" anywhere. */
+/** The whole state of one call. Calls share none of it: there is no "current target" anywhere. */
 export type Walk = WalkOptions & {
-  /** The targets in the order in which they are asked, each with what this call has to do with it. */
+  /** The targets in the order in which they are asked, each with its state in this call. */
   readonly candidates: readonly Candidate[]
   legs: readonly Leg[]
-  /** Attempts and skips in the order in which they began; one that runs has no record yet. */
+  /** Attempts and skips in the order in which they began; a running attempt has no record yet. */
   trail: readonly { readonly record: AttemptRecord | undefined }[]
   readonly failures: ProviderError[]
+  /** The leg whose content goes to the caller, while it runs. */
   winner: Leg | undefined
-  /** The one who is asked is late, and why: somebody may be asked beside it. */
+  /** Why the running attempt is late: a hedge may be started alongside it. */
   late: Lateness | undefined
   over: boolean
   committed: boolean
-  /** An attempt has received content: the clock of the first content is over. */
+  /** An attempt has received content, so the clock of the first content is off. */
   hasContent: boolean
-  /** How often the chain is walked, this time included. */
+  /** The number of the current round through the chain, from 1. */
   round: number
   /** How long the call may still wait before requests. */
   waitLeftMs: number
@@ -90,28 +108,34 @@ export type Walk = WalkOptions & {
   waitedMs: number
 }
 
-/** A target, and what one call has to do with it. Made once for each call. */
+/** A target with its state in one call. */
 export type Candidate = {
   readonly target: ChainTarget
-  /** The call as this target gets it; made when it is needed. */
+  /** The call as this target gets it; created on demand. */
   call: Call | undefined
-  /** Requests made to it. */
+  /** The call from which health estimates the size of a request. Undefined: it is not known before `prepare` runs. */
+  readonly sized: Call | undefined
+  /** The number of requests to the target. */
   asked: number
-  /** How often it failed this call: only that uses up retries, a lost race does not. */
+  /** How often the target failed in this call. Only failures use up retries; a lost race does not. */
   failed: number
-  /** This call has done with it, at least for this round. */
+  /** This call does not ask the target again, at least in this round. */
   spent: boolean
-  /** How it failed last. */
+  /** The target's last failure. */
   failure: ProviderError | undefined
-  /** The caller's `decide` sent the call on: another round does not come back to it. */
+  /** No other round asks the target again: the caller's `decide` returned `next`, or the retry budget is used up. */
   isFinal: boolean
-  /** It is asked again in another round, and that costs one of its retry budget. */
+  /** Another round asks the target again, which uses up one retry of its budget. */
   isAgain: boolean
-  /** It was asked again although it had been silent. */
+  /** The target was asked again although it had been silent. */
   wasSilent: boolean
   /** The skip has been reported. */
   skipped: boolean
-  /** Why it cannot have this call; `null`: it can. Undefined: nobody has looked yet. */
+  /** The skip for lack of money has been reported. */
+  isOverBudget: boolean
+  /** The maximum cost of the target's next request; undefined: not computed yet. */
+  worst: number | undefined
+  /** Why the target cannot take this call; `null`: it can. Undefined: not determined yet. */
   refusal: Partial<Failure> | null | undefined
 }
 
@@ -121,12 +145,13 @@ export type Walked = {
   readonly attempts: readonly AttemptRecord[]
 }
 
-/** How a leg came to its end. */
+/** How a leg ended. */
 export type LegEnd =
   | { readonly type: 'answered'; readonly answer: Answer }
   | { readonly type: 'failed'; readonly failure: ProviderError; readonly decision: Decision }
+  /** Another leg won, the call is over, or the request was not made after all. */
   | { readonly type: 'abandoned' }
-  /** Not a failure of the target but a fault in somebody's code. */
+  /** Not a failure of the target but a bug in a provider or in the caller's code. */
   | { readonly type: 'bug'; readonly error: unknown }
 
 /** One target's part in a walk: its attempts one after the other, with the waits between them. */
@@ -135,20 +160,23 @@ export type Leg = {
   readonly kind: AttemptKind
   end: LegEnd | undefined
   running: RunningAttempt | undefined
+  /** The number of the request that made the answer; 0: there is none yet. */
+  answeredBy: number
   waiting: Wait | undefined
   permit: Permit | undefined
-  /** What was waited before the next attempt. */
+  /** How long the leg waited before its next attempt. */
   waitMs: number
   /** Retries made by this leg: the backoff grows with them. */
   retries: number
+  /** What the last failure leads to. */
   decision: Decision
-  /** What the last attempt ended with: p-retry hands on what it has made of it. */
+  /** The last error of an attempt, of `prepare` or of `decide`, unchanged: p-retry may wrap it. */
   thrown: unknown
+  /** Its retry found the configured limit of the target reached by other calls. */
+  isOvertaken: boolean
   /** Fires when this leg is late; see hedge.ts. */
   lateTimer: unknown
 }
-
-export type AttemptKind = 'first' | 'retry' | 'hedge' | 'probe'
 
 export type AttemptOptions = {
   readonly clock: Clock
@@ -158,84 +186,106 @@ export type AttemptOptions = {
   readonly attempt: number
   readonly kind: AttemptKind
   readonly waitMs: number
-  /** When the whole call must be over, on the clock. */
+  /** When the attempt must be over, on the clock: the deadline of the call, or `totalMs` of the target if that is sooner. */
   readonly deadline: number
   /** When the call must have its first content, and when it began, on the clock. */
   readonly firstContentAt: number
   readonly callStartedAt: number
-  /** Of the target. */
+  /** The target's clocks. */
   readonly timeout: TimeoutSettings
-  /** The longest that may pass without any content. */
+  /** The longest time without any content. */
   readonly shareMs: number
-  /** The longest until its first content. */
+  /** The longest time until the first content. */
   readonly firstChunkMs: number
-  /** It thinks and shows nothing of it: its silence says little. */
+  /** The target reasons in silence, so a silence proves little. */
   readonly thinks: boolean
   readonly permit: Permit
   readonly fold: Fold
-  /** The provider asks the same target again, changed: `record` is the request before. Returns the number of the next. */
-  askedAgain(record: AttemptRecord): number
-  /** The first content is here: does this attempt win the race? A loser is abandoned. */
+  /** The money reserved for the request. Undefined: no budget applies. */
+  readonly hold: Hold | undefined
+  /**
+   * The provider wants to repeat the request with changes; `record` is the previous request. Returns the number of the new request;
+   * undefined: it must not be sent, because the budget does not allow it.
+   */
+  admitRepeat(running: RunningAttempt, record: AttemptRecord): number | undefined
+  /** At the first content: returns whether this attempt wins the race. A loser is abandoned. */
   claim(): boolean
   readonly tell: EventListener | undefined
 }
 
-/** Everything that changes while an attempt runs. Made anew for each, so that nothing of one reaches another (maximhq/bifrost#4911). */
+/** The mutable state of one attempt. Each attempt has its own, so that none affects another (maximhq/bifrost#4911). */
 export type RunningAttempt = {
-  /** Not spread into it: a copy would be made for each attempt, and grown field by field. */
+  /** Not spread into this object: that would copy the options for each attempt and grow the object field by field. */
   readonly options: AttemptOptions
-  /** Which request to this target in this call; grows when the provider asks again, changed. */
+  /** The number of the request to this target in this call; it increases when the provider repeats the request with changes. */
   attempt: number
+  /** The purpose of the request; one that the provider repeats with changes is a `retry`. */
+  kind: AttemptKind
   startedAt: number
   readonly controller: AbortController
-  /** The answer; or rejects with a `ProviderError`, with `abandoned`, or with whatever bug a provider threw. */
+  /** Resolves with the answer; rejects with a `ProviderError`, with `abandoned`, or with an unexpected error of a provider. */
   readonly done: PromiseWithResolvers<Answer>
   readonly clocks: Clocks
+  /** The attempt has ended, in whatever way. */
   over: boolean
+  /** The request has not reached the server, because there is no connection yet; undefined: the provider does not report it. */
+  isUnsent: boolean | undefined
+  /** The provider has emitted `finish`: what follows cannot make the answer incomplete. */
   finished: boolean
-  /** The server said that it holds the request. */
+  /** The server has reported that it holds the request. */
   wasQueued: boolean
   chunks: number
-  /** Of them, those of requests before this one. */
+  /** How many of `chunks` came from previous requests of this attempt. */
   earlierChunks: number
   firstChunkMs: number | undefined
   status: number | undefined
   requestId: string | undefined
+  responseId: string | undefined
+  responseModel: string | undefined
+  finishReason: FinishReason | undefined
   usage: Usage | undefined
-  /** Undefined while it runs. */
+  /** Undefined while the attempt runs. */
   record: AttemptRecord | undefined
-  /** The server has said that it is done: makes an answer of what there is. */
+  /** Set when the server has reported its end: finishes the answer with what was received. */
   conclude: (() => void) | undefined
+  /** Settles when the answer was checked, or found incomplete; undefined: that has not begun. */
   settling: Promise<void> | undefined
 }
 
+/** When and how often a call asks a second target because the first is late. */
 export type HedgeSettings = {
-  /** Hedges per call, at most: 0.02 is one second request for fifty calls. @default 0.02 */
+  /** The maximum number of hedges per call, from 0 to 1: 0.02 is one hedge for fifty calls. Up to five are saved up. @default 0.02 */
   readonly budget: number
-  /** What hedges may waste, as a share of what answers cost: 0.05 is five cents for a dollar. @default 0.05 */
+  /**
+   * The maximum cost of the prompts of lost requests, as a share of the cost of answers, from 0 to 1: 0.05 is five cents per dollar.
+   * @default 0.05
+   */
   readonly spend: number
-  /** A request that is only queued is late after this, in milliseconds; the budget does not limit it. @default 8000 */
+  /**
+   * A queued request is late after this time, in milliseconds. The budget limits its hedge only if the price of the other target is not known.
+   * @default 8000
+   */
   readonly queuedMs: number
-  /** No request is late before this, in milliseconds, and before twice this while the target is not known well. @default 2000 */
+  /** No request is late before this time, in milliseconds; before twice this while the target has few samples. @default 2000 */
   readonly leastMs: number
-  /** Also ask targets whose price is not known; only the number of hedges is limited there. @default true */
+  /** Whether hedges may go to targets without a price; `budget` always limits these. @default true */
   readonly unpriced: boolean
 }
 
-/** `queued`: the server holds the request. `first-chunk`: its first token is later than nearly all of that target's. */
+/** `queued`: the server holds the request. `first-chunk`: the first token is later than nearly all of the target's. */
 export type Lateness = 'queued' | 'first-chunk'
 
-/** The hedging of one client: when a request is late, and how often a second one may be sent. */
+/** The hedging of one client: when a request is late, and how often a hedge may be sent. */
 export type Hedge = {
   readonly settings: HedgeSettings
-  /** A call has begun. */
+  /** Counts a call that begins. */
   called(): void
-  /** An answer was paid for. */
+  /** Counts the cost of an answer. */
   paid(cost: number): void
-  /** May this target be asked beside a late one? Takes from the budget. */
+  /** Returns whether this target may get a hedge, and takes it from the budget. */
   take(target: ChainTarget, late: Lateness | undefined): boolean
-  /** This target was asked in vain: another one was quicker. */
+  /** Counts the waste of a request that lost its race. */
   lost(call: Call, target: ChainTarget): void
-  /** After how long without content a request to this target is late. */
+  /** Returns after how long without content a request to this target is late. */
   lateAfterMs(health: TargetHealth): number
 }

@@ -1,13 +1,14 @@
-import type { Clock, RetrySettings } from '../contract.ts'
+import type { Call, Clock } from '../contract.ts'
+import type { RetrySettings } from '../contract-targets.ts'
 import type { TargetHealth } from '../health/health.ts'
-import { longestTimerMs } from './clocks.ts'
+import { longestTimerMs } from '../health/timer.ts'
 
-/** A retry after next to nothing finds the same busy server. Source: full jitter draws near zero once in a while. */
+/** The shortest backoff: full jitter sometimes draws nearly zero, and an immediate retry finds the same busy server. */
 const floorMs = 50
 
 /**
- * Full jitter: somewhere between a small floor and `baseDelayMs * 2^retry`, at most `maxDelayMs`. The cap comes before the jitter, so
- * that clients do not meet again at the cap.
+ * Returns a backoff with full jitter: random between a small floor and `baseDelayMs * 2^retry`, at most `maxDelayMs`. The cap is applied
+ * before the jitter, so that clients do not synchronise at the cap.
  *
  * @param retry 0 for the first retry
  */
@@ -17,9 +18,9 @@ export function backoffMs(settings: RetrySettings, retry: number, random: () => 
   return floor + random() * (ceiling - floor)
 }
 
-/** A wait that can be given up at any moment and then leaves no timer. */
+/** A wait that can be cancelled at any moment and then leaves no timer. */
 export type Wait = {
-  /** True when the time is over, false when it was given up. */
+  /** Resolves with true when the time is over, with false when the wait was cancelled. */
   readonly done: Promise<boolean>
   cancel(): void
 }
@@ -36,10 +37,17 @@ export function wait(clock: Clock, delayMs: number): Wait {
   }
 }
 
-/** A target that may open. `until`: how long the call waits for it. `deadline`: when its answer would be too late. Both on the clock. */
-export type Opener = { readonly health: TargetHealth; readonly until: number; readonly deadline: number }
+/** A blocked target, and the call that waits for it. */
+export type Opener = {
+  readonly health: TargetHealth
+  readonly call: Call | undefined
+  /** When the call stops waiting for the target, in the clock's time. */
+  readonly until: number
+  /** When the target's answer would be too late, in the clock's time. */
+  readonly deadline: number
+}
 
-/** Waits until one of these targets lets this waiter try: true. False when it was given up or their times went by. */
+/** Waits until one of these targets admits this call: true. False when the wait was cancelled or timed out. */
 export function untilOpening(clock: Clock, openers: readonly Opener[]): Wait {
   const latest = openers.reduce((last, { until }) => Math.max(last, until), 0)
   const limit = wait(clock, Math.min(longestTimerMs, Math.max(0, latest - clock.now())))
@@ -51,7 +59,7 @@ export function untilOpening(clock: Clock, openers: readonly Opener[]): Wait {
     limit.cancel()
     resolve(opened)
   }
-  for (const { health, deadline } of openers) cancels.push(health.onOpening(() => settle(true), deadline))
+  for (const { health, deadline, call } of openers) cancels.push(health.onOpening(() => settle(true), deadline, call))
   void limit.done.then(() => settle(false))
   return { done, cancel: () => settle(false) }
 }

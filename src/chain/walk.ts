@@ -1,93 +1,44 @@
-import type { AttemptRecord } from '../contract.ts'
+import type { Call } from '../contract.ts'
+import type { AttemptKind, AttemptRecord } from '../contract-events.ts'
 import { ChainExhaustedError } from '../errors.ts'
 import { startLateTimer, stopLateTimer } from './hedge.ts'
 import { abandonLeg, commit, startLeg } from './leg.ts'
-import { choose, chooseLast, opensInMs, type Choice } from './next-target.ts'
+import { choose, type Choice } from './next-target.ts'
+import { chooseLastResort, opensInMs } from './openings.ts'
 import { news, notify } from './signal.ts'
-import type { AttemptKind, Leg, Walk, Walked, WalkOptions } from './state.ts'
-import { waitForOpening, waitForProbe, waitForRound } from './waiting.ts'
+import type { Candidate, ChainTarget, Leg, Walk, Walked, WalkOptions } from './state.ts'
+import { mayComeBack, waitForOpening, waitForProbe, waitForRound } from './wait-for-target.ts'
 
 /**
- * One call through the chain: targets in order, attempts in each, the first commit wins. Rejects with the caller's own abort reason,
- * with a `ChainExhaustedError`, or with a bug that a provider threw.
+ * Takes one call through the chain: targets in order, attempts at each, the first commit wins. Rejects with the caller's own abort
+ * reason, with a `ChainExhaustedError`, or with an unexpected error that a provider threw.
  */
 export function walkChain(options: WalkOptions): Promise<Walked> {
   return walking(createWalk(options))
 }
 
-/** A frame that waits holds what it was given: the walk, and not the options beside it. */
+/** Saves memory: a suspended `async` function keeps its arguments, so this one gets the walk and not the options too. */
 async function walking(walk: Walk): Promise<Walked> {
   const { signal } = walk
-  if (signal.aborted) throw signal.reason
+  let walked: Walked | undefined
   signal.onAbort = abandoning(walk)
   try {
     for (;;) {
       if (signal.aborted) throw signal.reason
-      const walked = reap(walk)
+      walked = reap(walk)
       if (walked !== undefined) return walked
       if (advance(walk)) await news(signal)
-      else if (!(await waitForSomebody(walk))) throw exhausted(walk)
+      else if (!(await waitForTarget(walk))) throw exhausted(walk)
     }
   } finally {
     walk.over = true
     signal.onAbort = undefined
     for (const leg of walk.legs) leave(walk, leg)
+    if (walked === undefined) signal.attempts = records(walk)
   }
 }
 
-function createWalk(options: WalkOptions): Walk {
-  return {
-    ...options,
-    candidates: options.targets.map(createCandidate),
-    legs: [],
-    trail: [],
-    failures: [],
-    winner: undefined,
-    late: undefined,
-    over: false,
-    committed: false,
-    hasContent: false,
-    round: 1,
-    waitLeftMs: options.hasDefault && options.firstContentAt === Infinity ? patienceMs : Infinity,
-    waitedMs: 0,
-  }
-}
-
-/** With a default response at hand a call waits no longer than this before its requests. */
-const patienceMs = 10_000
-
-function createCandidate(target: Walk['targets'][number]): Walk['candidates'][number] {
-  return {
-    target,
-    call: undefined,
-    asked: 0,
-    failed: 0,
-    spent: false,
-    failure: undefined,
-    isFinal: false,
-    isAgain: false,
-    wasSilent: false,
-    skipped: false,
-    refusal: undefined,
-  }
-}
-
-/** Outside of `walkChain` on purpose: as an inner closure it kept the previous call reachable, at a quarter of our CPU. */
-function abandoning(walk: Walk): () => void {
-  return () => {
-    for (const leg of walk.legs) abandonLeg(leg, walk.signal.reason)
-    notify(walk.signal)
-  }
-}
-
-/** The call is over. A probe goes on to its verdict, whoever has answered; everything else ends. */
-function leave(walk: Walk, leg: Leg): void {
-  stopLateTimer(walk, leg)
-  if (leg.kind === 'probe' && leg.end === undefined && !walk.signal.aborted) walk.background.add(leg)
-  else abandonLeg(leg, walk.signal.reason)
-}
-
-/** Looks at the legs that have ended. Returns the answer, if one has it. */
+/** Handles the legs that have ended. Returns the answer, if a leg has one. */
 function reap(walk: Walk): Walked | undefined {
   for (const leg of walk.legs) {
     if (leg.end === undefined) continue
@@ -95,38 +46,19 @@ function reap(walk: Walk): Walked | undefined {
     stopLateTimer(walk, leg)
     if (walk.winner === leg) walk.winner = undefined
     if (leg.end.type === 'answered') {
-      commit(walk, leg)
+      commit(walk, leg, leg.answeredBy)
       return { answer: leg.end.answer, target: leg.candidate.target, attempts: records(walk) }
     }
     if (leg.end.type === 'bug') throw leg.end.error
     if (leg.end.type === 'failed') {
       if (leg.end.decision === 'stop') throw exhausted(walk)
-      if (leg.kind !== 'probe') leg.candidate.spent = !mayComeBack(leg, leg.end)
+      if (leg.kind !== 'probe') leg.candidate.spent = !leg.isOvertaken && !mayComeBack(leg, leg.end)
     }
   }
   return undefined
 }
 
-/** A target that named a time may be asked again after it, if nobody else has answered by then and retries are left. */
-function mayComeBack({ candidate }: Leg, { failure }: { readonly failure: ChainExhaustedError['failures'][number] }): boolean {
-  const { maxRetries } = candidate.target.retry
-  const { retryAfterMs, reason } = failure
-  // a 429 that names no time shuts the target for a moment all the same
-  if (retryAfterMs === undefined && reason !== 'rate-limit') return false
-  // a loading model becomes ready, however often one has to look
-  if (reason === 'loading' && (retryAfterMs ?? 0) >= leastLookMs) return maxRetries > 0
-  return candidate.failed <= maxRetries
-}
-
-/** Looks at a server that loads its model count as retries, like all others, when they are closer together than this. */
-const leastLookMs = 1_000
-
-/** In this order: a target that opens, one that only our guess keeps shut, a probe that runs, another round. False: nobody is left. */
-async function waitForSomebody(walk: Walk): Promise<boolean> {
-  return (await waitForOpening(walk)) || beginLast(walk) || (await waitForProbe(walk)) || waitForRound(walk)
-}
-
-/** Sees to it that somebody is being asked. False: nobody is, and nobody may be now. A hedge is the same step, taken beside a late leg. */
+/** Asks the next target if none is being asked, or a hedge if the running leg is late. False: none is being asked or available. */
 function advance(walk: Walk): boolean {
   const isLive = walk.winner !== undefined || walk.legs.some(leg => leg.kind !== 'probe')
   const { late } = walk
@@ -135,7 +67,7 @@ function advance(walk: Walk): boolean {
   const choice = choose(walk, isLive)
   if (choice === undefined) return isLive
   if (!isLive || walk.hedge?.take(choice.candidate.target, late) === true) begin(walk, choice, kindOf(choice, isLive))
-  else choice.permit.end('abandoned')
+  else choice.permit.end('unused')
   return true
 }
 
@@ -152,20 +84,40 @@ function begin(walk: Walk, choice: Choice, kind: AttemptKind): void {
   startLateTimer(walk, leg)
 }
 
-/** A list of its own length: V8 grows an empty array to 17 slots. */
+/** Creates an array of the exact length: V8 grows an empty array to 17 slots. */
 function addLeg(walk: Walk, leg: Leg): void {
   walk.legs = [...walk.legs, leg]
 }
 
+/** Tries in order: a target that opens, one that only our own guess blocks, a running probe, another round. False: no target is left. */
+async function waitForTarget(walk: Walk): Promise<boolean> {
+  return (await waitForOpening(walk)) || beginLastResort(walk) || (await waitForProbe(walk)) || waitForRound(walk)
+}
+
 /**
- * Nobody opens in time: a target that only our own guess keeps shut, and that was not asked yet, is asked all the same. Not where a default
- * response is at hand: many calls that wait no longer would ask targets that are down.
+ * When no target opens in time, asks a target that was not asked yet and that only our own guess blocks. Not with a default response: many
+ * impatient calls would then ask targets that are down.
  */
-function beginLast(walk: Walk): boolean {
+function beginLastResort(walk: Walk): boolean {
   if (walk.hasDefault) return false
-  const choice = chooseLast(walk)
+  const choice = chooseLastResort(walk)
   if (choice !== undefined) begin(walk, choice, 'first')
   return choice !== undefined
+}
+
+/** The call is over: a probe goes on to its verdict, everything else ends. */
+function leave(walk: Walk, leg: Leg): void {
+  stopLateTimer(walk, leg)
+  if (leg.kind === 'probe' && leg.end === undefined && !walk.signal.aborted) walk.background.add(leg)
+  else abandonLeg(leg, walk.signal.reason)
+}
+
+/** Not a closure inside `walking()`: there it kept the previous call reachable, which cost a quarter of our CPU time. */
+function abandoning(walk: Walk): () => void {
+  return () => {
+    for (const leg of walk.legs) abandonLeg(leg, walk.signal.reason)
+    notify(walk.signal)
+  }
 }
 
 function exhausted(walk: Walk): ChainExhaustedError {
@@ -174,4 +126,44 @@ function exhausted(walk: Walk): ChainExhaustedError {
 
 function records(walk: Walk): AttemptRecord[] {
   return walk.trail.map(entry => entry.record).filter(record => record !== undefined)
+}
+
+function createWalk(options: WalkOptions): Walk {
+  return {
+    ...options,
+    candidates: options.targets.map(target => createCandidate(target, options.call)),
+    legs: [],
+    trail: [],
+    failures: [],
+    winner: undefined,
+    late: undefined,
+    over: false,
+    committed: false,
+    hasContent: false,
+    round: 1,
+    waitLeftMs: options.hasDefault && options.firstContentAt === Infinity ? waitsWithDefaultMs : Infinity,
+    waitedMs: 0,
+  }
+}
+
+/** A call with a default response waits no longer than this before its requests. */
+const waitsWithDefaultMs = 10_000
+
+function createCandidate(target: ChainTarget, call: Call): Candidate {
+  return {
+    target,
+    call: undefined,
+    sized: target.prepare === undefined || target.limits?.tokensPerMinute === undefined ? call : undefined,
+    asked: 0,
+    failed: 0,
+    spent: false,
+    failure: undefined,
+    isFinal: false,
+    isAgain: false,
+    wasSilent: false,
+    skipped: false,
+    isOverBudget: false,
+    worst: undefined,
+    refusal: undefined,
+  }
 }

@@ -1,11 +1,11 @@
 import type { Clock } from '../contract.ts'
-import { longestTimerMs } from './clocks.ts'
+import { longestTimerMs } from '../health/timer.ts'
 import type { CallSignal } from './signal.ts'
 
 /**
- * Waits for something of the caller's that may never settle (F83): as long as its time lasts, and not beyond the end of the call.
+ * Waits for a promise of the caller's that may never settle (F83), until its time is over or the call ends.
  *
- * @returns what it settled with; undefined: its time was over
+ * @returns the result of the promise; undefined if its time was over
  */
 export function within<Value>(
   work: Promise<Value>,

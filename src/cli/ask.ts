@@ -1,5 +1,5 @@
 import { text as readAll } from 'node:stream/consumers'
-import type { EventListener } from '../contract.ts'
+import type { EventListener } from '../contract-events.ts'
 import {
   type Client,
   createClient,
@@ -12,32 +12,35 @@ import { ChainExhaustedError } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { chainFromEnvironment } from './chain-from-environment.ts'
 import { type Command, exitCode, parseWords, UsageError, type World } from './command.ts'
+import { embeddedHelp, embeddedTarget } from './embedded-target.ts'
 import { duration, withoutControls } from './terminal.ts'
 import { detailOf, failureWords, writeTrail } from './trail.ts'
 
 const help = `unbusy ask "..." - asks the chain and prints the answer.
 
-The answer goes to stdout as it comes, the trail of attempts and waits to stderr.
-The question is what stands behind "ask"; "-" in it, or none at all, reads stdin.
+The answer goes to stdout as it arrives. A line for each attempt and each wait goes to stderr.
+The question follows "ask". A "-" in it stands for stdin; without a question, stdin is the question.
 
-  --chain A,B,C     whom to ask, in order: deepseek, openai, llama, ollama, vllm, sglang, or a host
+  --chain A,B,C     the services to ask, in order: deepseek, openai, llama, ollama, vllm, sglang, or a host
                     (siliconflow, openrouter, azure, ...); name:model picks a model
-                    default: deepseek and openai where their keys are set, then the local servers that answer
+                    (default: deepseek and openai if their keys are set, then the local servers that answer)
   --model MODEL     the model of the first target
-  --system TEXT     instructions that come before the question
-  --timeout SECONDS how long the whole call may take (default 120)
-  --default TEXT    what is answered when nobody else does
-  --json            one JSON result on stdout, when the answer is whole
-  --log             lines of JSON (pino) on stderr in place of the trail
+  ${embeddedHelp}
+  --system TEXT     the system prompt
+  --timeout SECONDS the time limit of the whole call (default 120)
+  --default TEXT    the answer if no target answers
+  --json            prints the result as JSON to stdout once the answer is complete
+  --log             writes JSON lines (pino) to stderr instead of the lines for attempts and waits
 
-Keys        DEEPSEEK_API_KEY, OPENAI_API_KEY, and the hosts' own (unbusy doctor lists them)
-Addresses   NAME_BASE_URL puts a service elsewhere: DEEPSEEK_BASE_URL, OPENAI_BASE_URL, LLAMA_BASE_URL
+Keys        DEEPSEEK_API_KEY, OPENAI_API_KEY, and those of the hosts ("unbusy doctor --json" lists them)
+Addresses   NAME_BASE_URL sets the address of a service: DEEPSEEK_BASE_URL, OPENAI_BASE_URL, LLAMA_BASE_URL
             (http://127.0.0.1:8080/v1 or :9931/v1), OLLAMA_BASE_URL (:11434), VLLM_BASE_URL (:8000/v1), SGLANG_BASE_URL (:30000/v1)
-Exit codes  0 answered, 1 nobody answered, 2 wrong usage, 3 answered by --default, 130 Ctrl-C`
+Exit codes  0 answered, 1 no target answered, 2 wrong usage, 3 answered by --default, 130 Ctrl-C`
 
 const options = {
   chain: { type: 'string' },
   model: { type: 'string' },
+  embedded: { type: 'string' },
   system: { type: 'string' },
   timeout: { type: 'string' },
   default: { type: 'string' },
@@ -54,9 +57,11 @@ export const ask: Command = {
     const timeout = timeoutOf(values.timeout)
     const prompt = await readPrompt(positionals, world)
     const steps = await chainFromEnvironment({ chain: values.chain, model: values.model, signal: world.signal })
-    if (steps.length === 0) return nobodyToAsk(values, world)
+    const last = await embeddedTarget(values.embedded, { parallel: 1 })
+    const chain = [...steps.map(step => step.target), ...(last === undefined ? [] : [last])]
+    if (chain.length === 0) return nobodyToAsk(values, world)
     await using client = createClient({
-      chain: steps.map(step => step.target),
+      chain,
       defaultResponse: values.default,
       ...(await listenersOf(values, world)),
     })
@@ -75,13 +80,13 @@ function timeoutOf(seconds: string | undefined): { readonly totalMs: number } | 
   if (seconds === undefined) return undefined
   const totalMs = Number(seconds) * 1_000
   if (totalMs > 0) return { totalMs }
-  throw new UsageError(`--timeout wants seconds, for example --timeout 30.`)
+  throw new UsageError(`--timeout must be a number of seconds above 0, for example --timeout 30.`)
 }
 
 async function readPrompt(positionals: readonly string[], { stdin, signal }: World): Promise<string> {
   const wantsInput = positionals.includes('-') || positionals.length === 0
   if (wantsInput && positionals.length === 0 && stdin.isTTY)
-    throw new UsageError('What shall be asked? Write: unbusy ask "Why is the sky blue?"')
+    throw new UsageError('The question is missing. Write: unbusy ask "Why is the sky blue?"')
   const input = wantsInput ? await readInput(stdin, signal) : ''
   const prompt = positionals.length === 0 ? input : positionals.map(word => (word === '-' ? input : word)).join(' ')
   if (prompt.trim() === '') throw new UsageError('The question is empty. Write: unbusy ask "Why is the sky blue?"')
@@ -102,9 +107,9 @@ async function readInput(stdin: NodeJS.ReadStream, signal: AbortSignal): Promise
 }
 
 function nobodyToAsk({ default: text, json }: Values, { stdout, stderr }: World): number {
-  stderr.line('There is nobody to ask: no key is set and no local server answers.')
+  stderr.line('There is no service to ask: no key is set, and no local server answers.')
   stderr.line(
-    'Set DEEPSEEK_API_KEY or OPENAI_API_KEY, or start a server (llama-server -m model.gguf). "unbusy doctor" tells more.',
+    'Set DEEPSEEK_API_KEY or OPENAI_API_KEY, or start a server (llama-server -m model.gguf). "unbusy doctor" shows more.',
   )
   if (text === undefined) return exitCode.unanswered
   stdout.line(json === true ? JSON.stringify({ text, provider: 'default', attempts: [], degraded: true }, undefined, 2) : text)
@@ -142,7 +147,7 @@ const tellAsItComes: Tell = async (client, input, world) => {
 async function printText(stream: AsyncIterable<StreamEvent>, { stdout, stderr, signal }: World): Promise<void> {
   let isThinking = false
   for await (const event of stream) {
-    if (event.type === 'reasoning-delta' && !isThinking) stderr.line(stderr.paint('quiet', `${' '.repeat(11)}it thinks ...`))
+    if (event.type === 'reasoning-delta' && !isThinking) stderr.line(stderr.paint('quiet', `${' '.repeat(11)}thinking ...`))
     isThinking ||= event.type === 'reasoning-delta'
     if (event.type !== 'text-delta') continue
     const isRoom = stdout.write(stdout.isScreen ? withoutControls(event.text) : event.text)
@@ -151,7 +156,7 @@ async function printText(stream: AsyncIterable<StreamEvent>, { stdout, stderr, s
 }
 
 function summaryOf({ provider, model, attempts, usage, cost, degraded }: GenerateResult): string {
-  if (degraded) return 'Nobody answered: this is the default answer.'
+  if (degraded) return 'No target answered. This is the default answer.'
   const spentMs = attempts.reduce((sum, { waitMs, durationMs }) => sum + waitMs + durationMs, 0)
   const requests = attempts.filter(({ attempt }) => attempt > 0).length
   const parts = [`answered by ${provider} ${model}`, `${requests} ${requests === 1 ? 'request' : 'requests'}`, duration(spentMs)]
@@ -160,7 +165,7 @@ function summaryOf({ provider, model, attempts, usage, cost, degraded }: Generat
   return parts.join(', ')
 }
 
-/** What the servers said, for the person at the terminal. Who refuses a key likes to quote part of it: those words are left out. */
+/** The error messages of the servers. Messages about a refused key are left out, because they often quote part of the key. */
 function wordsOf(failures: ChainExhaustedError['failures']): Set<string> {
   const spoken = failures.filter(({ said, reason }) => said !== undefined && reason !== 'authentication')
   return new Set(spoken.map(({ provider, model, said = '' }) => `${provider} ${model} said: ${withoutControls(said)}`))
@@ -170,7 +175,7 @@ function unanswered(error: unknown, { json }: Values, { stdout, stderr }: World)
   if (ChainExhaustedError.isInstance(error)) {
     const { reason, status, retryAfterMs, attempts } = error
     if (json === true) stdout.line(JSON.stringify({ error: { reason, status, retryAfterMs, attempts } }, undefined, 2))
-    stderr.line(stderr.paint('bad', 'Nobody answered.'))
+    stderr.line(stderr.paint('bad', 'No target answered.'))
     for (const record of attempts) {
       const tried = record.attempt === 0 ? 'not asked' : failureWords(record)
       stderr.line(`  ${record.provider} ${record.model}: ${tried}: ${withoutControls(detailOf(record))}`)

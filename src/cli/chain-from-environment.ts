@@ -3,24 +3,24 @@ import { find, type Found, type Sighting } from './probe.ts'
 import { addressOf, findService, givenBaseURL, keyVariableOf, type Service, services, type Step, stepOf } from './services.ts'
 
 export type ChainWish = {
-  /** `deepseek,openai:gpt-6-sol,llama`; undefined: whoever has a key or answers. */
+  /** For example `deepseek,openai:gpt-6-sol,llama`; undefined: all services that have a key or answer. */
   readonly chain?: string | undefined
   /** The model of the first target. */
   readonly model?: string | undefined
   readonly signal: AbortSignal
 }
 
-/** Long enough for a server on this machine, too short to be noticed. Whoever gave an address means it, and waits for it. */
+/** `usual` is long enough for a server on this machine and too short to be noticed; `given` is for an address that the user configured. */
 const limitsMs = { usual: 300, given: 3_000 }
 
-/** Whom to ask: those that were named, else those whose key is set and the local servers that answer. */
+/** Returns the named steps; without names, the services whose key is set and the local servers that answer. */
 export async function chainFromEnvironment({ chain, model, signal }: ChainWish): Promise<readonly Step[]> {
   const steps = await (chain === undefined ? present(signal) : named(chain, signal))
   const [first, ...rest] = steps
   return model === undefined || first === undefined ? steps : [stepOf(first.service, model), ...rest]
 }
 
-/** The model that must be named to a server of one's own: what it has first. One that knows a single model takes any name. */
+/** Returns the first model of a self-hosted server that needs a model name. A server with a single model accepts any name. */
 export function localModel(service: Service, { models }: Pick<Sighting, 'models'>): string | undefined {
   return service.needsModel || models.length > 1 ? models[0] : undefined
 }
@@ -36,7 +36,7 @@ async function present(signal: AbortSignal): Promise<readonly Step[]> {
     if (addressOf(service) === undefined) return undefined
     const local = await look(service, signal)
     const { state } = local.sighting
-    // one that still reads its model may be done when its turn comes
+    // a server that is still loading its model may be ready when its turn comes
     return state === 'up' || state === 'loading' ? localStep(local) : undefined
   })
   return (await Promise.all(found)).filter(step => step !== undefined)
@@ -47,7 +47,7 @@ async function named(chain: string, signal: AbortSignal): Promise<readonly Step[
     .split(',')
     .map(word => word.trim())
     .filter(word => word !== '')
-  if (words.length === 0) throw new UsageError('--chain names nobody. Write for example --chain deepseek,openai,llama.')
+  if (words.length === 0) throw new UsageError('--chain is empty. Write, for example, --chain deepseek,openai,llama.')
   const wishes = words.map(word => {
     const [, name = '', model] = /^([^:]*)(?::(.+))?$/.exec(word) ?? []
     return { service: findService(name), model }
@@ -57,7 +57,7 @@ async function named(chain: string, signal: AbortSignal): Promise<readonly Step[
 
 async function namedStep(service: Service, model: string | undefined, signal: AbortSignal): Promise<Step> {
   if (service.kind === 'host' && model === undefined)
-    throw new UsageError(`${service.name} needs a model: write --chain ${service.name}:MODEL.`)
+    throw new UsageError(`${service.name} needs a model. Write --chain ${service.name}:MODEL.`)
   if (service.kind !== 'local' || model !== undefined || addressOf(service) === undefined) return stepOf(service, model)
   return localStep(await look(service, signal))
 }

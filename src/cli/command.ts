@@ -1,30 +1,30 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
-import { suggestion } from '../check.ts'
+import { suggestion } from '../suggestion.ts'
 import type { Terminal } from './terminal.ts'
 
-/** What a command is given of the world around it. */
+/** What a command may use: its output, its input and a signal. */
 export type World = {
   readonly stdin: NodeJS.ReadStream
   readonly stdout: Terminal
   readonly stderr: Terminal
-  /** Fires with a {@link Stop}: Ctrl-C, or nobody reads the output any more. */
+  /** Fires with a {@link Stop} on Ctrl-C, or when the output has been closed. */
   readonly signal: AbortSignal
 }
 
 export type Command = {
   readonly help: string
-  /** Answers the exit code. */
+  /** Returns the exit code. */
   run(words: readonly string[], world: World): Promise<number>
 }
 
 export const exitCode = { answered: 0, unanswered: 1, usage: 2, degraded: 3 } as const
 
-/** The command line is not as it should be. */
+/** The command line is wrong. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** The program is asked to end, and how it should say so. */
+/** A request to end the program, with the message and exit code to use. */
 export class Stop extends Error {
   override readonly name = 'Stop'
   readonly exitCode: number
@@ -36,7 +36,7 @@ export class Stop extends Error {
 
 type Options = NonNullable<ParseArgsConfig['options']>
 
-/** Reads the words behind a command. */
+/** Parses the arguments after the name of a command. */
 export function parseWords<const Named extends Options>(words: readonly string[], options: Named) {
   try {
     return parseArgs({ args: [...words], options, allowPositionals: true, strict: true })

@@ -1,16 +1,20 @@
-import type { EventListener } from '../contract.ts'
-import type { GenerateResult } from '../index.ts'
+import type { EventListener } from '../contract-events.ts'
+import { type GenerateResult, llama } from '../index.ts'
 import { type Command, exitCode, parseWords, UsageError, type World } from './command.ts'
 import { setStage, type Stage } from './demo-servers.ts'
+import { embeddedHelp, embeddedTarget } from './embedded-target.ts'
+import { pause, serveStatus } from './serve-status.ts'
 import { duration, withoutControls } from './terminal.ts'
 import { drawTimeLine, type TimeLine } from './time-line.ts'
 
-const help = `unbusy demo - shows how a call survives a busy DeepSeek. It needs no key and no network.
+const help = `unbusy demo - shows how a call is answered while DeepSeek is busy. It needs no key and no network.
 
-It starts three servers on this machine, each with its service's real format: a DeepSeek that queues and then
-says 503, an OpenAI that says 429, a llama that answers. Every number it prints was measured in that run.
+It starts three servers on this machine, each with the real format of its service: a DeepSeek that queues and then
+returns 503, an OpenAI that returns 429, and a llama that answers. Every number that it prints is measured in that run.
 
-  UNBUSY_LLAMA_URL=http://127.0.0.1:8080/v1   takes a real llama.cpp server for the last one
+  ${embeddedHelp}
+  --watch           serves the status page, prints its address, and makes calls until Ctrl-C
+  UNBUSY_LLAMA_URL=http://127.0.0.1:8080/v1   uses a real llama.cpp server as the last target
 Exit codes  0 done, 1 no answer came, 2 wrong usage, 130 Ctrl-C`
 
 const question = 'Why is the sky blue?'
@@ -19,14 +23,20 @@ const atOnce = 20
 export const demo: Command = {
   help,
   async run(words, world) {
-    const { positionals } = parseWords(words, {})
-    if (positionals.length > 0) throw new UsageError('demo takes no words.')
+    const { positionals, values } = parseWords(words, { embedded: { type: 'string' }, watch: { type: 'boolean' } })
+    if (positionals.length > 0) throw new UsageError('demo takes no arguments.')
     let listener: EventListener = () => {}
     const llamaURL = process.env['UNBUSY_LLAMA_URL']
-    await using stage = await setStage(event => listener(event), llamaURL === '' ? undefined : llamaURL)
+    const model = await embeddedTarget(values.embedded, { parallel: 2 })
+    const real = llamaURL === undefined || llamaURL === '' ? undefined : llama({ baseURL: llamaURL })
+    await using stage = await setStage(event => listener(event), model ?? real)
     const scene: Scene = { stage, world, listen: next => void (listener = next) }
     try {
-      introduce(scene, llamaURL)
+      introduce(
+        scene,
+        model === undefined ? `llama    ${llamaURL}  is a real server` : `embedded ${model.model}  runs in this process`,
+      )
+      if (values.watch === true) return await watchedScenes(scene)
       await generateScene(scene)
       await streamScene(scene)
       await crowdScene(scene)
@@ -37,20 +47,40 @@ export const demo: Command = {
   },
 }
 
-type Scene = { readonly stage: Stage; readonly world: World; listen(listener: EventListener): void }
-
-function introduce({ stage, world: { stdout } }: Scene, llamaURL: string | undefined): void {
-  const last = stage.llama === undefined ? `${llamaURL}  is real` : `${stage.llama.url}  answers`
-  const { paint } = stdout
-  stdout.line()
-  stdout.line(`  ${paint('strong', 'createClient({ chain: [deepseek(), openai(), llama()] })')}`)
-  stdout.line()
-  stdout.line(paint('quiet', `  deepseek ${stage.deepseek.url}  queues, then 503`))
-  stdout.line(paint('quiet', `  openai   ${stage.openai.url}  429, come back in 20 s`))
-  stdout.line(paint('quiet', `  llama    ${last}`))
+/** Runs the scenes with a status page, then makes a call now and then, so that the page shows activity. */
+async function watchedScenes(scene: Scene): Promise<number> {
+  const { stage, world } = scene
+  const page = await serveStatus(stage.client)
+  try {
+    world.stdout.line(`  The status page: ${page.url}   (Ctrl-C stops it)`)
+    await generateScene(scene)
+    await streamScene(scene)
+    await crowdScene(scene)
+    for (;;) {
+      await stage.client.generate({ prompt: question, maxOutputTokens: 16, signal: world.signal })
+      await pause(500, world.signal)
+    }
+  } finally {
+    page.close()
+  }
 }
 
-/** The first call meets all of it. */
+type Scene = { readonly stage: Stage; readonly world: World; listen(listener: EventListener): void }
+
+/** @param real describes the last target if it is a real server */
+function introduce({ stage, world: { stdout } }: Scene, real: string): void {
+  const last = stage.llama === undefined ? real : `llama    ${stage.llama.url}  answers`
+  const name = last.split(' ')[0] ?? ''
+  const { paint } = stdout
+  stdout.line()
+  stdout.line(`  ${paint('strong', `createClient({ chain: [deepseek(), openai(), ${name}()] })`)}`)
+  stdout.line()
+  stdout.line(paint('quiet', `  deepseek ${stage.deepseek.url}  queues, then 503`))
+  stdout.line(paint('quiet', `  openai   ${stage.openai.url}  429, retry after 20 s`))
+  stdout.line(paint('quiet', `  ${last}`))
+}
+
+/** The first call runs into all failures. */
 async function generateScene({ stage, world, listen }: Scene): Promise<void> {
   const { stdout, signal } = world
   title(world, '1', `client.generate('${question}')`)
@@ -62,7 +92,7 @@ async function generateScene({ stage, world, listen }: Scene): Promise<void> {
   stdout.line(stdout.paint('quiet', `  ${costInTime(result)}`))
 }
 
-/** The second call profits from what the first has met, and is read as it comes. */
+/** The second call skips the targets that failed in the first one, and is streamed. */
 async function streamScene({ stage, world, listen }: Scene): Promise<void> {
   const { stdout, signal } = world
   title(world, '2', `client.stream('${question}')`)
@@ -86,15 +116,15 @@ async function streamScene({ stage, world, listen }: Scene): Promise<void> {
   stdout.line(
     stdout.paint(
       'quiet',
-      `  First token after ${duration(firstMs)}, all of it after ${duration(performance.now() - startedAt)}.`,
+      `  First token after ${duration(firstMs)}, the whole answer after ${duration(performance.now() - startedAt)}.`,
     ),
   )
 }
 
-/** Many calls at once: by now nobody waits for who is down. */
+/** Many parallel calls: none of them waits for a target that is down. */
 async function crowdScene({ stage, world }: Scene): Promise<void> {
   const { stdout, signal } = world
-  title(world, '3', `${atOnce} calls at once, the outage goes on`)
+  title(world, '3', `${atOnce} calls at once, while the outage goes on`)
   const before = { deepseek: stage.deepseek.requests.length, openai: stage.openai.requests.length }
   const calls = Array.from({ length: atOnce }, async () => {
     const startedAt = performance.now()
@@ -133,27 +163,27 @@ async function drawn<Result>(
   }
 }
 
-/** What the others cost this call, before somebody answered. */
+/** The time that failed targets cost this call before it was answered. */
 function costInTime({ attempts, provider }: GenerateResult): string {
   const failed = attempts.filter(({ outcome }) => outcome === 'failed')
   const lostMs = failed.reduce((sum, { durationMs }) => sum + durationMs, 0)
   const waitedMs = attempts.reduce((sum, { waitMs }) => sum + waitMs, 0)
   const ownMs = attempts.find(({ outcome }) => outcome === 'answered')?.durationMs ?? 0
-  const lost = `${failed.length} failed requests cost ${duration(lostMs)}, waiting ${duration(waitedMs)}`
-  return `${lost}, ${provider}'s answer ${duration(ownMs)}. The caller saw one promise and one answer.`
+  const lost = `${failed.length} failed requests took ${duration(lostMs)}, waits ${duration(waitedMs)}`
+  return `${lost}, the answer of ${provider} ${duration(ownMs)}. The caller saw one promise and one answer.`
 }
 
 function standing({ client }: Stage, targetIndex: number): string {
   const { state, reason, untilMs } = client.health()[targetIndex] ?? {}
   if (state === undefined || state === 'closed') return ''
-  return ` (${reason}: left alone${untilMs === undefined ? '' : ` for ${duration(untilMs)} more`})`
+  return ` (${reason}: not asked${untilMs === undefined ? '' : ` for another ${duration(untilMs)}`})`
 }
 
 function times(count: number): string {
   return count === 1 ? 'once' : `${count} times`
 }
 
-/** Lines of a text that do not run over the edge. */
+/** Wraps a text into lines that fit the terminal. */
 function wrapped(text: string, columns: number): string {
   const width = Math.min(columns, 100) - 4
   const lines = ['']

@@ -1,44 +1,48 @@
 import { deepseekBalance, type DeepSeekBalance, deepseekModels, ProviderError } from '../index.ts'
+import { type Advice, adviceFor } from './advice.ts'
 import { localModel } from './chain-from-environment.ts'
 import { find, type ProbeOptions, type Sighting } from './probe.ts'
 import { addressOf, givenBaseURL, keyVariableOf, type Service, shownBaseURL, type Step, stepOf } from './services.ts'
 import { duration } from './terminal.ts'
 
-/** What is known of one service. No key is in it, nor anything of one. */
+/** The result for one service. It never contains a key or a part of one. */
 export type Finding = {
   readonly name: string
   readonly kind: Service['kind']
-  /** `answers`: it can be a step of the chain now. `absent`: no key, or not running, which is no fault. */
+  /** `answers`: usable as a step of the chain now. `absent`: no key or not running, which is not a fault. */
   readonly state: 'answers' | 'fault' | 'absent'
   readonly detail: string
-  /** What to do about it; undefined where nothing has to be done. */
+  /** How to fix it; undefined if nothing has to be done. */
   readonly cure: string | undefined
   readonly baseURL: string
-  /** The variable that holds the key; its value is nobody's business. */
+  /** The environment variable that holds the key. Its value is never reported. */
   readonly keyVariable: string | undefined
   readonly models: readonly string[]
   readonly durationMs: number | undefined
+  /** For a self-hosted server: the changes that an expert on it would make. */
+  readonly advice: readonly Advice[]
 }
 
-/** A finding and, where it answers and a model is known, its step of the chain. */
+/** A finding and its step of the chain. There is a step if the service answers and a model is known. */
 export type Diagnosis = {
   readonly finding: Finding
   readonly step: Step | undefined
-  /** There is a key, and it is not good there. */
+  /** A key is set, but the service rejects it. */
   readonly isLocked: boolean
 }
 
 type Verdict = Pick<Finding, 'state' | 'detail'> & Partial<Pick<Finding, 'cure' | 'models' | 'durationMs'>>
 
-/** What was found out, about the service as it was found. */
+/** The verdict on a service, with the address at which the service was found. */
 type Examined = { readonly verdict: Verdict; readonly service: Service; readonly isLocked?: boolean }
 
-/** Never rejects: whatever happens is a finding. */
+/** Never rejects: every error becomes a finding. */
 export async function diagnose(known: Service, options: ProbeOptions): Promise<Diagnosis> {
   const { verdict, service, isLocked = false } = await examine(known, options)
   const finding: Finding = {
     ...{ name: service.name, kind: service.kind, baseURL: shownBaseURL(service), keyVariable: keyVariableOf(service) },
     ...{ cure: undefined, models: [], durationMs: undefined, ...verdict },
+    advice: verdict.state === 'answers' ? await adviceFor(service, verdict.models ?? [], options) : [],
   }
   return { finding, step: finding.state === 'answers' ? stepFor(service, finding) : undefined, isLocked }
 }
@@ -56,7 +60,7 @@ function examinedBy(service: Service, sighting: Sighting): Examined {
   return { verdict: verdictOn(service, sighting), service, isLocked }
 }
 
-/** What the environment alone tells. */
+/** The verdict that the environment alone allows; undefined if the service must be asked. */
 function withoutAsking(service: Service): Verdict | undefined {
   const { keyVariables, kind, baseURLVariable } = service
   if (kind !== 'local' && keyVariables.length > 0 && keyVariableOf(service) === undefined) {
@@ -64,13 +68,17 @@ function withoutAsking(service: Service): Verdict | undefined {
   }
   if (addressOf(service) === undefined && kind === 'local') return { state: 'absent', detail: `no ${baseURLVariable}` }
   if (addressOf(service) === undefined) {
-    return { state: 'fault', detail: 'a key, but no address', cure: `set ${baseURLVariable}: every customer has one of his own` }
+    return {
+      state: 'fault',
+      detail: 'a key is set, but no address',
+      cure: `set ${baseURLVariable}, because every customer has a different address`,
+    }
   }
   try {
-    // the library's own checks of the key and the address
+    // runs the library's own checks of the key and the address
     stepOf(service, 'any')
   } catch (error) {
-    return { state: 'fault', detail: error instanceof Error ? error.message : String(error), cure: 'mend that variable' }
+    return { state: 'fault', detail: error instanceof Error ? error.message : String(error), cure: 'correct that variable' }
   }
   return undefined
 }
@@ -80,7 +88,7 @@ async function askDeepSeek(service: Service, { limitMs, signal }: ProbeOptions):
   const limit = AbortSignal.timeout(limitMs)
   const options = { baseURL: givenBaseURL(service), signal: AbortSignal.any([limit, signal]) }
   try {
-    // a gateway before DeepSeek may have no page for the balance
+    // a gateway in front of DeepSeek may not have the balance endpoint
     const [models, balance] = await Promise.all([deepseekModels(options), deepseekBalance(options).catch(() => undefined)])
     const seen = { models: models.map(({ id }) => id), durationMs: performance.now() - startedAt }
     const detail = `${countOf(seen.models)}${balanceOf(balance)}`
@@ -107,62 +115,65 @@ function balanceOf(balance: DeepSeekBalance | undefined): string {
   return `, balance ${balance.balances.map(({ total, currency }) => `${total.toFixed(2)} ${currency}`).join(' and ')}`
 }
 
-/** What a sighting means, and the cure. */
+/** Turns a probe result into a verdict with a cure. */
 function verdictOn(service: Service, sighting: Sighting): Verdict {
   const { state, models, durationMs } = sighting
   if (state === 'up') return upVerdict(service, models, durationMs)
-  if (state === 'down' && isOptional(service)) return { state: 'absent', detail: `nobody listens at ${usualPlaces(service)}` }
+  if (state === 'down' && isOptional(service)) return { state: 'absent', detail: `nothing listens at ${usualPlaces(service)}` }
   if (state === 'stranger' && isOptional(service))
-    return { state: 'absent', detail: `something else is at ${shownBaseURL(service)}` }
+    return { state: 'absent', detail: `another program listens at ${shownBaseURL(service)}` }
   return { state: 'fault', ...faults[state](service, sighting), durationMs }
 }
 
-/** Nobody said that it should be there: a server of one's own where it usually is. */
+/** A self-hosted server at its default address: the user did not configure it, so it may be absent. */
 function isOptional(service: Service): boolean {
   return givenBaseURL(service) === undefined && isOwn(service)
 }
 
-/** On this machine or beside it: a local server, or a program like LM Studio that needs no key. */
+/** Self-hosted: a local server, or a program such as LM Studio that needs no key. */
 function isOwn({ kind, keyVariables }: Service): boolean {
   return kind === 'local' || keyVariables.length === 0
 }
 
 function usualPlaces(service: Service): string {
   const { movedBaseURL } = service
-  return movedBaseURL === undefined ? shownBaseURL(service) : `${shownBaseURL(service)} nor at ${movedBaseURL}`
+  return movedBaseURL === undefined ? shownBaseURL(service) : `${shownBaseURL(service)} or at ${movedBaseURL}`
 }
 
 type Fault = (service: Service, sighting: Sighting) => Required<Pick<Verdict, 'detail' | 'cure'>>
 
 const faults: Readonly<Record<Exclude<Sighting['state'], 'up'>, Fault>> = {
   loading: (service, { status }) => ({
-    detail: `${shownBaseURL(service)} still loads its model (${status})`,
-    cure: 'wait until it is done',
+    detail: `${shownBaseURL(service)} is still loading its model (${status})`,
+    cure: 'wait until the model is loaded',
   }),
   locked: (service, { status }) => ({
-    detail: `the key is refused (${status})`,
-    cure: `set ${keyVariableOf(service) ?? service.keyVariables[0] ?? 'a key'} to one that is good there`,
+    detail: `the key was refused (${status})`,
+    cure: `set ${keyVariableOf(service) ?? service.keyVariables[0] ?? 'a key'} to a key that is valid there`,
   }),
   unpaid: (_, { status }) => ({ detail: `the account has no credit (${status})`, cure: 'top it up' }),
   failing: (_, { status }) => ({
     detail: `it answers ${status}`,
-    cure: status === 429 ? 'too many requests with this key, try again later' : 'the fault is on its side, try again later',
+    cure:
+      status === 429
+        ? 'this key has sent too many requests: try again later'
+        : 'the fault is on the side of the service: try again later',
   }),
   silent: (service, { durationMs }) => ({
-    detail: `${shownBaseURL(service)} was silent for ${duration(durationMs)}`,
+    detail: `${shownBaseURL(service)} did not answer within ${duration(durationMs)}`,
     cure: networkCure(service),
   }),
   stranger: service => ({
-    detail: `${shownBaseURL(service)} is no model server`,
-    cure: `set ${service.baseURLVariable} to where it is${versionHint(service)}`,
+    detail: `${shownBaseURL(service)} is not a model server`,
+    cure: `set ${service.baseURLVariable} to its address${versionHint(service)}`,
   }),
   down: service => ({
     detail: `${shownBaseURL(service)} cannot be reached`,
-    cure: isOwn(service) ? `start it, or mend ${service.baseURLVariable}` : networkCure(service),
+    cure: isOwn(service) ? `start it, or correct ${service.baseURLVariable}` : networkCure(service),
   }),
 }
 
-/** Most servers have everything below /v1, and it is the part that is forgotten. */
+/** Most servers have their API below /v1, which users often forget. */
 function versionHint(service: Service): string {
   const shown = shownBaseURL(service)
   return service.kind === 'local' && service.name !== 'ollama' && !shown.endsWith('/v1') ? `, most likely ${shown}/v1` : ''
@@ -171,7 +182,7 @@ function versionHint(service: Service): string {
 function upVerdict({ name, needsModel, kind }: Service, models: readonly string[], durationMs: number): Verdict {
   if (kind === 'local' && needsModel && models.length === 0) {
     const cure = name === 'ollama' ? 'ollama pull deepseek-r1' : 'start it with a model'
-    return { state: 'fault', detail: 'it runs, but has no model', cure, durationMs }
+    return { state: 'fault', detail: 'it is running, but has no model', cure, durationMs }
   }
   const few = models.length > 0 && models.length <= 3 && kind === 'local'
   return { state: 'answers', detail: few ? models.join(', ') : countOf(models), models, durationMs }
@@ -179,16 +190,16 @@ function upVerdict({ name, needsModel, kind }: Service, models: readonly string[
 
 function networkCure(service: Service): string {
   const { baseURLVariable } = service
-  if (isOwn(service)) return `see what it does, or set ${baseURLVariable}`
-  return `see whether this machine is online, and look at HTTPS_PROXY and ${baseURLVariable}`
+  if (isOwn(service)) return `check whether it works, or set ${baseURLVariable}`
+  return `check whether this machine is online, and check HTTPS_PROXY and ${baseURLVariable}`
 }
 
 function countOf(models: readonly string[]): string {
-  if (models.length === 0) return 'no list of models'
+  if (models.length === 0) return 'it does not list its models'
   return models.length === 1 ? '1 model' : `${models.length} models`
 }
 
-/** A host is a step only with one of DeepSeek's models: a token for it may be there for other reasons. */
+/** A host becomes a step only with a DeepSeek model, because its token may be set for other reasons. */
 function stepFor(service: Service, finding: Finding): Step | undefined {
   if (service.kind === 'vendor') return stepOf(service, undefined)
   if (service.kind === 'local') return stepOf(service, localModel(service, finding))

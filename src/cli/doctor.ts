@@ -4,16 +4,17 @@ import { inspectMachine, type Machine } from './machine.ts'
 import { codeOf, services } from './services.ts'
 import { duration, oneLine, type Terminal } from './terminal.ts'
 
-const help = `unbusy doctor - which keys and servers are there, whether they answer, and what is wrong.
+const help = `unbusy doctor - shows which keys and servers there are, whether they answer, and what is wrong.
 
-It asks DeepSeek for its models and the balance, everybody else for the list of models: nothing that costs.
-No key is printed, nor any part of one.
+It asks DeepSeek for its models and the balance, and every other service for its models. None of that costs anything. It also
+inspects your own servers: open paths that need no key, a short context, a reasoning parser that is off, an unlimited queue.
+It prints no key and no part of a key.
 
   --json   the findings as JSON
 
-Addresses   NAME_BASE_URL puts a service elsewhere: DEEPSEEK_BASE_URL, OPENAI_BASE_URL, LLAMA_BASE_URL, OLLAMA_BASE_URL,
-            VLLM_BASE_URL, SGLANG_BASE_URL, TENSORRT_LLM_BASE_URL, and the hosts' (AZURE_BASE_URL, ...)
-Exit codes  0 at least one can answer, 1 none can, 2 wrong usage, 130 Ctrl-C`
+Addresses   NAME_BASE_URL sets the address of a service: DEEPSEEK_BASE_URL, OPENAI_BASE_URL, LLAMA_BASE_URL, OLLAMA_BASE_URL,
+            VLLM_BASE_URL, SGLANG_BASE_URL, TENSORRT_LLM_BASE_URL, and those of the hosts (AZURE_BASE_URL, ...)
+Exit codes  0 at least one service can answer, 1 none can, 2 wrong usage, 130 Ctrl-C`
 
 const limitsMs = { local: 1_000, remote: 5_000 }
 
@@ -23,7 +24,7 @@ export const doctor: Command = {
   help,
   async run(words, world) {
     const { values, positionals } = parseWords(words, { json: { type: 'boolean' } })
-    if (positionals.length > 0) throw new UsageError('doctor takes no words.')
+    if (positionals.length > 0) throw new UsageError('doctor takes no arguments.')
     const report = await examine(world.signal)
     if (world.signal.aborted) throw world.signal.reason
     if (values.json === true) tellJson(report, world.stdout)
@@ -40,7 +41,7 @@ async function examine(signal: AbortSignal): Promise<Report> {
   return { machine, diagnoses: found.map(diagnosis => ofAnotherRegion(diagnosis, found)) }
 }
 
-/** Two hosts read one variable, because each is the other's region: a key is good in one, and that is no fault of the other. */
+/** Two regions of a host share one variable, but a key is valid in only one of them. The other region then counts as absent, not as faulty. */
 function ofAnotherRegion(diagnosis: Diagnosis, all: readonly Diagnosis[]): Diagnosis {
   const { finding, isLocked } = diagnosis
   const home = all.find(other => other.finding.state === 'answers' && other.finding.keyVariable === finding.keyVariable)
@@ -71,9 +72,13 @@ function tell(report: Report, { stdout }: World): void {
   stdout.line(nodeLine(machine, paint))
   for (const gpu of machine.gpus ?? []) stdout.line(`  ${paint('good', '✓')} ${'gpu'.padEnd(22)} ${oneLine(gpu, 100)}`)
   stdout.line()
-  for (const finding of findings) if (isTold(finding)) stdout.line(findingLine(finding, stdout))
+  for (const finding of findings) {
+    if (!isTold(finding)) continue
+    stdout.line(findingLine(finding, stdout))
+    for (const { what, cure } of finding.advice) stdout.line(`      ${paint('wait', '!')} ${what}: ${paint('strong', cure)}`)
+  }
   const others = findings.filter(finding => !isTold(finding)).length
-  stdout.line(paint('quiet', `  – ${others} more services are known; --json lists them with the variables of their keys`))
+  stdout.line(paint('quiet', `  – ${others} more services are supported; --json lists them with the variables of their keys`))
   stdout.line()
   tellChain(report, stdout)
 }
@@ -83,7 +88,7 @@ function nodeLine({ node, nodeIsNewEnough }: Machine, paint: Terminal['paint']):
   return `  ${nodeIsNewEnough ? paint('good', '✓') : paint('bad', '✗')} ${'node'.padEnd(22)} ${node}${cure}`
 }
 
-/** Of the hosts, and of servers that have no usual place, only those that somebody meant to use. */
+/** Hides hosts, and servers without a default address, unless the user has configured them. */
 function isTold({ kind, state, baseURL }: Finding): boolean {
   return state !== 'absent' || (kind !== 'host' && baseURL !== '')
 }
@@ -114,11 +119,11 @@ function tellChain(report: Report, stdout: Terminal): void {
   stdout.line()
 }
 
-/** A host is in the chain of itself only with one of DeepSeek's models, but may well have others. */
+/** A host without a DeepSeek model is not added to the chain automatically, but may still offer other models. */
 function withoutChain({ diagnoses }: Report, paint: Terminal['paint']): string {
   const host = diagnoses.find(({ finding }) => finding.state === 'answers')?.finding
   if (host === undefined)
-    return `${paint('bad', 'Nobody can answer.')} Set DEEPSEEK_API_KEY, or start a local server: llama-server -m model.gguf`
+    return `${paint('bad', 'No service can answer.')} Set DEEPSEEK_API_KEY, or start a local server: llama-server -m model.gguf`
   const example = `host('${host.name}', '${oneLine(host.models[0] ?? 'model', 80)}')`
-  return `${host.name} answers, but lists no model of DeepSeek's: name the one that you want, for example ${example}`
+  return `${host.name} answers, but lists no DeepSeek model. Name the model that you want, for example ${example}`
 }

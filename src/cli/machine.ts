@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process'
 export type Machine = {
   readonly node: string
   readonly nodeIsNewEnough: boolean
-  /** One line for each graphics card; undefined: there is no `nvidia-smi`. */
+  /** One line for each GPU; undefined if there is no `nvidia-smi`. */
   readonly gpus: readonly string[] | undefined
 }
 
-/** The oldest that undici 8 and the package's own code run on. */
+/** The oldest version of Node that undici 8 and this package support. */
 const oldestNode = [22, 19] as const
 
 export async function inspectMachine(signal: AbortSignal): Promise<Machine> {
@@ -21,7 +21,7 @@ function nvidiaCards(signal: AbortSignal): Promise<readonly string[] | undefined
   return new Promise(resolve => {
     execFile('nvidia-smi', query, { timeout: 2_000, signal }, (error, output) => {
       if (error === null) return resolve(output.split('\n').filter(line => line.trim() !== ''))
-      resolve(error.code === 'ENOENT' ? undefined : ['nvidia-smi is there, but fails'])
+      resolve(error.code === 'ENOENT' ? undefined : ['nvidia-smi is installed, but fails'])
     })
   })
 }

@@ -4,23 +4,23 @@ import { getJson } from '../http/get-json.ts'
 import { hosts } from '../providers/hosts.ts'
 import { addressOf, givenBaseURL, keyVariableOf, type Service } from './services.ts'
 
-/** What a service says when it is asked which models it has: the cheapest question, and free everywhere. */
+/** The result of asking a service for its list of models, which is cheap and free of charge everywhere. */
 export type Sighting = {
-  /** `stranger`: something else listens there. `locked`: it wants another key, or one at all. `unpaid`: it wants money first. */
+  /** `stranger`: another program listens at this address. `locked`: the key is missing or wrong. `unpaid`: the account has no money left. */
   readonly state: 'up' | 'loading' | 'locked' | 'unpaid' | 'stranger' | 'failing' | 'silent' | 'down'
   readonly status: number | undefined
   readonly models: readonly string[]
   readonly durationMs: number
-  /** A llama-server that loads the model that is asked for by its name, and knows no other. */
+  /** A llama-server in router mode: it loads the requested model by name and rejects unknown names. */
   readonly isRouter?: boolean | undefined
 }
 
 export type ProbeOptions = { readonly limitMs: number; readonly signal: AbortSignal }
 
-/** A service that was looked for where it usually is, then where its newer versions are. */
+/** The result of probing a service at its default address and then at the address of its newer versions. */
 export type Found = { readonly service: Service; readonly sighting: Sighting }
 
-/** Never rejects: whatever happens is a sighting. */
+/** Never rejects: every error becomes a sighting. */
 export async function find(service: Service, options: ProbeOptions): Promise<Found> {
   const sighting = await probe(service, options)
   const { movedBaseURL } = service
@@ -67,7 +67,7 @@ async function probe(service: Service, { limitMs, signal }: ProbeOptions): Promi
   }
 }
 
-/** What a status that is no answer means; undefined where the body has to tell. */
+/** Maps an error status to a state; undefined if the body has to be examined. */
 function refusedBy(status: number, { kind }: Service): Sighting['state'] | undefined {
   if (status === 401 || status === 403) return 'locked'
   if (status === 402) return 'unpaid'
@@ -78,7 +78,7 @@ function refusedBy(status: number, { kind }: Service): Sighting['state'] | undef
 function questionOf(service: Service): string {
   const url = new URL(addressOf(service) ?? '')
   const path = url.pathname.replace(/\/+$/, '')
-  // Ollama's own list beside its /v1: it is what its target speaks to
+  // Ollama's native list, because its target uses the native API and not /v1
   url.pathname = service.name === 'ollama' ? `${path.replace(/\/v1$/, '')}/api/tags` : `${path}/models`
   return url.href
 }
@@ -91,13 +91,13 @@ function keyHeaders(service: Service): Readonly<Record<string, string>> {
   return row !== undefined && 'keyHeader' in row ? { [row.keyHeader]: key } : { authorization: `Bearer ${key}` }
 }
 
-/** `{ data: [{ id }] }`, at Together a bare list, at Ollama `{ models: [{ name }] }`; undefined where it is no list of models. */
+/** Reads `{ data: [{ id }] }`, Together's plain list, or Ollama's `{ models: [{ name }] }`; undefined if the body is not a list of models. */
 function listIn(body: unknown): readonly unknown[] | undefined {
   const list = Array.isArray(body) ? body : (fieldOf(body, 'data') ?? fieldOf(body, 'models'))
   return Array.isArray(list) ? (list as readonly unknown[]) : undefined
 }
 
-/** Of a router those that can be loaded, the loaded ones first. */
+/** Returns the names of the models. For a router, only those that can be loaded, with the loaded ones first. */
 function namesIn(list: readonly unknown[]): readonly string[] {
   const rank = (entry: unknown) => (routedState(entry) === 'loaded' ? 0 : 1)
   const usable = list.filter(entry => routedState(entry) !== 'failed').toSorted((one, other) => rank(one) - rank(other))
@@ -107,7 +107,7 @@ function namesIn(list: readonly unknown[]): readonly string[] {
   })
 }
 
-/** loaded, unloaded, loading, sleeping or failed: what a llama-server that was started without a model says of each that it knows. */
+/** loaded, unloaded, loading, sleeping or failed: the state that a llama-server in router mode reports for each model. */
 function routedState(entry: unknown): string | undefined {
   const value = fieldOf(fieldOf(entry, 'status'), 'value')
   return typeof value === 'string' ? value : undefined

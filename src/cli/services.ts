@@ -1,23 +1,23 @@
-import type { Target } from '../contract.ts'
+import type { Target } from '../contract-targets.ts'
 import { deepseek, host, type HostName, llama, ollama, openai, sglang, tensorrtLlm, vllm } from '../index.ts'
 import { UsageError } from './command.ts'
-import { suggestion } from '../check.ts'
+import { suggestion } from '../suggestion.ts'
 import { hosts } from '../providers/hosts.ts'
 
 /** A service that the command line knows by name. */
 export type Service = {
   readonly name: string
-  /** `vendor`: in the chain as soon as its key is set. `local`: as soon as it answers. `host`: only when it is named. */
+  /** When the service joins the default chain. `vendor`: if its key is set. `local`: if it answers. `host`: only if it is named. */
   readonly kind: 'vendor' | 'local' | 'host'
   readonly keyVariables: readonly string[]
-  /** The variable that tells where it is, for example DEEPSEEK_BASE_URL. Only the command line reads it. */
+  /** The environment variable with its address, for example DEEPSEEK_BASE_URL. Only the command line reads it. */
   readonly baseURLVariable: string
   readonly defaultBaseURL: string | undefined
-  /** Where its newer versions are. */
+  /** The default address of its newer versions. */
   readonly movedBaseURL?: string | undefined
-  /** It was found there. */
+  /** The address at which it was found. */
   readonly foundBaseURL?: string | undefined
-  /** It must be told which model. */
+  /** A model must be named. */
   readonly needsModel: boolean
   make(model: string | undefined, baseURL: string | undefined): Target
 }
@@ -26,7 +26,7 @@ type Row = Pick<Service, 'kind' | 'keyVariables' | 'movedBaseURL' | 'needsModel'
   readonly baseURL: string | undefined
 }
 
-/** In the order in which they stand in a chain that nobody named. */
+/** In the order of the default chain. */
 const own: Readonly<Record<string, Row>> = {
   deepseek: {
     kind: 'vendor',
@@ -71,7 +71,7 @@ const own: Readonly<Record<string, Row>> = {
     needsModel: false,
     make: (model, baseURL) => sglang(model, { baseURL }),
   },
-  // it is usually where vLLM is, and nothing tells one from the other: so only where it is said to be
+  // no default address: it uses the same port as vLLM and cannot be told apart from it
   'tensorrt-llm': {
     kind: 'local',
     keyVariables: ['TENSORRT_LLM_API_KEY'],
@@ -105,40 +105,40 @@ export function findService(name: string): Service {
   throw new UsageError(`There is no service '${name}'.${suggestion(name, known)}`)
 }
 
-/** Where the environment says it is, or where it was found instead; undefined = where it usually is. */
+/** The address from the environment, or else the one where the service was found; undefined: the default address. */
 export function givenBaseURL({ baseURLVariable, foundBaseURL }: Service): string | undefined {
   const value = process.env[baseURLVariable]
   return value === undefined || value === '' ? foundBaseURL : value
 }
 
-/** Where it is; undefined where nobody can know. */
+/** The address of a service; undefined if it is unknown. */
 export function addressOf(service: Service): string | undefined {
   return givenBaseURL(service) ?? service.defaultBaseURL
 }
 
-/** The variable that holds its key; undefined where none does. */
+/** The environment variable that holds the key; undefined if none is set. */
 export function keyVariableOf({ keyVariables }: Service): string | undefined {
   return keyVariables.find(variable => (process.env[variable] ?? '') !== '')
 }
 
-/** Where it is, fit to be shown: without user, password and query, which may hold a key. Empty where nobody can know. */
+/** The address without user, password and query, which may contain a key. Empty if it is unknown. */
 export function shownBaseURL(service: Service): string {
   const address = addressOf(service)
   if (address === undefined) return ''
   const url = URL.parse(address)
-  return url === null ? 'an address that is no URL' : `${url.origin}${url.pathname.replace(/\/$/, '')}`
+  return url === null ? 'an address that is not a URL' : `${url.origin}${url.pathname.replace(/\/$/, '')}`
 }
 
-/** One step of a chain: the target, and the code that makes it. */
+/** One step of a chain. */
 export type Step = { readonly service: Service; readonly model: string | undefined; readonly target: Target }
 
 export function stepOf(service: Service, model: string | undefined): Step {
   if (addressOf(service) === undefined)
-    throw new UsageError(`${service.name} has an address for each customer: set ${service.baseURLVariable}.`)
+    throw new UsageError(`${service.name} has a different address for each customer. Set ${service.baseURLVariable}.`)
   try {
     return { service, model, target: service.make(model, givenBaseURL(service)) }
   } catch (error) {
-    // what the environment holds is as much a part of the command line as its words
+    // a wrong environment variable is reported as a usage error, like a wrong command line
     if (error instanceof TypeError) throw new UsageError(error.message, { cause: error })
     throw error
   }
@@ -162,12 +162,12 @@ function stepCode({ service, model }: Step): string {
   return `${makerOf(service)}(${[...name, ...words].join(', ')})`
 }
 
-/** The function that makes its target. */
+/** The name of the function that makes its target. */
 function makerOf({ kind, name }: Service): string {
   return kind === 'host' ? 'host' : name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
 }
 
-/** A model's name comes from a server: it must not end the string. */
+/** Escapes a model name, which comes from a server and must not end the string. */
 function quoted(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'").replaceAll('\n', ' ')}'`
 }

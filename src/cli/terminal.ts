@@ -2,21 +2,21 @@ import { styleText } from 'node:util'
 
 export type Tone = 'good' | 'bad' | 'wait' | 'quiet' | 'strong' | 'plain'
 
-/** Where lines go: a person's screen, a file or another program. */
+/** The output of the program: a screen, a file or a pipe. */
 export type Terminal = {
-  /** A person looks at it: what is written may be drawn over. */
+  /** The output is an interactive screen, so written lines may be overwritten. */
   readonly isScreen: boolean
   readonly columns: number
-  /** Answers `false` while the reader is behind. */
+  /** Returns `false` while the reader lags behind. */
   write(text: string): boolean
   line(text?: string): void
   /** Resolves when the reader has caught up. */
   drained(signal: AbortSignal): Promise<void>
-  /** The text in the colour of its tone; as it is where colours would be noise. */
+  /** Returns the text in the colour of its tone, or unchanged if colours are off. */
   paint(tone: Tone, text: string): string
 }
 
-/** What a terminal is made of: `process.stdout`, or what a test puts in its place. */
+/** The stream behind a terminal: `process.stdout`, or a substitute in tests. */
 export type Output = Pick<NodeJS.WriteStream, 'write' | 'once' | 'off'> & {
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
@@ -32,7 +32,7 @@ const formats = {
 
 export function createTerminal(output: Output, environment: NodeJS.ProcessEnv): Terminal {
   const isScreen = output.isTTY === true
-  // no-color.org: any value that is not empty
+  // no-color.org: any non-empty value turns colours off
   const hasColors = isScreen && (environment['NO_COLOR'] ?? '') === '' && environment['TERM'] !== 'dumb'
   return {
     isScreen: isScreen && environment['TERM'] !== 'dumb',
@@ -49,7 +49,7 @@ export function createTerminal(output: Output, environment: NodeJS.ProcessEnv): 
 
 function drained(output: Output, signal: AbortSignal): Promise<void> {
   return new Promise(resolve => {
-    // who was told before is not told again, and a reader who left takes nothing more
+    // an aborted signal fires no further event, and a closed pipe never drains
     if (signal.aborted) return resolve()
     const done = () => {
       output.off('drain', done)
@@ -61,19 +61,19 @@ function drained(output: Output, signal: AbortSignal): Promise<void> {
   })
 }
 
-/** What a server or a model says, fit for a screen: an escape sequence in it could do anything there. */
+/** Removes control characters from the text of a server or a model, because an escape sequence could do anything to the terminal. */
 export function withoutControls(text: string): string {
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, '')
 }
 
-/** One line of at most so many characters. */
+/** Shortens a text to one line of at most `length` characters. */
 export function oneLine(text: string, length: number): string {
   const flat = withoutControls(text.replace(/\s+/g, ' ')).trim()
   return flat.length <= length ? flat : `${flat.slice(0, Math.max(0, length - 1))}…`
 }
 
-/** `1,234 ms`, and from ten seconds on `12.3 s`. */
+/** Formats `1,234 ms`, or `12.3 s` from ten seconds on. */
 export function duration(ms: number): string {
   if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`
   return `${Math.round(ms).toLocaleString('en-US')} ms`

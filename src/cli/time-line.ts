@@ -1,16 +1,16 @@
-import type { ClientEvent } from '../contract.ts'
+import type { ClientEvent } from '../contract-events.ts'
 import { duration, oneLine, type Terminal, type Tone } from './terminal.ts'
 import { failureWords } from './trail.ts'
 
-/** One bar of the time line. Times are milliseconds since the call began. */
+/** One bar of the time line. Times are in milliseconds since the start of the call. */
 export type Bar = {
   readonly who: string
   readonly tone: Tone
   readonly startMs: number
   readonly endMs: number
-  /** A wait before a request, or a target that was passed over, in place of a request. */
+  /** `wait`: a wait before a request. `skip`: a target that was not asked. */
   readonly kind: 'request' | 'wait' | 'skip'
-  /** From here on the request was in the server's queue. */
+  /** When the request entered the server's queue. */
   readonly queuedMs?: number | undefined
   readonly note: string
 }
@@ -20,7 +20,7 @@ export type Scale = { readonly msPerCell: number; readonly cells: number }
 const whoLength = 12
 const timeLength = 10
 
-/** A bar as text: who, when and how long, what became of it. */
+/** Draws a bar as text: the target, the time and the outcome. */
 export function drawBar(bar: Bar, scale: Scale, paint: Terminal['paint']): string {
   const { startMs, endMs } = bar
   const from = Math.min(Math.floor(startMs / scale.msPerCell), scale.cells - 1)
@@ -39,17 +39,17 @@ function cellOf({ kind, queuedMs }: Bar, atMs: number): string {
 
 export type TimeLine = {
   onEvent(event: ClientEvent): void
-  /** Nothing is drawn any more. */
+  /** Stops drawing. */
   close(): void
 }
 
 type TimeLineOptions = {
   readonly msPerCell: number
-  /** Which moment ends the last bar: the first content, which is the reader's, or the whole answer. */
+  /** The moment at which the last bar ends: the first content or the whole answer. */
   readonly until: 'first-content' | 'answer'
 }
 
-/** Draws a call's attempts while they happen: on a screen the bar of what goes on now grows, elsewhere each is one line when it ends. */
+/** Draws a call's attempts as they happen. On a screen the current bar grows; elsewhere each bar is one line, written at its end. */
 export function drawTimeLine(terminal: Terminal, { msPerCell, until }: TimeLineOptions): TimeLine {
   const pen = createPen(terminal, msPerCell)
   const failed = new Set<number>()
@@ -59,7 +59,7 @@ export function drawTimeLine(terminal: Terminal, { msPerCell, until }: TimeLineO
       if (event.type === 'call-start') pen.begin(at)
       else if (event.type === 'attempt-start')
         pen.start(at, { kind: 'request', who: event.provider, note: event.attempt > 1 ? 'asked again' : 'asked' })
-      else if (event.type === 'wait') pen.start(at, { kind: 'wait', who: '', note: `before it asks ${event.provider} again` })
+      else if (event.type === 'wait') pen.start(at, { kind: 'wait', who: '', note: `before ${event.provider} is asked again` })
       else if (event.type === 'target-skip') skip(event)
       else if (event.type === 'attempt-queued') pen.queue(at)
       else if (event.type === 'commit' && until === 'first-content') pen.end(at, { tone: 'good', note: 'first token' })
@@ -69,17 +69,17 @@ export function drawTimeLine(terminal: Terminal, { msPerCell, until }: TimeLineO
   }
 
   function skip({ at, provider, targetIndex, reason }: ClientEvent & { type: 'target-skip' }): void {
-    // that it is not asked once more was to be seen from its failure
+    // the failure of this target has already been shown, so the skip adds nothing
     if (failed.has(targetIndex)) return
     pen.start(at, { kind: 'skip', who: provider, note: '' })
-    pen.end(at, { tone: 'wait', note: `not asked${reason === undefined ? '' : `: ${reason}, known from before`}` })
+    pen.end(at, { tone: 'wait', note: `not asked${reason === undefined ? '' : ` (${reason}, known from an earlier call)`}` })
   }
 
   function ended({ at, record, targetIndex }: ClientEvent & { type: 'attempt-end' }): void {
     failed.add(targetIndex)
     if (record.outcome === 'answered') pen.end(at, { tone: 'good', note: 'answered' })
     else if (record.outcome === 'failed') pen.end(at, { tone: 'bad', note: failureWords(record) })
-    else pen.end(at, { tone: 'quiet', note: 'left' })
+    else pen.end(at, { tone: 'quiet', note: 'abandoned' })
   }
 }
 
@@ -91,7 +91,7 @@ type Pen = {
   close(): void
 }
 
-/** Holds the bar that grows now. Times are those of the events, so what is drawn is what was measured. */
+/** Draws the current bar. Its times come from the events, so the bar shows what was measured. */
 function createPen(terminal: Terminal, msPerCell: number): Pen {
   const cells = Math.max(10, Math.min(42, terminal.columns - whoLength - timeLength - 36))
   const room = terminal.isScreen ? Math.max(10, terminal.columns - cells - whoLength - timeLength - 5) : 200
@@ -112,7 +112,7 @@ function createPen(terminal: Terminal, msPerCell: number): Pen {
   return {
     begin: at => void (begun = at),
     start(at, bar) {
-      // a wait ends when something else begins
+      // a wait has no end event: it ends when the next bar begins
       end(at, {})
       current = { tone: bar.kind === 'wait' ? 'wait' : 'plain', startMs: at - begun, endMs: at - begun, ...bar }
       if (terminal.isScreen) redraw()

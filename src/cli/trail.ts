@@ -1,9 +1,9 @@
-import type { AttemptRecord, ClientEvent, EventListener } from '../contract.ts'
+import type { AttemptRecord, ClientEvent, EventListener } from '../contract-events.ts'
 import { duration, oneLine, type Terminal, type Tone } from './terminal.ts'
 
 export type TrailLine = { readonly tone: Tone; readonly who: string; readonly what: string }
 
-/** What an event is to somebody who watches; undefined where it says nothing new. */
+/** Describes an event in one line; undefined if it adds nothing new. */
 export function lineOf(event: ClientEvent): TrailLine | undefined {
   switch (event.type) {
     case 'attempt-start':
@@ -15,9 +15,9 @@ export function lineOf(event: ClientEvent): TrailLine | undefined {
     case 'target-skip':
       return { tone: 'wait', who: whoOf(event), what: `not asked: ${event.message}` }
     case 'wait':
-      return { tone: 'wait', who: whoOf(event), what: `waiting ${duration(event.waitMs)}, because of: ${event.reason}` }
+      return { tone: 'wait', who: whoOf(event), what: `waiting ${duration(event.waitMs)} (${event.reason})` }
     case 'commit':
-      return { tone: 'good', who: whoOf(event), what: `answers, ${duration(event.durationMs)} after it was asked` }
+      return { tone: 'good', who: whoOf(event), what: `first content after ${duration(event.durationMs)}` }
     case 'health-change':
       return event.state === 'open' || event.state === 'gated' ? restOf(event) : undefined
     case 'local-network-suspected':
@@ -34,7 +34,7 @@ export function failureWords({ reason, status, clock }: Pick<AttemptRecord, 'rea
   return status === undefined ? `${reason}` : `${status} ${reason}`
 }
 
-/** Why, in our words. */
+/** Why the attempt failed, in our words. */
 export function detailOf({ reason, status, message }: Pick<AttemptRecord, 'reason' | 'status' | 'message'>): string {
   if (message === undefined) return ''
   return reason === 'authentication' && status !== undefined ? 'the key was refused' : message
@@ -45,32 +45,32 @@ function whoOf({ provider, model }: { readonly provider: string; readonly model:
 }
 
 function startOf(kind: (ClientEvent & { type: 'attempt-start' })['kind'], attempt: number): string {
-  if (kind === 'hedge') return 'asked too, because the other is late'
-  if (kind === 'probe') return 'asked beside it, to see whether it is back'
+  if (kind === 'hedge') return 'also asked, because the first request is late'
+  if (kind === 'probe') return 'also asked, to see whether it works again'
   return attempt > 1 ? 'asked again' : 'asked'
 }
 
 function endOf(record: AttemptRecord): TrailLine | undefined {
   const who = whoOf(record)
-  if (record.outcome === 'abandoned') return { tone: 'quiet', who, what: `left after ${duration(record.durationMs)}` }
+  if (record.outcome === 'abandoned') return { tone: 'quiet', who, what: `abandoned after ${duration(record.durationMs)}` }
   if (record.outcome !== 'failed') return undefined
   const words = `${failureWords(record)} after ${duration(record.durationMs)}`
   return { tone: 'bad', who, what: `${words}: ${detailOf(record)}` }
 }
 
 function restOf(event: ClientEvent & { type: 'health-change' }): TrailLine {
-  const time = event.untilMs === undefined ? 'until it is back' : `for ${duration(event.untilMs)}`
-  return { tone: 'quiet', who: whoOf(event), what: `is left alone ${time}` }
+  const time = event.untilMs === undefined ? 'until it works again' : `for ${duration(event.untilMs)}`
+  return { tone: 'quiet', who: whoOf(event), what: `is not asked ${time}` }
 }
 
-/** Writes the trail of one call while it is made: when, who, what. */
+/** Writes one line per event during a call: the time, the target and what happened. */
 export function writeTrail(terminal: Terminal): EventListener {
   let startedAt: number | undefined
   const failed = new Set<number>()
   return event => {
     if (event.type === 'call-start') startedAt = event.at
     if (event.type === 'attempt-end') failed.add(event.targetIndex)
-    // that it is not asked once more was to be seen from its failure
+    // the failure of this target has already been shown, so the skip adds nothing
     const line = event.type === 'target-skip' && failed.has(event.targetIndex) ? undefined : lineOf(event)
     if (line === undefined) return
     const when = duration(event.at - (startedAt ?? event.at)).padStart(9)

@@ -1,7 +1,7 @@
 import type { Call, Message } from '../contract.ts'
 import type { ChatItem } from './node-llama-cpp.ts'
 
-/** A conversation as node-llama-cpp takes it. It ends in an empty answer, which is the one that the model writes. */
+/** Converts a conversation for node-llama-cpp. It ends with an empty answer, which the model then writes. */
 export function chatHistory(call: Call): ChatItem[] {
   const items = call.messages.map(itemOf)
   const instruction = jsonInstruction(call)
@@ -9,7 +9,7 @@ export function chatHistory(call: Call): ChatItem[] {
   return [...told.map(wellFormed), { type: 'model', response: [] }]
 }
 
-/** Half a surrogate pair becomes U+FFFD, as on the wire (F58). */
+/** Replaces each lone surrogate with U+FFFD, as on the wire (F58). */
 function wellFormed(item: ChatItem): ChatItem {
   if (item.type !== 'model') return { ...item, text: item.text.toWellFormed() }
   return { ...item, response: item.response.map(part => (typeof part === 'string' ? part.toWellFormed() : part)) }
@@ -18,7 +18,7 @@ function wellFormed(item: ChatItem): ChatItem {
 function itemOf(message: Message): ChatItem {
   if (message.role === 'system' || message.role === 'developer') return { type: 'system', text: message.content }
   if (message.role === 'assistant') return { type: 'model', response: answerOf(message) }
-  // the result of a tool that another target called: told as what it is, for no tools are offered here
+  // a tool result from a call that another target made: sent as text of the user, because this target supports no tools
   if (message.role === 'tool') return { type: 'user', text: message.content }
   if (typeof message.content === 'string') return { type: 'user', text: message.content }
   return { type: 'user', text: message.content.flatMap(part => (part.type === 'text' ? part.text : [])).join('\n') }
@@ -28,7 +28,7 @@ function answerOf({ content, toolCalls = [] }: Extract<Message, { role: 'assista
   return [content, ...toolCalls.map(call => `${call.toolName}(${JSON.stringify(call.input)})`)].filter(text => text !== '')
 }
 
-/** The grammar holds the model to the schema, but does not tell it what the fields are for. */
+/** The grammar forces the model to follow the schema, but does not tell the model what the fields mean. */
 function jsonInstruction({ output }: Call): string | undefined {
   if (output?.schema === undefined) return undefined
   return `Answer in JSON that conforms to this JSON Schema: ${JSON.stringify(output.schema)}`

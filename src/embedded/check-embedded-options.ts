@@ -19,10 +19,14 @@ const checks = {
   },
   timeout: record,
   price: record,
+  budget: record,
   when: callback,
+  prepare: callback,
+  limits: record,
+  keepWarm: record,
 }
 
-/** Wrong options are a `TypeError` before anything is loaded. */
+/** Throws a `TypeError` for wrong options before anything is loaded. */
 export function checkEmbeddedOptions(options: unknown): void {
   checkOptions(options, checks, 'embedded')
   if (!isRecord(options) || options['modelPath'] === undefined) {

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { Call, Capabilities, Failure, Provider, Target } from '../contract.ts'
+import type { Call, Capabilities, Provider } from '../contract.ts'
+import type { Failure } from '../contract-failures.ts'
+import type { Target } from '../contract-targets.ts'
 import { ProviderError } from '../errors.ts'
 import { checkEmbeddedOptions } from './check-embedded-options.ts'
 import type { Engine } from './engine.ts'
@@ -8,25 +10,29 @@ import { createEngine } from './engine.ts'
 import { generate } from './generate.ts'
 import { importNodeLlamaCpp } from './node-llama-cpp.ts'
 
-export type EmbeddedOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when'> & {
-  /** A GGUF file. It is read when the first call comes, and stays in memory until `client.close()`. */
+/** Options of `embedded()`. */
+export type EmbeddedOptions = Pick<
+  Target,
+  'retry' | 'timeout' | 'price' | 'budget' | 'when' | 'prepare' | 'limits' | 'keepWarm'
+> & {
+  /** The path of a GGUF file. The model is loaded at the first call and stays in memory until `client.close()`. */
   readonly modelPath: string
-  /** What the model is called in results and events. @default the name of the file */
+  /** The name of the model in results and events. @default the name of the file */
   readonly model?: string | undefined
-  /** Tokens of conversation and answer together. More take more memory. @default as many as the model knows and the memory holds */
+  /** The context size in tokens: conversation plus answer. A larger context takes more memory. @default the most that model and memory allow */
   readonly contextTokens?: number | undefined
-  /** Answers that are written at once; others wait in line. Each takes memory for a context of its own. @default 1 */
+  /** How many answers are generated at the same time; other calls queue. Each one takes memory for its own context. @default 1 */
   readonly parallel?: number | undefined
-  /** Processor threads. @default node-llama-cpp's choice */
+  /** The number of CPU threads. @default node-llama-cpp's choice */
   readonly threads?: number | undefined
-  /** `false`: the processor only. @default 'auto' */
+  /** `false`: the CPU only. @default 'auto' */
   readonly gpu?: 'auto' | false | undefined
 }
 
 /**
- * A model in this process, through node-llama-cpp (`npm install node-llama-cpp`): the last resort that needs no server and no network.
- * Nothing is compiled and nothing downloaded: a binary that fits this machine must have come with the package. Without `temperature`
- * it always writes the likeliest text.
+ * Runs a model in this process through node-llama-cpp (`npm install node-llama-cpp`): a last resort that needs no server and no network.
+ * It compiles and downloads nothing: the package must include a binary for this machine. Without `temperature`, the model always picks
+ * the most likely token.
  *
  * @example
  * import { embedded } from 'unbusy/embedded'
@@ -35,35 +41,37 @@ export type EmbeddedOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when
 export function embedded(options: EmbeddedOptions): Target {
   checkEmbeddedOptions(options)
   const { modelPath, model = basename(modelPath, '.gguf'), parallel = 1, gpu = 'auto', contextTokens, threads } = options
-  const { retry, timeout, price = { input: 0, cachedInput: 0, output: 0 }, when } = options
+  const { retry, timeout, price = { input: 0, cachedInput: 0, output: 0 }, budget, when, prepare, limits, keepWarm } = options
   const engine = createEngine({ modelPath, parallel, gpu, contextTokens, threads }, importNodeLlamaCpp)
-  return { provider: createEmbedded(engine, modelPath), model, retry, timeout, price, when }
+  return { provider: createEmbedded(engine, modelPath), model, retry, timeout, price, budget, when, prepare, limits, keepWarm }
 }
 
 export function createEmbedded(engine: Engine, modelPath: string): Provider {
   return {
     name: 'embedded',
     capabilities,
-    // a model of gigabytes is read from disk before the first word
+    // gigabytes of model must be read from disk before the first token
     timeout: { firstChunkMs: 300_000, chunkMs: 120_000 },
     refuse: call => refusal(call, modelPath),
     stream: (call, attempt) => generate(call, attempt, engine),
     load: () => Promise.resolve(engine.busy()),
+    // loaded at the first request and kept until `close()`
+    keepLoaded: 'always',
     close: () => engine.close(),
   }
 }
 
-/** `prefix`: a continuation would lose the blank at the seam, because the library begins every answer with a word. */
+/** `prefix` is false because the library trims the start of every answer, so a continuation would lose its leading space. */
 const capabilities: Capabilities = { stream: true, tools: false, images: false, output: 'json-schema', prefix: false }
 
 function refusal(call: Call, modelPath: string): Failure | undefined {
   const refuse = (reason: Failure['reason'], message: string) =>
     new ProviderError(message, { reason, provider: 'embedded', model: call.model })
   if (!existsSync(modelPath))
-    return refuse('not-found', `There is no file at ${modelPath}: download a GGUF model, or correct modelPath.`)
+    return refuse('not-found', `There is no file at ${modelPath}. Download a GGUF model, or correct modelPath.`)
   if (Object.keys(call.tools ?? {}).length > 0) return refuse('invalid-request', 'An embedded model cannot call tools.')
   if (call.prefix !== undefined || endsInPrefix(call))
-    return refuse('invalid-request', 'An embedded model cannot go on from a given beginning.')
+    return refuse('invalid-request', 'An embedded model cannot continue a given beginning.')
   return call.messages.some(hasImage) ? refuse('invalid-request', 'An embedded model cannot see images.') : undefined
 }
 

@@ -5,10 +5,10 @@ import type { Room, Seat } from './room.ts'
 import { createRoom } from './room.ts'
 
 export type Engine = {
-  /** Loads the model if nobody did, and takes a free sequence, or waits for one in line. `wait` is called when it has to. */
+  /** Loads the model if necessary, then takes a free sequence or queues for one. `wait` is called if the call has to queue. */
   enter(options: { readonly signal: AbortSignal; wait(): void }): Promise<Seat>
   busy(): { readonly running: number; readonly waiting: number }
-  /** Lets go of the memory, as soon as the answers that are being written are done. The next call loads again. */
+  /** Frees the memory as soon as the answers in progress have ended. The next call loads the model again. */
   close(): Promise<void>
 }
 
@@ -20,7 +20,7 @@ export function createEngine(options: ModelOptions, importLibrary: () => Promise
     opening ??= loadModel(options, importLibrary).then(
       loaded => (current = createRoom(loaded)),
       (error: unknown) => {
-        // forgotten, so that the next call tries again
+        // reset, so that the next call tries again
         opening = undefined
         throw error
       },
@@ -44,7 +44,7 @@ export function createEngine(options: ModelOptions, importLibrary: () => Promise
   }
 }
 
-/** Loading goes on for the next call when this one is over. */
+/** Rejects when the signal fires. The work itself continues, so that the next call finds the model loaded. */
 function abandonable<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
   return new Promise((resolve, reject) => {
     const leave = () => reject(signal.reason as Error)

@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts'
 import type { Loaded } from './load-model.ts'
 import type { GenerateOptions, LlamaChat, LlamaGrammar, LlamaSequence } from './node-llama-cpp.ts'
 
-/** One answer of the model in this process. */
+/** Generates one answer with the model in this process. */
 export async function generate(call: Call, attempt: Attempt, engine: Engine): Promise<void> {
   const { signal } = attempt
   const seat = await engine.enter({ signal, wait: () => void attempt.emit({ type: 'queued' }) })
@@ -19,10 +19,10 @@ export async function generate(call: Call, attempt: Attempt, engine: Engine): Pr
   }
 }
 
-/** Its words may quote the prompt or a schema, so they are no part of the message. */
+/** Omits the message of the original error, which may quote the prompt or a schema. */
 function failed(error: unknown): ProviderError {
   const said = error instanceof Error ? error.message : String(error)
-  return new ProviderError('node-llama-cpp failed. What it said is in `said`.', { reason: 'server-error', said })
+  return new ProviderError('node-llama-cpp failed. Its message is in `said` of the error.', { reason: 'server-error', said })
 }
 
 type Writing = { readonly call: Call; readonly attempt: Attempt; readonly loaded: Loaded; readonly sequence: LlamaSequence }
@@ -41,7 +41,7 @@ async function write({ call, attempt, loaded, sequence }: Writing): Promise<void
       signal: attempt.signal,
       onResponseChunk({ segmentType, text }) {
         if (text === '' || attempt.signal.aborted) return
-        // the answer cannot be paused: what a slow reader leaves is kept, and maxTokens bounds it
+        // generation cannot be paused: the text that a slow reader has not read yet is buffered, limited by maxTokens
         if (segmentType === undefined) speech.add(text)
         else attempt.emit({ type: 'reasoning-delta', text })
       },
@@ -49,7 +49,7 @@ async function write({ call, attempt, loaded, sequence }: Writing): Promise<void
     attempt.signal.throwIfAborted()
     const finishReason: FinishReason = metadata.stopReason === 'maxTokens' ? 'length' : 'stop'
     if (!speech.begun() && finishReason !== 'length')
-      throw new ProviderError('The model ended its answer without a word.', { reason: 'empty' })
+      throw new ProviderError('The model ended its answer without any text.', { reason: 'empty' })
     const { usedInputTokens: inputTokens, usedOutputTokens: outputTokens } = sequence.tokenMeter.diff(before)
     attempt.emit({ type: 'finish', finishReason, usage: { inputTokens, outputTokens, totalTokens: inputTokens + outputTokens } })
   } finally {
@@ -57,7 +57,7 @@ async function write({ call, attempt, loaded, sequence }: Writing): Promise<void
   }
 }
 
-/** Blanks alone are no content: they wait for the text that they belong to (R44, R47). */
+/** Whitespace alone is not content: it is held back until the text after it arrives (R44, R47). */
 function createSpeech(attempt: Attempt): { add(text: string): void; begun(): boolean } {
   let blanks = ''
   let begun = false
@@ -73,11 +73,11 @@ function createSpeech(attempt: Attempt): { add(text: string): void; begun(): boo
   }
 }
 
-/** How many tokens are left for the answer. Without this look the library would drop the beginning of the conversation in silence. */
+/** Returns how many tokens are left for the answer. Without this check, the library would silently drop the start of the conversation. */
 function roomFor(chat: LlamaChat, history: ReturnType<typeof chatHistory>, { model, contextTokens }: Loaded): number {
   const taken = chat.chatWrapper.generateContextState({ chatHistory: history }).contextText.tokenize(model.tokenizer).length
   if (taken < contextTokens) return contextTokens - taken
-  throw new ProviderError(`The conversation takes ${taken} tokens, the context of this model has ${contextTokens}.`, {
+  throw new ProviderError(`The conversation has ${taken} tokens, but the context of this model has only ${contextTokens}.`, {
     reason: 'context-length',
     contextTokens,
     requestedTokens: taken,
@@ -96,7 +96,7 @@ function settingsOf(call: Call, room: number): Omit<GenerateOptions, 'signal' | 
   }
 }
 
-/** Tokens to think with. */
+/** The reasoning budget in tokens. */
 const thoughtTokens = { off: 0, low: 512, high: 8192, max: Infinity } as const satisfies Record<Reasoning, number>
 
 function grammarOf({ output }: Call, { llama }: Loaded): Promise<LlamaGrammar> | undefined {

@@ -9,7 +9,7 @@ export type ModelOptions = {
   readonly threads?: number | undefined
 }
 
-/** A model in memory. */
+/** A loaded model. */
 export type Loaded = {
   readonly library: NodeLlamaCpp
   readonly llama: Llama
@@ -35,7 +35,7 @@ async function readModel(
   { modelPath, parallel, gpu, contextTokens, threads }: ModelOptions,
   library: NodeLlamaCpp,
 ): Promise<Loaded> {
-  // never a compiler in the middle of a call: the binaries that come with the package, or none
+  // never compile during a call: use a prebuilt binary from the package or fail
   const llama = await library.getLlama({ build: 'never', gpu, logLevel: 'error' })
   try {
     const model = await llama.loadModel({ modelPath })
@@ -53,6 +53,6 @@ async function readModel(
 }
 
 function reasonOf(cause: unknown): 'not-found' | 'overloaded' {
-  // there may be room another time; a file that is missing or broken stays so
+  // memory may be free later, but a missing or broken file stays missing or broken
   return cause instanceof Error && /memory|vram/i.test(cause.message) ? 'overloaded' : 'not-found'
 }

@@ -1,6 +1,6 @@
 /**
- * What we use of node-llama-cpp 3.22, in our own words: it is an optional peer of hundreds of megabytes, and neither the types nor the
- * import of unbusy may need it.
+ * Our own types for the part of node-llama-cpp 3.22 that we use. The package is an optional peer of hundreds of megabytes, so neither
+ * the types nor the import of unbusy may require it.
  */
 export type NodeLlamaCpp = {
   getLlama(options: { readonly build: 'never'; readonly gpu: 'auto' | false; readonly logLevel: string }): Promise<Llama>
@@ -68,7 +68,7 @@ export type LlamaChat = {
   dispose(): void
 }
 
-/** The name is not written where a bundler or the compiler would look for it. */
+/** The package name is not a literal in `import()`, so that bundlers and the compiler do not resolve it. */
 export async function importNodeLlamaCpp(): Promise<NodeLlamaCpp> {
   const name = 'node-llama-cpp'
   return (await import(name)) as NodeLlamaCpp

@@ -1,10 +1,10 @@
 import type { Loaded } from './load-model.ts'
 import type { LlamaSequence } from './node-llama-cpp.ts'
 
-/** The right to write one answer. */
+/** The permission to generate one answer. */
 export type Seat = { readonly loaded: Loaded; readonly sequence: LlamaSequence; leave(): void }
 
-/** The sequences of one loaded model: who writes in them, and who waits, first come first served. */
+/** Hands out the sequences of one loaded model, first come, first served. */
 export type Room = {
   enter(signal: AbortSignal, wait: () => void): Promise<Seat>
   busy(): { readonly running: number; readonly waiting: number }
@@ -46,7 +46,7 @@ export function createRoom(loaded: Loaded): Room {
   }
 }
 
-/** Resolves when it is this waiter's turn; rejects with the signal's reason, and then is not in the line any more. */
+/** Resolves when it is this waiter's turn. If the signal fires first, leaves the queue and rejects with the signal's reason. */
 function turn(waiting: Waiter[], signal: AbortSignal): Promise<LlamaSequence> {
   return new Promise((resolve, reject) => {
     const next: Waiter = sequence => {

@@ -1,45 +1,45 @@
-import type { FailureReason } from '../contract.ts'
-import type { Guard, Why } from './guard.ts'
+import type { FailureReason } from '../contract-failures.ts'
+import type { Cause, Guard } from './availability.ts'
+import { createFailureRate } from './failure-rate.ts'
+import type { FailureRate } from './failure-rate.ts'
 import { createLease } from './lease.ts'
 import type { Lease } from './lease.ts'
-import { createOutcomes } from './outcomes.ts'
-import type { Outcomes } from './outcomes.ts'
 import type { BreakerSettings } from './settings.ts'
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
 /**
- * Leaves a broken target alone and finds out when it is well again: by one probe at a time, which no caller waits for.
- * Outcomes are known at the first content: calls that last a minute would tell a minute late.
+ * Keeps calls away from a broken target, and finds out by one probe at a time whether the target works again. No caller waits for a probe.
+ * A call counts as a success at its first content: at its end, a call of a minute would report the success a minute late.
  */
 export type Breaker = Guard & {
-  /** Undefined while it is open, or while a probe is under way. */
+  /** Lets one call in. Returns undefined while the breaker is open, or while a probe is running. */
   enter(now: number): BreakerPermit | undefined
-  /** For a call that can ask nobody else: lets it through an open breaker too. */
+  /** For a call that has no other target: lets the call through an open breaker too. */
   enterOpen(now: number): BreakerPermit
-  /** Its first content came. */
+  /** Records that the first content of the call arrived. */
   succeed(permit: BreakerPermit, now: number): void
-  /** Its answer is whole. */
+  /** Records that the answer is complete. */
   finish(permit: BreakerPermit, now: number): void
-  fail(permit: BreakerPermit, why: Why, now: number): void
-  /** No verdict: the caller left, or another target won. The next probe may start at once. */
+  fail(permit: BreakerPermit, cause: Cause, now: number): void
+  /** Ends an attempt without a verdict, because the caller left or another target won. The next probe may start at once. */
   abandon(permit: BreakerPermit): void
-  /** No verdict: the failure says nothing about the target. The next probe rests a little (R104). */
-  pass(permit: BreakerPermit, now: number): void
+  /** Ends an attempt without a verdict, because its failure says nothing about the target. The next probe waits a little (R104). */
+  ignore(permit: BreakerPermit, now: number): void
   state(now: number): BreakerState
-  /** Opens it until a time that another process has drawn already. */
-  openUntil(until: number, why: Why, now: number): void
+  /** Opens the breaker until a time that another process chose, jitter included. */
+  openUntil(until: number, cause: Cause, now: number): void
   close(now: number): void
-  /** The failures since then were on our side: they are forgotten, and an opening by them is taken back. */
-  pardon(since: number, now: number): void
+  /** Forgets the failures since that time, because the fault was on our side, and closes the breaker if they opened it. */
+  forgive(since: number, now: number): void
 }
 
-/** What one attempt carries: an outcome of an earlier epoch changes nothing (in Polly 8 it closes the circuit). */
+/** The permit of one attempt. An outcome of an earlier epoch changes nothing (in Polly 8 it closes the circuit). */
 export type BreakerPermit = {
   readonly epoch: number
   /** The number of the probe; 0 for an ordinary attempt. */
   readonly probe: number
-  /** By which its success can be taken back; undefined before there is one. */
+  /** The number by which the success of this attempt can be taken back; undefined before the success. */
   success: number | undefined
 }
 
@@ -52,159 +52,185 @@ export type BreakerChange = {
 }
 
 export type BreakerOptions = {
-  readonly settings: BreakerSettings
+  /** `false`: the breaker never opens; then only the other guards block calls (R98). */
+  readonly settings: BreakerSettings | false
   readonly random: () => number
   readonly onChange: (change: BreakerChange) => void
 }
 
-type Memory = BreakerOptions & {
-  readonly outcomes: Outcomes
+type Circuit = BreakerOptions & {
+  readonly settings: BreakerSettings
+  /** Calls whose answer began, or that failed before it began. */
+  readonly beginnings: FailureRate
   /**
-   * The same of the answers that had begun: whole, or broken off. Where answers last long and overlap, there are always more new
-   * beginnings than old ones that broke off, and a target that never finishes one would look well (R105).
+   * Answers that had begun and are now complete or broken off. They are counted separately: when long answers overlap, more answers begin
+   * than break off, and a target that never completes an answer would look healthy (R105).
    */
-  readonly endings: Outcomes
+  readonly endings: FailureRate
   readonly lease: Lease
   state: BreakerState
-  /** Grows with every change of state. */
+  /** Increased with every change of state. */
   epoch: number
   until: number
-  /** When it opened after it had been closed. */
+  /** When the breaker opened after it had been closed. */
   openedAt: number
-  /** How often it opened without closing in between. */
-  openings: number
-  /** Probes that succeeded since it is half-open. */
+  /** How often the breaker opened without closing in between. */
+  timesOpened: number
+  /** Probes that succeeded since the breaker is half-open. */
   successes: number
-  why: Why
+  cause: Cause
 }
 
 const never = Number.NEGATIVE_INFINITY
 
 export function createBreaker(options: BreakerOptions): Breaker {
   const { settings } = options
-  const memory: Memory = {
+  if (settings === false) return neverOpen()
+  const circuit: Circuit = {
     ...options,
-    outcomes: createOutcomes(settings),
-    endings: createOutcomes(settings),
+    settings,
+    beginnings: createFailureRate(settings),
+    endings: createFailureRate(settings),
     lease: createLease(settings.probeLeaseMs),
     state: 'closed',
     epoch: 0,
     until: never,
     openedAt: never,
-    openings: 0,
+    timesOpened: 0,
     successes: 0,
-    why: { reason: 'server-error', message: '' },
+    cause: { reason: 'server-error', message: '' },
   }
   return {
-    openAt: () => openAt(memory),
-    onTrial: () => memory.state !== 'closed',
-    why: () => memory.why,
-    enter: now => enter(memory, now),
-    enterOpen: () => ({ epoch: memory.epoch, probe: 0, success: undefined }),
-    succeed: (permit, now) => succeed(memory, permit, now),
-    finish: (permit, now) => finish(memory, permit, now),
-    fail: (permit, why, now) => fail(memory, permit, { why, now }),
-    abandon: permit => memory.lease.giveBack(permit.probe),
-    pass: (permit, now) => memory.lease.giveBack(permit.probe, now + settings.openMs / 2),
-    state: now => (memory.state === 'open' && now >= memory.until ? 'half-open' : memory.state),
-    openUntil: (until, why, now) => openUntil(memory, until, { why, now }),
-    close: now => close(memory, now),
-    pardon: (since, now) => pardon(memory, since, now),
+    blockedUntil: () => blockedUntil(circuit),
+    needsProbe: () => circuit.state !== 'closed',
+    cause: () => circuit.cause,
+    enter: now => enter(circuit, now),
+    enterOpen: () => ({ epoch: circuit.epoch, probe: 0, success: undefined }),
+    succeed: (permit, now) => succeed(circuit, permit, now),
+    finish: (permit, now) => finish(circuit, permit, now),
+    fail: (permit, cause, now) => fail(circuit, permit, { cause, now }),
+    abandon: permit => circuit.lease.giveBack(permit.probe),
+    ignore: (permit, now) => circuit.lease.giveBack(permit.probe, now + settings.openMs / 2),
+    state: now => (circuit.state === 'open' && now >= circuit.until ? 'half-open' : circuit.state),
+    openUntil: (until, cause, now) => openUntil(circuit, until, { cause, now }),
+    close: now => close(circuit, now),
+    forgive: (since, now) => forgive(circuit, since, now),
   }
 }
 
-function openAt({ state, until, lease }: Memory): number {
+function neverOpen(): Breaker {
+  const permit: BreakerPermit = { epoch: 0, probe: 0, success: undefined }
+  const nothing = () => {}
+  return {
+    blockedUntil: () => never,
+    needsProbe: () => false,
+    cause: () => ({ reason: 'server-error', message: '' }),
+    state: () => 'closed',
+    enter: () => permit,
+    enterOpen: () => permit,
+    succeed: nothing,
+    finish: nothing,
+    fail: nothing,
+    abandon: nothing,
+    ignore: nothing,
+    openUntil: nothing,
+    close: nothing,
+    forgive: nothing,
+  }
+}
+
+function blockedUntil({ state, until, lease }: Circuit): number {
   if (state === 'closed') return never
-  return state === 'open' ? until : lease.freeAt()
+  return state === 'open' ? until : lease.freeAt
 }
 
-function enter(memory: Memory, now: number): BreakerPermit | undefined {
-  if (memory.state === 'closed') return { epoch: memory.epoch, probe: 0, success: undefined }
-  if (memory.state === 'open') {
-    if (now < memory.until) return undefined
-    turn(memory, 'half-open', now)
+function enter(circuit: Circuit, now: number): BreakerPermit | undefined {
+  if (circuit.state === 'closed') return { epoch: circuit.epoch, probe: 0, success: undefined }
+  if (circuit.state === 'open') {
+    if (now < circuit.until) return undefined
+    changeTo(circuit, 'half-open', now)
   }
-  const probe = memory.lease.take(now)
-  return probe === undefined ? undefined : { epoch: memory.epoch, probe, success: undefined }
+  const probe = circuit.lease.take(now)
+  return probe === undefined ? undefined : { epoch: circuit.epoch, probe, success: undefined }
 }
 
-function succeed(memory: Memory, permit: BreakerPermit, now: number): void {
-  if (permit.epoch !== memory.epoch || permit.success !== undefined) return
-  if (memory.state === 'closed') {
-    permit.success = memory.outcomes.succeed(now)
+function succeed(circuit: Circuit, permit: BreakerPermit, now: number): void {
+  if (permit.epoch !== circuit.epoch || permit.success !== undefined) return
+  if (circuit.state === 'closed') {
+    permit.success = circuit.beginnings.succeed(now)
     return
   }
-  // A call that was let through an open breaker is as good as a probe (R136).
-  if (memory.state === 'open') turn(memory, 'half-open', now)
-  else if (!memory.lease.holds(permit.probe)) return
+  // A call that passed an open breaker as a last resort counts as a probe (R136).
+  if (circuit.state === 'open') changeTo(circuit, 'half-open', now)
+  else if (!circuit.lease.holds(permit.probe)) return
   permit.success = 0
-  memory.lease.giveBack(permit.probe)
-  memory.successes += 1
-  if (memory.successes >= memory.settings.successesToClose) close(memory, now)
+  circuit.lease.giveBack(permit.probe)
+  circuit.successes += 1
+  if (circuit.successes >= circuit.settings.successesToClose) close(circuit, now)
 }
 
-function fail(memory: Memory, permit: BreakerPermit, cause: Cause): void {
-  if (permit.epoch !== memory.epoch || memory.state === 'open') return
-  if (memory.state === 'half-open') {
-    // A probe whose lease has run out is none any more; one that has succeeded still says whether its answer broke off.
-    if (permit.success === undefined && !memory.lease.holds(permit.probe)) return
-    open(memory, cause)
+type Failed = { readonly cause: Cause; readonly now: number }
+
+function fail(circuit: Circuit, permit: BreakerPermit, failed: Failed): void {
+  if (permit.epoch !== circuit.epoch || circuit.state === 'open') return
+  if (circuit.state === 'half-open') {
+    // A probe whose lease has expired does not count. If a probe has succeeded and its answer breaks off later, that still counts.
+    if (permit.success === undefined && !circuit.lease.holds(permit.probe)) return
+    open(circuit, failed)
     return
   }
-  const { outcomes, endings } = memory
-  if (permit.success === undefined) outcomes.fail(cause.now)
+  const { beginnings, endings } = circuit
+  if (permit.success === undefined) beginnings.fail(failed.now)
   else {
-    outcomes.takeBack(permit.success, cause.now)
-    endings.fail(cause.now)
+    beginnings.takeBack(permit.success, failed.now)
+    endings.fail(failed.now)
   }
-  if (outcomes.areBroken(cause.now) || endings.areBroken(cause.now)) open(memory, cause)
+  if (beginnings.isBroken(failed.now) || endings.isBroken(failed.now)) open(circuit, failed)
 }
 
-function finish(memory: Memory, permit: BreakerPermit, now: number): void {
-  if (permit.epoch === memory.epoch && permit.success !== undefined && memory.state === 'closed') memory.endings.succeed(now)
+function finish(circuit: Circuit, permit: BreakerPermit, now: number): void {
+  if (permit.epoch === circuit.epoch && permit.success !== undefined && circuit.state === 'closed') circuit.endings.succeed(now)
 }
 
-type Cause = { readonly why: Why; readonly now: number }
-
-function open(memory: Memory, { why, now }: Cause): void {
-  const { settings, random } = memory
-  if (memory.state === 'closed') memory.openedAt = now
-  const openMs = Math.min(settings.maxOpenMs, settings.openMs * 2 ** memory.openings)
-  memory.openings += 1
-  memory.until = now + openMs * (0.8 + 0.4 * random())
-  memory.why = why
-  turn(memory, 'open', now)
+function open(circuit: Circuit, { cause, now }: Failed): void {
+  const { settings, random } = circuit
+  if (circuit.state === 'closed') circuit.openedAt = now
+  const openMs = Math.min(settings.maxOpenMs, settings.openMs * 2 ** circuit.timesOpened)
+  circuit.timesOpened += 1
+  circuit.until = now + openMs * (0.8 + 0.4 * random())
+  circuit.cause = cause
+  changeTo(circuit, 'open', now)
 }
 
-function openUntil(memory: Memory, until: number, { why, now }: Cause): void {
-  if (until <= now || (memory.state === 'open' && until <= memory.until)) return
-  memory.until = until
-  memory.why = why
-  if (memory.state !== 'open') turn(memory, 'open', now)
+function openUntil(circuit: Circuit, until: number, { cause, now }: Failed): void {
+  if (until <= now || (circuit.state === 'open' && until <= circuit.until)) return
+  circuit.until = until
+  circuit.cause = cause
+  if (circuit.state !== 'open') changeTo(circuit, 'open', now)
 }
 
-function close(memory: Memory, now: number): void {
-  if (memory.state === 'closed') return
-  memory.openings = 0
-  turn(memory, 'closed', now)
+function close(circuit: Circuit, now: number): void {
+  if (circuit.state === 'closed') return
+  circuit.timesOpened = 0
+  changeTo(circuit, 'closed', now)
 }
 
-function pardon(memory: Memory, since: number, now: number): void {
-  if (memory.state === 'closed') clear(memory)
-  else if (memory.openedAt >= since && memory.why.reason === 'network') close(memory, now)
+function forgive(circuit: Circuit, since: number, now: number): void {
+  if (circuit.state === 'closed') clear(circuit)
+  else if (circuit.openedAt >= since && circuit.cause.reason === 'network') close(circuit, now)
 }
 
-function turn(memory: Memory, state: BreakerState, now: number): void {
-  memory.state = state
-  memory.epoch += 1
-  memory.successes = 0
-  clear(memory)
-  // A probe of the epoch before is none any more.
-  memory.lease.reset()
-  memory.onChange({ state, reason: memory.why.reason, until: state === 'open' ? memory.until : undefined, now })
+function changeTo(circuit: Circuit, state: BreakerState, now: number): void {
+  circuit.state = state
+  circuit.epoch += 1
+  circuit.successes = 0
+  clear(circuit)
+  // A probe of the previous epoch no longer counts.
+  circuit.lease.reset()
+  circuit.onChange({ state, reason: circuit.cause.reason, until: state === 'open' ? circuit.until : undefined, now })
 }
 
-function clear({ outcomes, endings }: Memory): void {
-  outcomes.clear()
+function clear({ beginnings, endings }: Circuit): void {
+  beginnings.clear()
   endings.clear()
 }

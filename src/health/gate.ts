@@ -1,28 +1,54 @@
-import type { FailureReason } from '../contract.ts'
-import type { Guard, Trial } from './guard.ts'
-import type { GateSettings } from './settings.ts'
-import { tokensOf } from './size.ts'
-import type { Sized } from './size.ts'
+import type { FailureReason } from '../contract-failures.ts'
+import type { Cause, Guard, Probe } from './availability.ts'
+import { createLease } from './lease.ts'
+import type { Lease } from './lease.ts'
+import { tokensOf } from './request-size.ts'
+import type { Sized } from './request-size.ts'
+
+/** How long a target is skipped after it names a time, or refuses the key or the model. `docs/health.md` lists these numbers. */
+export const gateSettings = {
+  /** A named time is extended by up to this share, so that a fleet does not return all at once. */
+  jitterShare: 0.1,
+  /** The extension may always be up to this long, in milliseconds. */
+  jitterMs: 200,
+  /**
+   * A named time up to this, in milliseconds, is obeyed exactly. During a longer time, one call in each such period checks whether the
+   * time still holds, and requests of at most half the size of the refused one are sent.
+   */
+  obeyedMs: 900_000,
+  /** The longest wait after a 429 that names no time, in milliseconds; the shortest is half of it. */
+  unnamedMs: 1_000,
+  /** How long a refused key or an unknown model is skipped at first, in milliseconds; doubled while it stays refused. */
+  refusedMs: 300_000,
+  /** The longest time that a refused key or an unknown model is skipped, in milliseconds. */
+  maxRefusedMs: 3_600_000,
+  /** A key or model that answered within this time, in milliseconds, may have been refused by mistake. */
+  recentMs: 60_000,
+  /** After this time, in milliseconds, one call tries such a key or model again, before it is skipped for long. */
+  doubtMs: 3_000,
+  /** How long one call that tries a refused key or model blocks other calls, in milliseconds. */
+  probeLeaseMs: 30_000,
+} as const
 
 /**
- * Keeps calls away until a time that the server named. Up to `obeyedMs` it is obeyed to the letter (R92). A longer one shuts a whole
- * deployment for a day because of one long prompt (F20): while it lasts one call in each `obeyedMs` looks whether it still holds, and a
- * request of at most half the size of the refused one may go.
+ * Blocks calls until a time that the server named. A time up to `obeyedMs` is obeyed exactly (R92). One long prompt can make a server
+ * name a time of a day, for a whole deployment (F20): during such a long time, one call in each `obeyedMs` checks whether the time still
+ * holds, and requests of at most half the size of the refused one are sent.
  */
 export type Gate = Guard & {
-  /** Also asked with the call: a much smaller one than the refused may pass a long time. */
-  openAt(now: number, call?: Sized): number
-  /** Answers until when it is shut now. `tokens`: the size of the refused request. */
-  shut(refusal: Refusal, now: number, tokens?: number): number
-  /** Shuts it until a time that somebody else has drawn already. */
-  shutUntil(until: number, refusal: Refusal, at: { readonly now: number; readonly tokens?: number | undefined }): number
-  /** The one call that looks; undefined when there is nothing to look for, or when it is not time yet. */
-  take(now: number): Trial | undefined
-  /** A call was answered: refusals in a row are over. */
+  /** Returns until when calls are blocked. With `call`: a call that is much smaller than the refused one may pass during a long time. */
+  blockedUntil(now: number, call?: Sized): number
+  /** Blocks calls after a refusal, and returns until when. `tokens`: the size of the refused request. */
+  block(refusal: Refusal, now: number, tokens?: number): number
+  /** Blocks calls until a time that another process chose, jitter included. */
+  blockUntil(until: number, refusal: Refusal, at: { readonly now: number; readonly tokens?: number | undefined }): number
+  /** Returns a probe during a long time; undefined if there is no long time, or if the next check is not due. */
+  takeProbe(now: number): Probe | undefined
+  /** Ends the series of refusals, because a call was answered. */
   answered(): void
-  /** Somebody found that a long time does not hold any more. */
+  /** Ends a long time, because it was found to hold no longer. */
   lift(): void
-  /** Whether one of its times is long, and holds. */
+  /** Whether a long time holds now. */
   isLong(now: number): boolean
 }
 
@@ -31,118 +57,214 @@ export type Refusal = {
   readonly message: string
   /** Undefined: no time was named. */
   readonly retryAfterMs: number | undefined
-  /** The longest that it can last, where no time was named. */
+  /** The longest that the refusal can last, if no time was named. */
   readonly atMostMs?: number | undefined
 }
 
-type Memory = {
-  readonly settings: GateSettings
+type GateState = {
   readonly random: () => number
-  /** Obeyed to the letter. */
+  /** Calls are blocked until this time without exception. */
   until: number
   longUntil: number
-  /** When the next call may look whether the long time still holds. */
+  /** When the next call may check whether the long time still holds. */
   lookAt: number
-  /** The size of the smallest request that the long time is about; undefined: not known. */
+  /** The size of the smallest request that was refused for a long time; undefined: not known. */
   tokens: number | undefined
   /** Refusals in a row that named no time. */
   unnamed: number
-  why: { reason: FailureReason; message: string }
+  cause: Cause
 }
 
 const never = Number.NEGATIVE_INFINITY
+const { obeyedMs, jitterShare, jitterMs, unnamedMs, refusedMs, maxRefusedMs, doubtMs, probeLeaseMs } = gateSettings
 
-export function createGate(settings: GateSettings, random: () => number): Gate {
-  const why = { reason: 'rate-limit' as FailureReason, message: '' }
-  const memory: Memory = { settings, random, until: never, longUntil: never, lookAt: never, tokens: undefined, unnamed: 0, why }
+export function createGate(random: () => number): Gate {
+  const cause: Cause = { reason: 'rate-limit', message: '' }
+  const gate: GateState = { random, until: never, longUntil: never, lookAt: never, tokens: undefined, unnamed: 0, cause }
   return {
-    openAt: (now, call) => openAt(memory, now, call),
-    onTrial: now => now < memory.longUntil && now >= memory.lookAt && now >= memory.until,
-    why: () => memory.why,
-    shut: (refusal, now, tokens) =>
-      shutUntil(memory, now + closedMs(memory, refusal, now), {
-        refusal,
-        now,
-        tokens,
-        isLong: isLongTime(refusal.retryAfterMs, settings),
-      }),
-    shutUntil: (until, refusal, { now, tokens }) =>
-      shutUntil(memory, until, {
-        refusal,
-        now,
-        tokens,
-        isLong: isLongTime((until - now) / (1 + settings.jitterShare), settings),
-      }),
-    take: now => take(memory, now),
-    answered: () => void (memory.unnamed = 0),
-    lift: () => void (memory.longUntil = never),
-    isLong: now => now < memory.longUntil,
+    blockedUntil: (now, call) => blockedUntil(gate, now, call),
+    needsProbe: now => now < gate.longUntil && now >= gate.lookAt && now >= gate.until,
+    cause: () => gate.cause,
+    block: (refusal, now, tokens) =>
+      blockUntil(gate, now + blockedMs(gate, refusal, now), { refusal, now, tokens, isLong: isLongTime(refusal.retryAfterMs) }),
+    blockUntil: (until, refusal, { now, tokens }) =>
+      blockUntil(gate, until, { refusal, now, tokens, isLong: isLongTime((until - now) / (1 + jitterShare)) }),
+    takeProbe: now => takeProbe(gate, now),
+    answered: () => void (gate.unnamed = 0),
+    lift: () => void (gate.longUntil = never),
+    isLong: now => now < gate.longUntil,
   }
 }
 
-function isLongTime(namedMs: number | undefined, { obeyedMs }: GateSettings): boolean {
+function isLongTime(namedMs: number | undefined): boolean {
   return isDuration(namedMs) && namedMs > obeyedMs
 }
 
-function openAt({ until, longUntil, lookAt, tokens }: Memory, now: number, call?: Sized): number {
+function blockedUntil({ until, longUntil, lookAt, tokens }: GateState, now: number, call?: Sized): number {
   if (now >= longUntil) return Math.max(until, longUntil)
   if (call !== undefined && tokens !== undefined && tokensOf(call) <= tokens / 2) return until
   return Math.max(until, Math.min(lookAt, longUntil))
 }
 
-type Shutting = { readonly refusal: Refusal; readonly now: number; readonly tokens: number | undefined; readonly isLong: boolean }
+type Block = { readonly refusal: Refusal; readonly now: number; readonly tokens: number | undefined; readonly isLong: boolean }
 
-/** The later of two times stays (R99): an old answer with a short time must not open what a newer one has shut. */
-function shutUntil(memory: Memory, at: number, { refusal, now, tokens, isLong }: Shutting): number {
-  const latest = Math.max(memory.until, memory.longUntil)
-  if (at > latest) memory.why = { reason: refusal.reason, message: refusal.message }
-  if (isLong) shutForLong(memory, at, { now, tokens })
-  else memory.until = Math.max(memory.until, at)
+/** Keeps the later of two times (R99): an old answer with a short time must not open a gate that a newer answer has closed. */
+function blockUntil(gate: GateState, at: number, { refusal, now, tokens, isLong }: Block): number {
+  const latest = Math.max(gate.until, gate.longUntil)
+  if (at > latest) gate.cause = { reason: refusal.reason, message: refusal.message }
+  if (isLong) blockForLong(gate, at, { now, tokens })
+  else gate.until = Math.max(gate.until, at)
   return Math.max(latest, at)
 }
 
-function shutForLong(
-  memory: Memory,
-  at: number,
-  { now, tokens }: { readonly now: number; readonly tokens: number | undefined },
-): void {
-  const { settings, random, longUntil } = memory
+function blockForLong(gate: GateState, at: number, { now, tokens }: Pick<Block, 'now' | 'tokens'>): void {
+  const { random, longUntil } = gate
   const isNew = now >= longUntil
-  memory.tokens = isNew || memory.tokens === undefined ? tokens : Math.min(memory.tokens, tokens ?? memory.tokens)
-  memory.longUntil = Math.max(longUntil, at)
-  memory.lookAt = Math.max(isNew ? never : memory.lookAt, now + settings.obeyedMs * (1 + settings.jitterShare * random()))
+  gate.tokens = isNew || gate.tokens === undefined ? tokens : Math.min(gate.tokens, tokens ?? gate.tokens)
+  gate.longUntil = Math.max(longUntil, at)
+  gate.lookAt = Math.max(isNew ? never : gate.lookAt, now + obeyedMs * (1 + jitterShare * random()))
 }
 
-function take(memory: Memory, now: number): Trial | undefined {
-  const { settings, longUntil, lookAt, until } = memory
+function takeProbe(gate: GateState, now: number): Probe | undefined {
+  const { longUntil, lookAt, until } = gate
   if (now >= longUntil || now < lookAt || now < until) return undefined
-  const nextLookAt = now + settings.obeyedMs
-  memory.lookAt = nextLookAt
+  const nextLookAt = now + obeyedMs
+  gate.lookAt = nextLookAt
   let isOver = false
   return {
     end(verdict, at) {
       if (isOver) return
       isOver = true
-      // a refusal that has come in the meantime is newer
-      if (memory.lookAt !== nextLookAt) return
-      if (verdict === 'good') memory.longUntil = never
-      // it never found out: the next call may look
-      else if (verdict === 'none') memory.lookAt = at
+      // A refusal that came in the meantime is newer than this probe.
+      if (gate.lookAt !== nextLookAt) return
+      if (verdict === 'good') gate.longUntil = never
+      // The probe had no verdict, so the next call may check.
+      else if (verdict === 'none') gate.lookAt = at
     },
   }
 }
 
-/** Never shorter than what the server asked for (R92), and spread, so that a fleet does not come back in one moment (R140). */
-function closedMs(memory: Memory, { retryAfterMs, atMostMs }: Refusal, now: number): number {
-  const { settings, random } = memory
-  if (isDuration(retryAfterMs)) return retryAfterMs + random() * Math.max(settings.jitterShare * retryAfterMs, settings.jitterMs)
-  // Refusals of calls that were under way together are one refusal.
-  if (now >= memory.until) memory.unnamed += 1
-  const longestMs = Math.max(settings.unnamedMs, atMostMs ?? 0)
-  return Math.min(longestMs, settings.unnamedMs * 2 ** (memory.unnamed - 1)) * (0.5 + 0.5 * random())
+/** Returns a time never shorter than the server asked for (R92), with jitter, so that a fleet does not return all at once (R140). */
+function blockedMs(gate: GateState, { retryAfterMs, atMostMs }: Refusal, now: number): number {
+  const { random } = gate
+  if (isDuration(retryAfterMs)) return retryAfterMs + random() * Math.max(jitterShare * retryAfterMs, jitterMs)
+  // Refusals of calls that were in flight together count as one refusal.
+  if (now >= gate.until) gate.unnamed += 1
+  const longestMs = Math.max(unnamedMs, atMostMs ?? 0)
+  return Math.min(longestMs, unnamedMs * 2 ** (gate.unnamed - 1)) * (0.5 + 0.5 * random())
 }
 
-/** A time that can be waited for: garbage counts as no time at all. */
+/** Whether the value is a time that can be waited for. Anything else counts as no time. */
 export function isDuration(value: number | undefined): value is number {
   return value !== undefined && Number.isFinite(value) && value >= 0
+}
+
+/**
+ * The suspension of a refused key or an unknown model. Waiting rarely fixes such a refusal, so the key or model is skipped for minutes,
+ * longer each time. Then one call tries it, and only the success of that call lifts the suspension.
+ */
+export type Suspension = Guard & {
+  /** Suspends the key or model, and returns until when. `wasGood`: it answered a moment ago, so one call tries it soon (F35). */
+  suspend(refusal: Refusal, now: number, wasGood?: boolean): number
+  /** Suspends the key or model until a time that another process chose, jitter included. `isNamed`: the server named that time. */
+  suspendUntil(until: number, refusal: Refusal, at: { readonly now: number; readonly isNamed?: boolean | undefined }): number
+  /** Ends the suspension, because the key or model works again. */
+  lift(): void
+  /** Returns a probe; undefined if nothing is suspended, or while another call probes. */
+  takeProbe(now: number): Probe | undefined
+  /** Whether the suspension lasts only until one call tries again soon. Other processes need not know about such a suspension. */
+  isBrief(): boolean
+  /** Returns the end of the time that the server itself named. Before it not even a last resort may call. */
+  namedUntil(): number
+}
+
+type SuspensionState = {
+  readonly random: () => number
+  readonly lease: Lease
+  until: number
+  namedUntil: number
+  refusalsInARow: number
+  isBrief: boolean
+  cause: Cause
+}
+
+export function createSuspension(random: () => number): Suspension {
+  const suspension: SuspensionState = {
+    random,
+    lease: createLease(probeLeaseMs),
+    until: never,
+    namedUntil: never,
+    refusalsInARow: 0,
+    isBrief: false,
+    cause: { reason: 'authentication', message: '' },
+  }
+  return {
+    blockedUntil: () => Math.max(suspension.until, suspension.lease.freeAt),
+    needsProbe: () => suspension.refusalsInARow > 0,
+    cause: () => suspension.cause,
+    namedUntil: () => suspension.namedUntil,
+    isBrief: () => suspension.isBrief,
+    suspend: (refusal, now, wasGood = false) => suspend(suspension, refusal, { now, wasGood }),
+    suspendUntil: (until, refusal, at) => suspendUntil(suspension, until, { refusal, ...at }),
+    lift: () => liftSuspension(suspension),
+    takeProbe: now => probeOf(suspension, suspension.refusalsInARow > 0 ? suspension.lease.take(now) : undefined),
+  }
+}
+
+type Suspended = { readonly refusal: Refusal; readonly now: number; readonly isNamed?: boolean | undefined }
+
+function suspendUntil(suspension: SuspensionState, at: number, { refusal, now, isNamed = false }: Suspended): number {
+  // After this time a call checks again, even if the server named a longer time (F20).
+  if (isNamed) suspension.namedUntil = Math.max(suspension.namedUntil, Math.min(at, now + obeyedMs * (1 + jitterShare)))
+  suspension.refusalsInARow = Math.max(1, suspension.refusalsInARow)
+  if (at > suspension.until) {
+    suspension.until = at
+    suspension.cause = { reason: refusal.reason, message: refusal.message }
+  }
+  return suspension.until
+}
+
+function suspend(
+  suspension: SuspensionState,
+  refusal: Refusal,
+  { now, wasGood }: { readonly now: number; readonly wasGood: boolean },
+): number {
+  const namedMs = isDuration(refusal.retryAfterMs) ? Math.min(refusal.retryAfterMs, obeyedMs) : 0
+  // Refusals of calls that were in flight together count as one refusal.
+  if (now < suspension.until && namedMs === 0) return suspension.until
+  if (now >= suspension.until) countRefusal(suspension, wasGood && namedMs === 0)
+  if (namedMs > 0) suspension.namedUntil = Math.max(suspension.namedUntil, now + namedMs)
+  const isNamedAlone = isLongTime(refusal.retryAfterMs) || now < suspension.until
+  const lastsMs = isNamedAlone ? namedMs : Math.max(namedMs, guessedMs(suspension, refusal))
+  return suspendUntil(suspension, now + lastsMs * (1 + jitterShare * suspension.random()), { refusal, now })
+}
+
+function countRefusal(suspension: SuspensionState, isDoubted: boolean): void {
+  // The probe after a doubted refusal failed, so that refusal was right and counts as the first one.
+  suspension.refusalsInARow = suspension.isBrief ? 1 : suspension.refusalsInARow + 1
+  suspension.isBrief = isDoubted && suspension.refusalsInARow === 1 && !suspension.isBrief
+}
+
+/** Returns a time that grows with each refusal, up to the longest that it can last; short if the refusal may have been a mistake. */
+function guessedMs({ refusalsInARow, isBrief }: SuspensionState, { atMostMs = Infinity }: Refusal): number {
+  const longMs = Math.min(maxRefusedMs, refusedMs * 2 ** (refusalsInARow - 1))
+  return Math.min(isBrief ? doubtMs : longMs, atMostMs)
+}
+
+function liftSuspension(suspension: SuspensionState): void {
+  suspension.refusalsInARow = 0
+  suspension.isBrief = false
+  // A time that the server has named still holds, even if it was named to another call meanwhile.
+  suspension.until = suspension.namedUntil
+}
+
+function probeOf(suspension: SuspensionState, id: number | undefined): Probe | undefined {
+  if (id === undefined) return undefined
+  const { lease } = suspension
+  return {
+    end(verdict) {
+      if (verdict === 'good' && lease.holds(id)) liftSuspension(suspension)
+      lease.giveBack(id)
+    },
+  }
 }

@@ -1,151 +1,122 @@
-import type { Clock, Price, Provider } from '../contract.ts'
-import type { TargetNames } from './condition.ts'
-import { createHearing } from './hearing.ts'
-import type { FleetNames, HealthEvent } from './herald.ts'
-import { createKeyMemory } from './key-memory.ts'
-import type { KeyMemory } from './key-memory.ts'
-import { createLocalFault } from './local-fault.ts'
-import type { HealthSettings } from './settings.ts'
-import { createPace } from './pace.ts'
-import { snapshotOf } from './snapshot.ts'
-import type { TargetSnapshot } from './snapshot.ts'
+import type { TargetState as StateName } from '../contract-events.ts'
+import type { FailureReason } from '../contract-failures.ts'
+import type { LimitsSnapshot } from './limits.ts'
+import { namesOf } from './memory.ts'
+import type { HealthTarget, MemoryClient } from './memory.ts'
+import { joinMemory } from './shared-health.ts'
+import type { SharedHealth } from './shared-health.ts'
 import type { HealthStore } from './store.ts'
-import { createTargetMemory } from './target-memory.ts'
-import type { TargetHealth, TargetMemory } from './target-memory.ts'
+import type { TargetHealth, TrackedTarget } from './target-health.ts'
+import type { TargetNames } from './target-state.ts'
 
-export type { HealthEvent } from './herald.ts'
-export type { Charged } from '../contract.ts'
-export type { Permit } from './permit.ts'
-export type { TargetSnapshot } from './snapshot.ts'
-export type { Standing } from './standing.ts'
-export type { TargetHealth } from './target-memory.ts'
+export type { Charged } from '../contract-failures.ts'
+export type { Availability } from './availability.ts'
+export type { HealthEvent } from './fleet.ts'
+export type { LimitsSnapshot } from './limits.ts'
+export type { Permit } from './outcome.ts'
+export type { TargetHealth } from './target-health.ts'
 
-/** What a client remembers of its targets between calls. Nothing of one call is in it. */
+/** What a client remembers of its targets between calls. It holds nothing of a single call. */
 export type Health = {
   /**
-   * The memory of one target. Two targets of one identity (origin, path, model, credential) share it, and a refused key is shared by
-   * all targets of one credential at one origin. A target without identity has a memory of its own.
+   * Returns the health of one target. Two targets of one identity (origin, path, model, credential) share it, and a refused key is shared by
+   * all targets of one credential at one origin. A target without identity shares nothing.
    */
   of(target: HealthTarget): TargetHealth
-  /** One entry for every target that was asked for, by index. */
+  /** Returns one entry for every target that was asked for, by index. */
   snapshot(): readonly TargetSnapshot[]
-  /** Clears every timer; who still waits is not woken any more. It may be used again afterwards. */
+  /** Clears every timer, unless other clients use the memory. Calls that still wait are no longer woken. */
   close(): void
 }
 
-/** A little more than such a probe may take. */
-const thinkingLeaseMs = 65_000
-
-export type HealthTarget = {
-  readonly provider: Provider
+/** What is known of one target now. Plain data: JSON keeps all of it. */
+export type TargetSnapshot = {
+  readonly provider: string
   readonly model: string
-  readonly name?: string | undefined
-  /** Its place among all targets, members of pools counted one by one. */
-  readonly index: number
-  /** Its place in the chain; a pool is one step. */
-  readonly step?: number | undefined
-  readonly price?: Price | undefined
+  /** The target's own `name`. */
+  readonly name: string | undefined
+  readonly targetIndex: number
+  /** The place of the target in the chain, from 0; a pool is one step. */
+  readonly step: number
+  readonly state: StateName
+  /** Why the state is not `closed`. */
+  readonly reason: FailureReason | undefined
+  /** How long the state lasts, in milliseconds from now; undefined = not known. */
+  readonly untilMs: number | undefined
+  /** How long the state has lasted, in milliseconds. */
+  readonly sinceMs: number
+  /** Requests in flight, of all clients that share this health. */
+  readonly inFlight: number
+  /** How many requests may be in flight, configured or learned; undefined = not limited. */
+  readonly limit: number | undefined
+  /** How much of the configured `limits` is used; undefined = there are none. */
+  readonly limits: LimitsSnapshot | undefined
+  /** Calls that wait until the target is available. */
+  readonly waiting: number
+  /** The time to the first content, in milliseconds. */
+  readonly firstChunkMs: { readonly p50: number; readonly p98: number } | undefined
+  /** How many retries the target may get now. */
+  readonly retriesLeft: number
 }
 
-export type HealthOptions = {
-  readonly clock: Clock
-  readonly random: () => number
-  readonly settings: HealthSettings
-  /** Undefined: nobody listens. */
-  readonly emit: ((event: HealthEvent) => void) | undefined
-  /** The memory of a fleet. */
-  readonly store?: HealthStore | undefined
+export type HealthOptions = MemoryClient & {
+  /** The memory of a fleet, or of several clients. */
+  readonly store?: HealthStore | SharedHealth | undefined
 }
 
-type Known = { readonly target: HealthTarget; readonly memory: TargetMemory; readonly origin: string }
+type Known = { readonly target: HealthTarget; readonly tracked: TrackedTarget }
 
-export function createHealth({ clock, random, settings, emit, store }: HealthOptions): Health {
+/** @throws {TypeError} The clients of one `sharedHealth()` have different settings, or targets of one identity have different limits. */
+export function createHealth({ store, ...client }: HealthOptions): Health {
+  const memory = joinMemory(client, store)
   const known: Known[] = []
-  const memories = new Map<string, TargetMemory>()
-  const keys = new Map<string, KeyMemory>()
-  /** Asked before every attempt: no string is built for a target that was the last one at its index. */
+  /** The last target at each index. It is checked first, so that most attempts build no string to find their target. */
   const latest: (Known | undefined)[] = []
 
-  const pace = createPace()
-  const localFault = createLocalFault({
-    settings: settings.localFault,
-    onSuspect({ origins, providers, since, now }) {
-      emit?.({ type: 'local-network-suspected', at: now, providers })
-      for (const { memory, origin } of known) if (origins.includes(origin)) memory.pardon(since, now)
-    },
-    onEnd() {
-      for (const { memory } of known) memory.pump()
-    },
-  })
-  const hearing = createHearing({ clock, emit: event => emit?.(event) })
-  const unsubscribe = store?.subscribe(hearing.hear)
   function of(target: HealthTarget): TargetHealth {
     const last = latest[target.index]
-    if (last !== undefined && isSame(last.target, target)) return last.memory
-    const entry = known.find(each => isSame(each.target, target)) ?? meet(target)
+    if (last !== undefined && isSame(last.target, target)) return last.tracked
+    const entry = known.find(each => isSame(each.target, target)) ?? add(target)
     latest[target.index] = entry
-    return entry.memory
+    return entry.tracked
   }
 
-  function meet(target: HealthTarget): Known {
-    const names = namesOf(target, known.length)
-    const memory = memories.get(names.target) ?? remember(target, names)
-    memories.set(names.target, memory)
-    const entry = { target, memory, origin: names.origin }
+  function add(target: HealthTarget): Known {
+    const entry = { target, tracked: memory.track(client, target) }
     known.push(entry)
     return entry
   }
 
-  function remember(target: HealthTarget, names: Names): TargetMemory {
-    const { provider } = target
-    const key = keys.get(names.credential) ?? createKeyMemory(settings.gate, random)
-    keys.set(names.credential, key)
-    hearing.attach(names.credential, fact => key.learn(fact, clock.now()))
-    const isShared = provider.identity !== undefined && provider.identity.inFleet !== false
-    const fleet: FleetNames | undefined = store === undefined || !isShared ? undefined : { store, ...names }
-    const watch = localFault.of(names.origin, provider.name)
-    const about = { names: namesIn(target), key, watch, pace, fleet, emit, clock, random }
-    const memory = createTargetMemory({ ...about, settings: settingsFor(settings, provider) })
-    hearing.attach(names.target, memory.learn)
-    return memory
-  }
-
   return {
     of,
-    snapshot: () => snapshotsOf(known, clock.now()),
-    close() {
-      unsubscribe?.()
-      for (const memory of memories.values()) memory.close()
-    },
+    snapshot: () => snapshotsOf(known, client.clock.now()),
+    close: () => void memory.leave(client),
   }
 }
 
 function snapshotsOf(known: readonly Known[], now: number): readonly TargetSnapshot[] {
-  const byIndex = known.toSorted((a, b) => a.target.index - b.target.index)
-  return byIndex.map(({ target, memory }) => snapshotOf(namesIn(target), memory, now))
+  const inOrder = known.toSorted((one, other) => one.target.index - other.target.index)
+  return inOrder.map(({ target, tracked }) => snapshotOf(namesOf(target), tracked, now))
 }
 
-function namesIn({ provider, model, name, index, step = index }: HealthTarget): TargetNames {
-  return { provider: provider.name, model, name, targetIndex: index, step }
+function snapshotOf(names: TargetNames, tracked: TrackedTarget, now: number): TargetSnapshot {
+  const { limiter, latency, budget, limits: configured } = tracked.state
+  const limits = configured?.look(now)
+  const limit = Math.min(limiter.limit(now), limits?.concurrency?.limit ?? Infinity)
+  const quantiles = latency.quantiles()
+  const { state, reason, until, since } = tracked.look(now)
+  return {
+    ...names,
+    ...{ state, reason, untilMs: until === Infinity ? undefined : until - now, sinceMs: now - since },
+    inFlight: limiter.inFlight(),
+    limit: limit === Infinity ? undefined : limit,
+    limits,
+    waiting: tracked.waiting(),
+    firstChunkMs: quantiles === undefined ? undefined : { p50: quantiles.p50, p98: quantiles.p98 },
+    retriesLeft: Math.floor(budget.tokens() + 1e-9),
+  }
 }
 
 function isSame(a: HealthTarget, b: HealthTarget): boolean {
   return a.provider === b.provider && a.model === b.model && a.index === b.index
-}
-
-type Names = { readonly origin: string; readonly credential: string; readonly target: string }
-
-/** Without identity nothing is known about whom a target has in common with others: its place among them is its name. */
-function namesOf({ provider: { name, identity }, model }: HealthTarget, place: number): Names {
-  const origin = identity?.origin ?? `${name} (${place})`
-  const path = identity?.path === undefined ? [] : [identity.path]
-  const credential = JSON.stringify([origin, identity?.credential ?? ''])
-  return { origin, credential, target: JSON.stringify([origin, identity?.credential ?? '', ...path, model]) }
-}
-
-/** A probe of one that thinks in silence lasts longer, and is not to be replaced by the next one meanwhile (F9). */
-function settingsFor(settings: HealthSettings, { capabilities }: Provider): HealthSettings {
-  const { breaker } = settings
-  if (capabilities?.hidesReasoning !== true || breaker === false) return settings
-  return { ...settings, breaker: { ...breaker, probeLeaseMs: Math.max(breaker.probeLeaseMs, thinkingLeaseMs) } }
 }

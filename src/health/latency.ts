@@ -2,17 +2,17 @@
 export type Latency = {
   add(afterMs: number): void
   quantiles(): Quantiles | undefined
-  /** Whether this is not much longer than at its best times: a longer wait means that a queue has formed in front of it. */
+  /** Whether this time is close to the target's best times. A longer time means that requests queue at the target. */
   isPrompt(afterMs: number): boolean
 }
 
 export type Quantiles = { readonly p50: number; readonly p98: number; readonly p99: number; readonly samples: number }
 
-/** The newest so many samples are kept and all others forgotten (R111, R139). */
+/** Only the newest samples count; older ones are forgotten (R111, R139). */
 const keptSamples = 400
-/** So much more than the best median is still prompt; of healthy calls one in thirty takes longer. */
+/** A time up to this multiple of the best median is prompt; one in thirty healthy calls takes longer. */
 const promptFactor = 3
-/** The best median is doubted a little with every new digest: a target may have become slower for good. */
+/** Every new digest raises the best median by this factor, because the target may have become slower for good. */
 const bestRelaxation = 1.02
 
 export function createLatency(): Latency {
@@ -24,8 +24,8 @@ export function createLatency(): Latency {
 
   function quantiles(): Quantiles | undefined {
     const samples = Math.min(added, keptSamples)
-    // Sorting 400 numbers costs about 20 us: once for every tenth part that is new, not for every call.
-    if (added > digestedAt && (digest === undefined || added - digestedAt >= samples / 10)) {
+    // Sorting 400 numbers takes about 20 us, so it is done when a tenth of the samples is new, not for every call.
+    if (added > digestedAt && added - digestedAt >= samples / 10) {
       digest = quantilesOf(ring.subarray(0, samples).toSorted())
       digestedAt = added
       bestP50 = Math.min(digest.p50, bestP50 * bestRelaxation)
@@ -47,7 +47,7 @@ export function createLatency(): Latency {
   }
 }
 
-/** Nearest rank: always a time that was really measured. */
+/** Uses the nearest rank, so every quantile is a time that was measured. */
 function quantilesOf(sorted: Float64Array): Quantiles {
   const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0
   return { p50: at(0.5), p98: at(0.98), p99: at(0.99), samples: sorted.length }

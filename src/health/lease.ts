@@ -1,38 +1,38 @@
-/** One trial at a time. It gives itself back after a while, so that a trial that was lost blocks nobody for ever. */
+/** Allows one probe at a time. A lease expires by itself, so that a lost probe does not block the target forever. */
 export type Lease = {
-  /** A number by which the trial is known; undefined while another one runs. */
+  /** Takes the lease and returns the number of its holder; undefined while another holder has the lease. */
   take(now: number): number | undefined
   holds(id: number): boolean
-  /** Lets the next trial start at once, or from `freeAt` on. */
+  /** Gives the lease back, so that the next probe may start at once, or from `freeAt` on. */
   giveBack(id: number, freeAt?: number): void
-  /** Nobody holds it any more. */
+  /** Takes the lease away from its holder. */
   reset(): void
-  /** When the next trial may start; not after `now` when it may start now. */
-  freeAt(): number
+  /** When the next probe may start. It is a plain value, because every guard reads it before every attempt. */
+  readonly freeAt: number
 }
 
 export function createLease(leaseMs: number): Lease {
   let holder = 0
   let issued = 0
-  let until = Number.NEGATIVE_INFINITY
-  return {
-    take(now) {
-      if (now < until) return undefined
+  const lease = {
+    freeAt: Number.NEGATIVE_INFINITY,
+    take(now: number) {
+      if (now < lease.freeAt) return undefined
       issued += 1
       holder = issued
-      until = now + leaseMs
+      lease.freeAt = now + leaseMs
       return issued
     },
-    holds: id => id !== 0 && id === holder,
-    giveBack(id, freeAt = Number.NEGATIVE_INFINITY) {
+    holds: (id: number) => id !== 0 && id === holder,
+    giveBack(id: number, freeAt = Number.NEGATIVE_INFINITY) {
       if (id === 0 || id !== holder) return
       holder = 0
-      until = freeAt
+      lease.freeAt = freeAt
     },
     reset() {
       holder = 0
-      until = Number.NEGATIVE_INFINITY
+      lease.freeAt = Number.NEGATIVE_INFINITY
     },
-    freeAt: () => until,
   }
+  return lease
 }

@@ -1,77 +1,85 @@
-import { createNamedLimit } from './named-limit.ts'
-import type { NamedLimit } from './named-limit.ts'
-import type { Pace } from './pace.ts'
-import type { LimiterSettings } from './settings.ts'
+import type { ArrivalRate } from './waiters.ts'
+
+/** How the limit of requests in flight is learned from a target's refusals. `docs/health.md` lists these numbers. */
+export const limiterSettings = {
+  /** The limit is multiplied by this after an overload. */
+  decrease: 0.7,
+  /** The limit after an outage is at least this. */
+  slowStartLimit: 8,
+  /** The limit after an outage is at least this share of the highest number in flight before it. */
+  slowStartShare: 0.1,
+  /** A limit that the server named is raised by this factor every minute, because the account's limit may have been raised. */
+  relaxPerMinute: 1.1,
+} as const
 
 /**
- * How many requests a target takes at once. Nothing is known, and nothing limited, until it refuses one; from then on the limit falls
- * by a third with every round of refusals and grows with every success at it (AIMD). Gradients of the response time, as
- * Vegas or Envoy use them, do not fit: one answer may last a hundred times longer than another.
+ * Limits how many requests a target has in flight. There is no limit until the target refuses a request. From then on the limit falls by
+ * a third with every round of refusals, and grows with every success while it is reached (AIMD). Gradients of the response time, as in
+ * Vegas or Envoy, do not fit: one answer may last a hundred times longer than another.
  */
 export type Limiter = {
   hasRoom(now: number): boolean
   enter(): void
-  /** A first content came. Once for each that entered. `isPrompt`: it came as fast as usual, so that there is room for more. */
-  succeed(isPrompt: boolean, pace: Pace): void
-  /** Gives one place back. `answeredMs`: how long it was held, when it ended with an answer. */
+  /** Records a first content, once for each request. `isPrompt`: it was as fast as usual, so the target has room for more requests. */
+  succeed(isPrompt: boolean, rate: ArrivalRate): void
+  /** Records the end of a request. `answeredMs`: how long it took, if it ended with an answer. */
   leave(hasBegun: boolean, answeredMs?: number): void
-  /** The target said that too many requests are in flight, or come in too fast. */
+  /** Records that the target refused a request, because too many are in flight or arrive too fast. */
   refuse(now: number): void
-  /** The target said that it is overloaded: by us or by others, or by chance. */
+  /** Records that the target reported an overload, which may be caused by us, by others, or by chance. */
   overload(now: number): void
-  /** The target said how many it takes. */
+  /** Applies a limit that the target named. */
   obey(limit: number, now: number): void
-  /** Its share of what the target takes, as the fleet has divided it. */
+  /** Applies this process's share of the limit, as the fleet has divided it. */
   share(limit: number, now: number): void
-  /** The target is out: what was in flight at its best is remembered. */
+  /** Remembers the peak of requests in flight, because the target is down. */
   stop(): void
-  /** The target is back: begins small and doubles with every round. */
+  /** Begins with a small limit that doubles with every round, because the target works again. */
   startSlowly(now: number): void
   inFlight(): number
-  /** How long an answer usually takes, in milliseconds; 0 until there was one. */
+  /** Returns how long an answer usually takes, in milliseconds; 0 before the first answer. */
   answerMs(): number
-  /** Infinity: not limited. */
+  /** Returns the limit; Infinity: not limited. */
   limit(now: number): number
 }
 
-type Memory = {
-  readonly settings: LimiterSettings
+type LimiterState = {
   readonly named: NamedLimit
   inFlight: number
-  /** Those of them whose answers come: the proof that so many fit. */
+  /** The requests whose answers have begun: proof that the target can handle that many. */
   begun: number
   learned: number
-  /** A limit that has grown above this is none any more. */
+  /** A limit that has grown above this is removed. */
   liftAbove: number
   isSlowStart: boolean
   overloadsInARow: number
-  /** The most whose answers came at once: neither what waited in a queue nor what a black hole piled up. */
+  /** The most answers that arrived at the same time. Requests that the server queues or never answers are not counted. */
   peak: number
   lastPeak: number
   decreasedAt: number
-  /** When `learned` was last told by the target, and not only grown. */
+  /** When a refusal or an outage last set `learned`; its growth afterwards does not count. */
   learnedAt: number
-  /** How long an answer holds its place, as a moving average: the round trip. Fast refusals would make it short. */
+  /** The moving average of how long an answer takes, which is one round. Only answers count, because refusals are fast. */
   answerMs: number
 }
 
-/** Answers of no length at all must not make a round of no length. */
+/** A round lasts at least this long, in milliseconds, even if answers take no time. */
 const shortestRoundMs = 1_000
 const roundWeight = 0.1
 /**
- * A server that is full refuses everything until a place is free. One that refuses now and then would not by fewer requests refuse less:
- * with a decrease at every refusal, a brownout of 30 % sends a third of all calls to a dearer target, and the bill doubles.
+ * After this many overloads in a row the target is surely full: a full server refuses everything until a request ends. A server that
+ * refuses at random does not refuse less at lower concurrency. If every refusal lowered the limit, a brownout of 30 % would send a third of
+ * all calls to a more expensive target, and the bill would double.
  */
 const surelyOverloaded = 8
-/** A limit that was only learned from refusals is forgotten when there was none for so long. */
+/** A limit that was only learned from refusals is forgotten after this time without a refusal, in milliseconds. */
 const forgetAfterMs = 300_000
-/** A limit that is this much above what was in flight at the best does not limit. */
+/** A limit above this multiple of the peak of requests in flight has no effect and is removed. */
 const liftFactor = 1.2
 
-export function createLimiter(settings: LimiterSettings): Limiter {
-  const memory: Memory = {
-    settings,
-    named: createNamedLimit(settings.relaxPerMinute),
+export function createLimiter(): Limiter {
+  const limiter: LimiterState = {
+    named: createNamedLimit(),
     inFlight: 0,
     begun: 0,
     learned: Infinity,
@@ -85,88 +93,104 @@ export function createLimiter(settings: LimiterSettings): Limiter {
     answerMs: 0,
   }
   return {
-    hasRoom: now => memory.inFlight < limitAt(memory, now),
-    enter: () => void (memory.inFlight += 1),
-    succeed: (isPrompt, pace) => succeed(memory, isPrompt, pace),
-    leave: (hasBegun, answeredMs) => leave(memory, hasBegun, answeredMs),
-    refuse: now => refuse(memory, now),
-    overload: now => overload(memory, now),
-    obey: (limit, now) => obey(memory, limit, now),
-    share: (limit, now) => memory.named.set(limit, now),
-    stop: () => stop(memory),
-    startSlowly: now => startSlowly(memory, now),
-    inFlight: () => memory.inFlight,
-    answerMs: () => memory.answerMs,
-    limit: now => limitAt(memory, now),
+    hasRoom: now => limiter.inFlight < limitAt(limiter, now),
+    enter: () => void (limiter.inFlight += 1),
+    succeed: (isPrompt, rate) => succeed(limiter, isPrompt, rate),
+    leave: (hasBegun, answeredMs) => leave(limiter, hasBegun, answeredMs),
+    refuse: now => refuse(limiter, now),
+    overload: now => overload(limiter, now),
+    obey: (limit, now) => obey(limiter, limit, now),
+    share: (limit, now) => limiter.named.set(limit, now),
+    stop: () => stop(limiter),
+    startSlowly: now => startSlowly(limiter, now),
+    inFlight: () => limiter.inFlight,
+    answerMs: () => limiter.answerMs,
+    limit: now => limitAt(limiter, now),
   }
 }
 
-function limitAt(memory: Memory, now: number): number {
-  // One refusal at night, with one request in flight, must not make the morning wait in line.
-  if (memory.learned < Infinity && now - memory.learnedAt > forgetAfterMs) lift(memory)
-  return Math.min(memory.learned, memory.named.at(now))
+function limitAt(limiter: LimiterState, now: number): number {
+  // A single refusal at night, at low concurrency, must not make the calls of the morning wait.
+  if (now - limiter.learnedAt > forgetAfterMs) limiter.learned = Infinity
+  return Math.min(limiter.learned, limiter.named.at(now))
 }
 
-function leave(memory: Memory, hasBegun: boolean, answeredMs: number | undefined): void {
-  memory.inFlight -= 1
-  if (hasBegun) memory.begun -= 1
+function leave(limiter: LimiterState, hasBegun: boolean, answeredMs: number | undefined): void {
+  limiter.inFlight -= 1
+  if (hasBegun) limiter.begun -= 1
   if (answeredMs === undefined) return
-  memory.answerMs += (answeredMs - memory.answerMs) * (memory.answerMs === 0 ? 1 : roundWeight)
+  limiter.answerMs += (answeredMs - limiter.answerMs) * (limiter.answerMs === 0 ? 1 : roundWeight)
 }
 
-function succeed(memory: Memory, isPrompt: boolean, pace: Pace): void {
-  memory.begun += 1
-  memory.overloadsInARow = 0
-  const hasBacklog = pace.waiting > 0
-  if (memory.begun > memory.peak) memory.peak = memory.begun
-  if (memory.peak > pace.peak && !hasBacklog) pace.peak = memory.peak
-  const isAtLimit = memory.isSlowStart || memory.inFlight >= memory.learned
-  if (memory.learned === Infinity || !isAtLimit || !isPrompt) return
-  if (memory.learned < memory.liftAbove || (hasBacklog && memory.learned < liftFactor * pace.peak)) memory.learned += 1
-  // More than it ever had in flight may be more than it can: the backlog of an outage is not the time to find out.
-  else if (!hasBacklog) lift(memory)
+function succeed(limiter: LimiterState, isPrompt: boolean, rate: ArrivalRate): void {
+  limiter.begun += 1
+  limiter.overloadsInARow = 0
+  const hasBacklog = rate.waiting > 0
+  limiter.peak = Math.max(limiter.peak, limiter.begun)
+  if (!hasBacklog) rate.peak = Math.max(rate.peak, limiter.peak)
+  const isAtLimit = limiter.isSlowStart || limiter.inFlight >= limiter.learned
+  if (!isAtLimit || !isPrompt) return
+  if (limiter.learned < limiter.liftAbove || (hasBacklog && limiter.learned < liftFactor * rate.peak)) limiter.learned += 1
+  // More requests than ever before may be too many for the target. While calls wait after an outage, that risk is not taken.
+  else if (!hasBacklog) limiter.learned = Infinity
 }
 
-function lift(memory: Memory): void {
-  memory.learned = Infinity
-  memory.isSlowStart = false
+function refuse(limiter: LimiterState, now: number): void {
+  // With only one request in flight, the number of requests cannot be the reason for the refusal.
+  if (limiter.inFlight <= 1) return
+  // Requests in flight together are refused together. With more than one decrease per round, a single hiccup would lower the limit to 1.
+  if (now - limiter.decreasedAt < Math.max(shortestRoundMs, limiter.answerMs)) return
+  limiter.decreasedAt = now
+  limiter.learnedAt = now
+  limiter.isSlowStart = false
+  limiter.liftAbove = Infinity
+  const reduced = Math.floor(Math.min(limiter.learned, limiter.inFlight) * limiterSettings.decrease)
+  // The limit never falls below the answers that are arriving. Otherwise a brownout that refuses at random would block most calls.
+  limiter.learned = Math.max(1, limiter.begun, reduced)
 }
 
-function refuse(memory: Memory, now: number): void {
-  // With one request in flight it was not the number of them that was refused.
-  if (memory.inFlight <= 1) return
-  // What was in flight together is refused together: one decrease a round, or a single hiccup would end at 1.
-  if (now - memory.decreasedAt < Math.max(shortestRoundMs, memory.answerMs)) return
-  memory.decreasedAt = now
-  memory.learnedAt = now
-  memory.isSlowStart = false
-  memory.liftAbove = Infinity
-  const reduced = Math.floor(Math.min(memory.learned, memory.inFlight) * memory.settings.decrease)
-  // A refusal does not disprove the answers that are coming in: a brownout that refuses by chance would shut out most calls.
-  memory.learned = Math.max(1, memory.begun, reduced)
+function overload(limiter: LimiterState, now: number): void {
+  limiter.overloadsInARow += 1
+  if (limiter.overloadsInARow >= surelyOverloaded) refuse(limiter, now)
 }
 
-function overload(memory: Memory, now: number): void {
-  memory.overloadsInARow += 1
-  if (memory.overloadsInARow >= surelyOverloaded) refuse(memory, now)
+function obey(limiter: LimiterState, limit: number, now: number): void {
+  // A named limit is used as it is. A refusal below it does not lower it, because others of the same account may use the rest.
+  if (limit >= 1) limiter.named.set(limit, now)
 }
 
-function obey(memory: Memory, limit: number, now: number): void {
-  // It is taken at its word: a refusal within it, because others of the same account hold the rest, says nothing about less.
-  if (limit >= 1) memory.named.set(limit, now)
+function stop(limiter: LimiterState): void {
+  limiter.lastPeak = Math.max(limiter.peak, limiter.lastPeak / 2, 1)
+  limiter.peak = 0
 }
 
-function stop(memory: Memory): void {
-  memory.lastPeak = Math.max(memory.peak, memory.lastPeak / 2, 1)
-  memory.peak = 0
+function startSlowly(limiter: LimiterState, now: number): void {
+  const { slowStartLimit, slowStartShare } = limiterSettings
+  // Requests in flight are being served already, so they do not count against the small limit.
+  limiter.learned = limiter.inFlight + Math.max(slowStartLimit, Math.ceil(slowStartShare * limiter.lastPeak))
+  limiter.liftAbove = liftFactor * limiter.lastPeak
+  limiter.isSlowStart = true
+  limiter.decreasedAt = Number.NEGATIVE_INFINITY
+  limiter.learnedAt = now
 }
 
-function startSlowly(memory: Memory, now: number): void {
-  const { slowStartLimit, slowStartShare } = memory.settings
-  // What is still in flight is being served already: it must not keep everybody else away until it ends.
-  memory.learned = memory.inFlight + Math.max(slowStartLimit, Math.ceil(slowStartShare * memory.lastPeak))
-  memory.liftAbove = liftFactor * memory.lastPeak
-  memory.isSlowStart = true
-  memory.decreasedAt = Number.NEGATIVE_INFINITY
-  memory.learnedAt = now
+/** A limit that the server named. It is obeyed at first and raised slowly afterwards, because the limits of accounts are raised. */
+export type NamedLimit = {
+  set(limit: number, now: number): void
+  /** Returns the limit at a time; Infinity: no limit was named. */
+  at(now: number): number
+}
+
+export function createNamedLimit(): NamedLimit {
+  let named = Infinity
+  let namedAt = 0
+  return {
+    set(limit, now) {
+      named = Math.max(1, Math.floor(limit))
+      namedAt = now
+    },
+    at(now) {
+      return Math.floor(named * limiterSettings.relaxPerMinute ** Math.floor((now - namedAt) / 60_000))
+    },
+  }
 }

@@ -1,204 +1,273 @@
 import type { Clock } from '../contract.ts'
-import { createAlarm } from './alarm.ts'
-import type { Alarm } from './alarm.ts'
-import { createLine } from './line.ts'
-import type { Line } from './line.ts'
-import type { Pace } from './pace.ts'
-import type { WaitingSettings } from './settings.ts'
+import { createLinkedQueue } from './linked-queue.ts'
+import type { LinkedQueue } from './linked-queue.ts'
+import type { Sized } from './request-size.ts'
+import { createTimer } from './timer.ts'
+import type { Timer } from './timer.ts'
 
-/** The calls that wait for one target: first come, first woken, and spread out, so that they never stampede. */
+/** How waiting calls are woken. `docs/health.md` lists these numbers. */
+export const waitingSettings = {
+  /** The most calls that wait for one target. */
+  maxWaiting: 10_000,
+  /** Waiters are spread over this share of the time that they waited ... */
+  spreadShare: 0.1,
+  /** ... plus this many milliseconds ... */
+  spreadMs: 500,
+  /** ... plus the time that keeps them at this multiple of the usual rate of calls. */
+  rateFactor: 2,
+} as const
+
+/** The queue of calls that wait for one target. They are woken in order and spread out, so that they never arrive all at once. */
 export type Waiters = {
-  /** Answers how to leave. When the room is full the listener is never called. */
-  add(listener: () => void, until?: number): () => void
-  hasRoom(): boolean
+  /** Adds a waiter and returns a function that removes it. If the queue is full, the listener is never called. */
+  add(listener: () => void, until?: number, call?: Sized): () => void
+  isFull(): boolean
   size(): number
-  /** Wakes whom it may now, and sets the alarm for the next. To be called when the target may have opened or shut. */
+  /** Wakes the waiters that may try now, and sets the timer for the next one. Call it when the target may have opened or closed. */
   pump(): void
-  /** Somebody entered: most likely the one that was woken. */
+  /** Records that a call entered, most likely the one that was woken. */
   entered(): void
-  /** Forgets all of them. */
+  /** Forgets all waiters. */
   clear(): void
 }
 
 export type WaitersOptions = {
   readonly clock: Clock
   readonly random: () => number
-  readonly settings: WaitingSettings
-  readonly outlook: (now: number) => Outlook
+  /** Returns how many calls may enter. `call`: the call of the next waiter, if known. */
+  readonly outlook: (now: number, call: Sized | undefined) => Outlook
   /** Shared by all targets of a client. */
-  readonly pace: Pace
-  /** How long an answer of this target usually takes, in milliseconds. */
+  readonly rate: ArrivalRate
+  /** Returns how long an answer of this target usually takes, in milliseconds. */
   readonly answerMs: () => number
 }
 
-/** How many may enter now, and if none, from when on. */
+/** How many calls may enter now, or when the next call may. */
 export type Outlook = {
   readonly room: number
-  /** Infinity: when a place gets free. */
-  readonly openAt: number
-  /** Only one may try, and nobody knows how it ends. */
-  readonly isTrial: boolean
+  /** Infinity: when a request in flight ends. */
+  readonly opensAt: number
+  /** Whether only one call may try, as a probe. */
+  readonly isProbe: boolean
+  /** Whether places become free one by one, so that there is no crowd to spread. */
+  readonly isOneByOne?: boolean
 }
 
-/** `until`: when it gives up. */
-type Waiter = { readonly listener: () => void; readonly until: number }
+/** One waiting call. `until`: when it gives up. */
+type Waiter = { readonly listener: () => void; readonly until: number; readonly call: Sized | undefined }
 
-type Memory = WaitersOptions & {
-  readonly line: Line<Waiter>
-  readonly alarm: Alarm
-  /** When the line formed; undefined while it is empty. */
+type WaitingLine = WaitersOptions & {
+  readonly queue: LinkedQueue<Waiter>
+  readonly timer: Timer
+  /** When the queue formed; undefined while it is empty. */
   since: number | undefined
-  shutSince: number | undefined
-  /** Between two waiters of this line, and of all lines, in milliseconds; 0 when nothing has to be spread. */
+  blockedSince: number | undefined
+  /** The time between two waiters of this queue (`spacingMs`: of all queues), in milliseconds; 0 if nothing has to be spread. */
   intervalMs: number
   spacingMs: number
   nextAt: number
-  /** How many of this line the pace knows. */
+  /** How many waiters of this queue are counted in `rate.waiting`. */
   counted: number
-  /** Woken, but not here yet. Their places are kept, or they would have to queue again. */
+  /** How many woken waiters have not entered yet. Their places are kept, so that they need not queue again. */
   expected: number
   wokenAt: number
 }
 
-/** The place of a waiter that was woken and did not come is given to the next one after this time. */
+/** A waiter that was woken and has not entered after this time loses its place to the next one. */
 const patienceMs = 100
 /** A late timer catches up by no more than this, or a busy event loop would wake a crowd. */
 const catchUpMs = 20
-/** Below this rate a spread by rate would outlast the deadlines of those who wait. */
+/** The lowest rate for spreading: at a lower one the spread would outlast the deadlines of the waiters. */
 const leastPerSecond = 5
-/** Nobody wakes faster than this, so that of a crowd no 100 ms holds more than 5 %. */
+/** No queue is spread over less than this, in milliseconds, so that at most 5 % of a crowd are woken within 100 ms. */
 const leastSpreadMs = 2_500
 const leastSpreadPerWaiterMs = 50
 
 export function createWaiters(options: WaitersOptions): Waiters {
-  const memory: Memory = {
+  const line: WaitingLine = {
     ...options,
-    line: createLine(),
-    alarm: createAlarm(options.clock, () => pump(memory)),
-    ...{ since: undefined, shutSince: undefined, intervalMs: 0, spacingMs: 0, nextAt: Number.NEGATIVE_INFINITY, counted: 0 },
+    queue: createLinkedQueue(),
+    timer: createTimer(options.clock, () => pump(line)),
+    ...{ since: undefined, blockedSince: undefined, intervalMs: 0, spacingMs: 0, nextAt: Number.NEGATIVE_INFINITY, counted: 0 },
     ...{ expected: 0, wokenAt: Number.NEGATIVE_INFINITY },
   }
-  const { line, settings } = memory
+  const { queue } = line
   return {
-    add: (listener, until = Infinity) => add(memory, { listener, until }),
-    hasRoom: () => line.size() < settings.maxWaiting,
-    size: line.size,
-    pump: () => pump(memory),
-    entered: () => void (memory.expected = Math.max(0, memory.expected - 1)),
+    add: (listener, until = Infinity, call) => add(line, { listener, until, call }),
+    isFull: () => isFull(line),
+    size: () => queue.size,
+    pump: () => pump(line),
+    entered: () => void (line.expected = Math.max(0, line.expected - 1)),
     clear() {
-      line.clear()
-      settle(memory)
+      queue.clear()
+      update(line)
     },
   }
 }
 
-function add(memory: Memory, waiter: Waiter): () => void {
-  const { line, settings, alarm, clock } = memory
-  if (line.size() >= settings.maxWaiting) return () => {}
-  const leave = line.join(waiter)
+function isFull({ queue }: WaitingLine): boolean {
+  return queue.size >= waitingSettings.maxWaiting
+}
+
+function add(line: WaitingLine, waiter: Waiter): () => void {
+  const { queue, timer, clock } = line
+  if (isFull(line)) return () => {}
+  const leave = queue.add(waiter)
   const now = clock.now()
-  memory.since ??= now
-  settle(memory)
-  const { room, openAt } = memory.outlook(now)
-  if (room <= 0) awaitOpening(memory, openAt, now)
-  // Not within this very call: its listener would run before it knows how to leave.
-  else if (!alarm.isSet()) alarm.set(now)
+  line.since ??= now
+  update(line)
+  const outlook = line.outlook(now, queue.first()?.call)
+  if (outlook.room <= 0) awaitOpening(line, outlook, now)
+  // The timer defers the wake-up: a listener that runs within `add` could not yet leave the queue.
+  else if (!timer.isSet()) timer.set(now)
   return () => {
+    const wasFirst = queue.first() === waiter
     leave()
-    settle(memory)
+    update(line)
+    if (wasFirst) lookAgain(line, waiter)
   }
 }
 
-/** After the line has changed. */
-function settle(memory: Memory): void {
-  const { line, pace } = memory
-  pace.waiting += line.size() - memory.counted
-  memory.counted = line.size()
-  if (line.size() > 0) return
-  memory.alarm.clear()
-  memory.since = undefined
-  memory.shutSince = undefined
-  memory.intervalMs = 0
-  memory.spacingMs = 0
-}
-
-function pump(memory: Memory): void {
-  const { line, clock, alarm } = memory
-  if (line.size() === 0) return
+/**
+ * The first waiter has given up, and the timer waits for its room: the next call may be smaller. With a look whenever the first one leaves,
+ * first tokens came 15 % later in a slow queue (scenario S4 of the simulation).
+ */
+function lookAgain({ queue, clock, timer, outlook }: WaitingLine, gone: Waiter): void {
+  const next = queue.first()
   const now = clock.now()
-  if (now - memory.wokenAt >= patienceMs) memory.expected = 0
-  const { room, openAt, isTrial } = memory.outlook(now)
-  if (room <= 0) awaitOpening(memory, openAt, now)
-  else if (room <= memory.expected) alarm.set(memory.wokenAt + patienceMs)
-  else if (isTrial) wakeForTrial(memory, now)
-  else drain(memory, room - memory.expected, now)
+  if (next !== undefined && outlook(now, gone.call).room <= 0 && outlook(now, next.call).room > 0) timer.set(now)
 }
 
-function awaitOpening(memory: Memory, openAt: number, now: number): void {
-  // A full target opens whenever a place is free, and those come one by one: nothing to spread.
-  if (openAt === Infinity) {
-    memory.alarm.clear()
+/** Call this after the queue has changed. */
+function update(line: WaitingLine): void {
+  const { queue, rate } = line
+  rate.waiting += queue.size - line.counted
+  line.counted = queue.size
+  if (queue.size > 0) return
+  line.timer.clear()
+  line.since = undefined
+  line.blockedSince = undefined
+  line.intervalMs = 0
+  line.spacingMs = 0
+}
+
+function pump(line: WaitingLine): void {
+  const { queue, clock, timer } = line
+  if (queue.size === 0) return
+  const now = clock.now()
+  if (now - line.wokenAt >= patienceMs) line.expected = 0
+  const outlook = line.outlook(now, queue.first()?.call)
+  const { room, isProbe } = outlook
+  if (room <= 0) awaitOpening(line, outlook, now)
+  else if (room <= line.expected) timer.set(line.wokenAt + patienceMs)
+  else if (isProbe) wakeForProbe(line, now)
+  else drain(line, room - line.expected, now)
+}
+
+function awaitOpening(line: WaitingLine, { opensAt, isOneByOne = false }: Outlook, now: number): void {
+  // A full target opens when a request ends. Requests end one by one, so there is nothing to spread.
+  if (opensAt === Infinity) {
+    line.timer.clear()
     return
   }
-  memory.shutSince ??= now
-  memory.alarm.set(openAt)
+  if (!isOneByOne) line.blockedSince ??= now
+  line.timer.set(opensAt)
 }
 
-function wakeForTrial(memory: Memory, now: number): void {
-  memory.shutSince ??= now
-  memory.alarm.set(now + patienceMs)
-  // The one that came last has the most time left: a trial that its own deadline cuts short tells nothing.
-  wake(memory, memory.line.takeLast(), now)
+function wakeForProbe(line: WaitingLine, now: number): void {
+  line.blockedSince ??= now
+  line.timer.set(now + patienceMs)
+  // The last waiter probes, because it has the most time left: a probe that ends by its own deadline has no verdict.
+  wake(line, line.queue.takeLast(), now)
 }
 
-function drain(memory: Memory, room: number, now: number): void {
-  const { line, alarm, random, pace } = memory
-  if (memory.shutSince !== undefined) spread(memory, now)
-  memory.nextAt = Math.max(memory.nextAt, now - catchUpMs)
-  for (let left = Math.min(room, line.size()); left > 0 && turnAt(memory) <= now; left -= 1) {
-    memory.nextAt += memory.intervalMs * (0.5 + random())
-    pace.nextAt = Math.max(pace.nextAt, now - catchUpMs) + memory.spacingMs
-    wake(memory, takeHopeful(memory, now), now)
+function drain(line: WaitingLine, room: number, now: number): void {
+  const { queue, timer, random, rate } = line
+  if (line.blockedSince !== undefined) spread(line, now)
+  line.nextAt = Math.max(line.nextAt, now - catchUpMs)
+  for (let left = Math.min(room, queue.size); left > 0 && nextTurn(line) <= now; left -= 1) {
+    line.nextAt += line.intervalMs * (0.5 + random())
+    rate.nextAt = Math.max(rate.nextAt, now - catchUpMs) + line.spacingMs
+    wake(line, takeWithEnoughTime(line, now), now)
   }
-  settle(memory)
-  if (line.size() > 0) alarm.set(turnAt(memory) > now ? turnAt(memory) : now + patienceMs)
+  update(line)
+  if (queue.size > 0) timer.set(nextTurn(line) > now ? nextTurn(line) : now + patienceMs)
 }
 
-/** When the next of this line may be woken. */
-function turnAt({ nextAt, spacingMs, pace }: Memory): number {
-  return spacingMs === 0 ? nextAt : Math.max(nextAt, pace.nextAt)
+/** Returns when the next waiter of this queue may be woken. */
+function nextTurn({ nextAt, spacingMs, rate }: WaitingLine): number {
+  return spacingMs === 0 ? nextAt : Math.max(nextAt, rate.nextAt)
 }
 
-/** Lays out the line over time: some for every wait, some for a long wait, and no faster than calls usually come. */
-function spread(memory: Memory, now: number): void {
-  const { line, settings, pace, random } = memory
-  const { since = now, shutSince = now } = memory
-  const waiting = line.size()
+/** Spreads the queue over time: some time for every queue, more after a long wait, and no faster than calls usually arrive. */
+function spread(line: WaitingLine, now: number): void {
+  const { queue, rate, random } = line
+  const { since = now, blockedSince = now } = line
+  const { rateFactor, spreadShare, spreadMs } = waitingSettings
+  const waiting = queue.size
   const joinedPerSecond = (1_000 * waiting) / Math.max(1, now - since)
-  memory.spacingMs = 1_000 / (settings.rateFactor * Math.max(leastPerSecond, pace.perSecond(), joinedPerSecond))
-  const spreadMs = settings.spreadShare * (now - shutSince) + settings.spreadMs + waiting * memory.spacingMs
+  line.spacingMs = 1_000 / (rateFactor * Math.max(leastPerSecond, rate.perSecond(), joinedPerSecond))
+  const overMs = spreadShare * (now - blockedSince) + spreadMs + waiting * line.spacingMs
   const leastMs = Math.min(leastSpreadMs, leastSpreadPerWaiterMs * waiting)
-  // one waiter alone is no crowd, and the time of its gate is spread already
-  memory.intervalMs = waiting === 1 ? leastMs : Math.max(leastMs, spreadMs) / waiting
-  memory.nextAt = now + memory.intervalMs * random()
-  memory.shutSince = undefined
+  // A single waiter is no crowd, and the time of its gate has jitter already.
+  line.intervalMs = waiting === 1 ? leastMs : Math.max(leastMs, overMs) / waiting
+  line.nextAt = now + line.intervalMs * random()
+  line.blockedSince = undefined
 }
 
-function wake(memory: Memory, waiter: Waiter | undefined, now: number): void {
+function wake(line: WaitingLine, waiter: Waiter | undefined, now: number): void {
   if (waiter === undefined) return
-  memory.expected += 1
-  memory.wokenAt = now
-  settle(memory)
+  line.expected += 1
+  line.wokenAt = now
+  update(line)
   waiter.listener()
 }
 
 /**
- * The first one whose time may still be enough. Where more wait than are served, the first in line always has nearly no time left:
- * everybody would be woken in vain.
+ * Returns the first waiter that has enough time left for an answer. When more calls wait than are served, the first in the queue has
+ * almost no time left: without this rule every waiter would be woken in vain.
  */
-function takeHopeful({ line, answerMs }: Memory, now: number): Waiter | undefined {
+function takeWithEnoughTime({ queue, answerMs }: WaitingLine, now: number): Waiter | undefined {
   for (;;) {
-    const first = line.takeFirst()
+    const first = queue.takeFirst()
     if (first === undefined || now + answerMs() <= first.until) return first
   }
+}
+
+/**
+ * How fast calls arrive and waiters are woken, over all targets of a client: a waiter that is woken because one target has opened may go to
+ * any of them. If each queue had its own rate, the first target would receive the sum of all rates.
+ */
+export type ArrivalRate = {
+  /** Counts a call that was let through, but only while no call waits: the backlog of an outage is not the usual rate. */
+  mark(now: number): void
+  /** Returns the calls per second while no call waits. */
+  perSecond(): number
+  /** How many calls wait for all targets together. */
+  waiting: number
+  /** The most requests that one target had in flight while no call waited. The next target may be sent as many as the first. */
+  peak: number
+  /** When the next waiter may be woken. */
+  nextAt: number
+}
+
+const memoryMs = 5_000
+/** A longer silence counts as this: most likely every target was blocked. So rates below one call per second are too high, which does no harm. */
+const longestSilenceMs = 1_000
+
+export function createArrivalRate(): ArrivalRate {
+  let level = 0
+  let markedAt = Number.NEGATIVE_INFINITY
+  const rate: ArrivalRate = {
+    mark(now) {
+      if (rate.waiting > 0) return
+      level = level * Math.exp(-Math.min(longestSilenceMs, now - markedAt) / memoryMs) + 1
+      markedAt = now
+    },
+    perSecond: () => (level * 1_000) / memoryMs,
+    waiting: 0,
+    peak: 0,
+    nextAt: Number.NEGATIVE_INFINITY,
+  }
+  return rate
 }

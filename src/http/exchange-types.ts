@@ -1,18 +1,18 @@
 import type { Attempt, ResponseHeaders } from '../contract.ts'
-import type { Body, BodyReader } from './body.ts'
-import type { Unzip } from './decompress.ts'
-import type { Route } from './single-connection.ts'
+import type { Body, BodyReader, Unzip } from './body.ts'
 import type { Loss, Phase } from './transport-failure.ts'
 import type { Dispatcher } from './undici.ts'
 
-/** Who asks, and who reads the answer. */
+/** The attempt that a request belongs to, and how its answer is read. */
 export type Asker = {
   readonly attempt: Attempt
-  /** Status and headers are here: who reads the body? Redirects come here too; none is followed, a key would go with it. */
+  /** A page is requested by `GET`, and a model's work by `POST`. @default 'POST' */
+  readonly method?: 'GET' | 'POST' | undefined
+  /** Called with the status and headers; returns the reader of the body. Redirects are not followed, because the key would go along. */
   readonly respond: (status: number, headers: ResponseHeaders) => BodyReader
-  /** The largest body, decompressed. @default 256 MiB */
+  /** The largest allowed size of the decompressed body. @default 256 MiB */
   readonly maxBodyBytes?: number | undefined
-  /** What the service calls this request, for an attempt of which nothing else may come. */
+  /** Returns the service's id of this request. The headers may be all that this attempt ever receives. */
   readonly requestIdOf?: ((headers: ResponseHeaders) => string | undefined) | undefined
 }
 
@@ -25,14 +25,14 @@ export type ExchangeOptions = {
 }
 
 export type ExchangeEnd =
-  /** The answer was read to its end. */
+  /** The answer was read completely. */
   | { readonly type: 'done' }
-  /** It cannot go on. */
+  /** The answer cannot be read any further. */
   | { readonly type: 'failed'; readonly error: unknown }
-  /** The connection was lost before the headers of an answer, or never came about. */
+  /** The connection was lost before the headers of an answer arrived, or it was never established. */
   | { readonly type: 'lost'; readonly loss: Loss }
 
-/** One request on its way, once. */
+/** One request that is sent once, and its answer. A resend is another exchange. */
 export type Exchange = {
   readonly asker: Asker
   readonly origin: string
@@ -43,18 +43,40 @@ export type Exchange = {
   answered: boolean
   sentAt: number
   over: boolean
-  /** The reader is behind, and calls back. */
+  /** The reader is behind and will call back. */
   waiting: boolean
   controller: Dispatcher.DispatchController | undefined
   body: Body | undefined
-  /** Of an answer of whose body nothing has come yet. */
+  /** The headers of the answer; undefined again once its body is being read. */
   headers: ResponseHeaders | undefined
   unzip: Unzip | undefined
-  /** The first bytes, as long as they are too few to tell. */
+  /** The first bytes of the body, while there are too few of them to recognize a compression format. */
   first: Buffer | undefined
-  /** The reader has all it waits for: when the connection, which may still bring the end of the body, is given up. */
+  /** Chunks that arrived in this turn of the event loop and were not processed yet. */
+  unread: Buffer | Buffer[] | undefined
+  /** How many bytes were processed since the process last had a turn for other work. */
+  inTurn: number
+  /** The reader has its complete answer. Only the end of the body is missing. */
   isRead: boolean
-  /** How often the watch over silence came by since something was received. */
+  /** How many ticks of the silence watch have passed since something was received. */
   quiet: number
   timer: NodeJS.Timeout | undefined
+}
+
+/** What is known about the route of a request. */
+export type Route = {
+  /** Whether other requests used the connection before this one. Undefined: not known. */
+  reused: boolean | undefined
+  /** The error that ended the connection. undici takes a reset for the regular end of a body without a length. */
+  lost: Error | undefined
+  /** The address of the proxy that is handling the request, without its password. A failure there is the proxy's fault (F86). */
+  proxy?: string | undefined
+}
+
+/** A request with extra fields for its connection. undici's proxies pass them on, because they copy the whole object. */
+export type RoutedRequest = Dispatcher.DispatchOptions & {
+  /** Fires when the answer is no longer needed. */
+  readonly signal?: AbortSignal | undefined
+  /** Filled in while the request runs. */
+  readonly route?: Route | undefined
 }

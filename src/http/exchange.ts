@@ -1,14 +1,9 @@
 import type { Dispatcher } from './undici.ts'
 import type { ResponseHeaders } from '../contract.ts'
-import { readEnd, readPiece } from './body.ts'
-import type { Body } from './body.ts'
-import { encodingOf, mayBeMark, unzip } from './decompress.ts'
-import type { Encoding, Unzip } from './decompress.ts'
+import { type Body, type Encoding, encodingOf, mayBeMark, readEnd, readPiece, unzip, type Unzip } from './body.ts'
 import { maxBodyBytes } from './limits.ts'
-import type { RoutedRequest } from './single-connection.ts'
-import { transportFailure } from './transport-failure.ts'
-import type { Loss, TransportError } from './transport-failure.ts'
-import type { Exchange, ExchangeEnd, ExchangeOptions } from './exchange-types.ts'
+import { type Loss, type TransportError, transportFailure } from './transport-failure.ts'
+import type { Exchange, ExchangeEnd, ExchangeOptions, RoutedRequest } from './exchange-types.ts'
 
 export type { Asker, Exchange, ExchangeEnd } from './exchange-types.ts'
 
@@ -30,6 +25,8 @@ export function startExchange({ dispatcher, request, asker, onEnd }: ExchangeOpt
     headers: undefined,
     unzip: undefined,
     first: undefined,
+    unread: undefined,
+    inTurn: 0,
     isRead: false,
     quiet: 0,
     timer: undefined,
@@ -39,15 +36,15 @@ export function startExchange({ dispatcher, request, asker, onEnd }: ExchangeOpt
   return exchange
 }
 
-/** Ends it at once, in any state: its connection is closed, also one that is still being opened. Answers whether it was not over. */
+/** Ends the exchange in any state and closes its connection, even one that is still opening. Returns false if it was over already. */
 export function closeExchange(exchange: Exchange): boolean {
   const isFirst = end(exchange)
-  // without a controller it is not on a connection yet: `onRequestStart` closes that, and the signal the attempt to open it
+  // Without a controller there is no connection yet: `onRequestStart` aborts a later one, and the signal ends one that is opening.
   if (isFirst) exchange.controller?.abort(abandoned)
   return isFirst
 }
 
-/** What comes of it no more is lost. */
+/** Ends the exchange as if its connection had been lost. */
 export function giveUpExchange(exchange: Exchange, error: TransportError): void {
   if (exchange.over) return
   const ending = brokenOff(exchange, error)
@@ -69,25 +66,22 @@ function handlerOf(exchange: Exchange): Dispatcher.DispatchHandler {
       exchange.answered = true
     },
     onResponseStart(_, status, headers) {
-      // 103 and its like come before the answer
+      // Informational responses (such as 103) precede the answer.
       if (status >= 200) guarded(exchange, () => openBody(exchange, status, headers))
     },
-    onResponseData(controller, chunk) {
+    onResponseData(_, chunk) {
       if (exchange.over) return
       exchange.quiet = 0
-      try {
-        const isFlowing = take(exchange, chunk)
-        if (!isFlowing && !exchange.isRead) controller.pause()
-      } catch (error) {
-        fail(exchange, error)
-      }
+      keep(exchange, chunk)
     },
     onResponseEnd() {
       clearTimeout(exchange.timer)
+      readKept(exchange)
       guarded(exchange, () => ended(exchange))
     },
     onResponseError(_, error) {
       clearTimeout(exchange.timer)
+      readKept(exchange)
       if (!end(exchange)) return
       if (exchange.phase === 'reading') exchange.onEnd(brokenOff(exchange, error))
       else exchange.onEnd({ type: 'lost', loss: lossOf(exchange, exchange.phase, error) })
@@ -100,14 +94,14 @@ function openBody(exchange: Exchange, status: number, headers: ResponseHeaders):
   exchange.phase = 'reading'
   exchange.status = status
   attempt.emit({ type: 'headers', status, headers, requestId: requestIdOf?.(headers) })
-  // who listens may have ended the attempt
+  // A listener may have ended the attempt.
   if (exchange.over) return
   const body: Body = { reader: respond(status, headers), maxBytes, bytes: 0, carried: undefined }
   exchange.body = body
   exchange.headers = headers
 }
 
-/** What came first tells how the rest is read. */
+/** The first bytes decide how the body is decoded. */
 function openUnzip(exchange: Exchange, body: Body, first: Buffer): void {
   const encoding = encodingOf(exchange.headers ?? {}, first)
   exchange.headers = undefined
@@ -125,7 +119,50 @@ function unzipInto(exchange: Exchange, body: Body, encoding: Exclude<Encoding, '
   return unzipping
 }
 
-/** Answers `false` when no more bytes should come until `resume`. */
+/**
+ * Each event of a stream is an HTTP chunk of its own, and one read of the socket brings many chunks. They are processed together at the
+ * end of the turn, because processing each chunk separately takes half as long again.
+ */
+function keep(exchange: Exchange, chunk: Buffer): void {
+  const { unread } = exchange
+  if (unread === undefined) {
+    exchange.unread = chunk
+    process.nextTick(readTurn, exchange)
+  } else if (Array.isArray(unread)) unread.push(chunk)
+  else exchange.unread = [unread, chunk]
+}
+
+/** The most bytes of one answer that are processed per turn. A socket delivers up to 2 MiB in one turn, which would block the process. */
+const mostInTurn = 64 * 1024
+
+function readTurn(exchange: Exchange): void {
+  readKept(exchange)
+  if (exchange.inTurn < mostInTurn) return
+  exchange.inTurn = 0
+  if (exchange.over || exchange.isRead || exchange.waiting) return
+  exchange.controller?.pause()
+  setImmediate(nextTurn, exchange)
+}
+
+function nextTurn({ over, waiting, controller }: Exchange): void {
+  if (!over && !waiting) controller?.resume()
+}
+
+function readKept(exchange: Exchange): void {
+  const { unread } = exchange
+  exchange.unread = undefined
+  if (unread === undefined || exchange.over) return
+  try {
+    const chunk = Array.isArray(unread) ? Buffer.concat(unread) : unread
+    exchange.inTurn += chunk.length
+    const isFlowing = take(exchange, chunk)
+    if (!isFlowing && !exchange.isRead) exchange.controller?.pause()
+  } catch (error) {
+    fail(exchange, error)
+  }
+}
+
+/** Returns `false` when no more bytes should arrive until `resume` is called. */
 function take(exchange: Exchange, chunk: Buffer): boolean {
   const { body, headers } = exchange
   if (body === undefined) return true
@@ -151,17 +188,17 @@ function read(exchange: Exchange, body: Body, bytes: Buffer): boolean {
   return isReady
 }
 
-/** The end of a body mostly comes with what came before it, or right behind. So long it is waited for, to use the connection again. */
+/** How long a complete answer waits for the end of its body, so that the connection can be reused. The end usually follows at once. */
 const endWithinMs = 20
 
-/** How long the end of a body may take before the connection is closed. Nobody waits for it. */
+/** After this time without the end of the body the connection is closed. The caller has its answer already and does not wait. */
 const drainMs = 1_000
 
-/** The answer is whole. A server that keeps the body open does not hold it up (F3). */
+/** The answer is complete. A server that keeps the body open does not delay it (F3). */
 function awaitEnd(exchange: Exchange): void {
   exchange.isRead = true
   queueMicrotask(() => {
-    // and a turn more, for what a busy process has not read yet
+    // One more turn: a busy process may not have read yet what has arrived.
     if (!exchange.over) exchange.timer = setTimeout(() => setImmediate(leave, exchange), endWithinMs)
   })
 }
@@ -169,13 +206,13 @@ function awaitEnd(exchange: Exchange): void {
 function leave(exchange: Exchange): void {
   if (!end(exchange)) return
   exchange.timer = setTimeout(() => exchange.controller?.abort(abandoned), drainMs)
-  // who has its answer may end its process
+  // The caller has its answer, so this timer must not keep the process alive.
   exchange.timer.unref()
   exchange.controller?.resume()
   exchange.onEnd({ type: 'done' })
 }
 
-/** Who is behind calls back, once; until then nothing flows, also when it says that it is not behind any more. */
+/** A reader that is behind calls back once. Until then nothing flows, even if a later write reports that the reader has caught up. */
 function flows(exchange: Exchange, isReady: boolean, goOn: (exchange: Exchange) => void): boolean {
   if (isReady || exchange.waiting) return !exchange.waiting
   exchange.waiting = true
@@ -186,7 +223,7 @@ function flows(exchange: Exchange, isReady: boolean, goOn: (exchange: Exchange) 
   return false
 }
 
-/** In a microtask: undici's parser is one for all connections, and may be at work on another answer when the reader catches up. */
+/** In a microtask: all connections share undici's parser, which may be parsing another answer when the reader catches up. */
 function resume(exchange: Exchange): void {
   queueMicrotask(() => {
     if (!exchange.over) exchange.controller?.resume()
@@ -207,7 +244,7 @@ function finish(exchange: Exchange, body: Body): void {
   if (end(exchange)) exchange.onEnd({ type: 'done' })
 }
 
-/** A refusal is a refusal, even when only a part of its text came: its status and its headers say what to do. */
+/** A truncated error response still counts as that error: its status and its headers say what to do. */
 function brokenOff(exchange: Exchange, error: TransportError): ExchangeEnd {
   const { status, phase, body, origin } = exchange
   try {
@@ -219,7 +256,7 @@ function brokenOff(exchange: Exchange, error: TransportError): ExchangeEnd {
   return { type: 'failed', error: transportFailure(error, { phase, origin, status }) }
 }
 
-/** What is compressed breaks off, or is damaged, behind what was read of it. */
+/** The compressed body is truncated or corrupt; what was decompressed before may still be a complete answer. */
 function unreadable(exchange: Exchange, error: unknown): void {
   if (exchange.over) return
   try {
@@ -231,7 +268,7 @@ function unreadable(exchange: Exchange, error: unknown): void {
 }
 
 function lossOf({ route, answered, sentAt }: Exchange, phase: Loss['phase'], error: TransportError): Loss {
-  // a dispatcher of the user's fills in no route; undici's own errors then tell what the connection had read before
+  // A user's own dispatcher fills in no route; then undici's errors tell how many bytes the connection had read before.
   const reused = route.reused ?? (error.socket?.bytesRead ?? 0) > 0
   return { error, phase, reused, answered, proxy: route.proxy, afterMs: performance.now() - sentAt }
 }
@@ -249,7 +286,7 @@ function fail(exchange: Exchange, error: unknown): void {
   if (closeExchange(exchange)) exchange.onEnd({ type: 'failed', error })
 }
 
-/** Answers whether it was not over already. */
+/** Returns false if the exchange was over already. */
 function end(exchange: Exchange): boolean {
   if (exchange.over) return false
   exchange.over = true
@@ -258,5 +295,5 @@ function end(exchange: Exchange): boolean {
   return true
 }
 
-/** For undici, where nobody hears of it. One for all: a stack trace would cost more than the abort. */
+/** Only undici sees this error. One instance serves all aborts, because a stack trace would cost more than the abort. */
 const abandoned = new Error('The request was abandoned.')

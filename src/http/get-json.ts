@@ -1,33 +1,43 @@
 import type { Attempt, ResponseHeaders } from '../contract.ts'
+import { readJson } from '../parse-json.ts'
 import type { Connections } from './connections.ts'
 import { post } from './post.ts'
 
 export type JsonAnswer = {
   readonly status: number
   readonly headers: ResponseHeaders
-  /** Parsed; the text as it came where it is not JSON; undefined where it is empty. */
+  /** The parsed JSON; the raw text if it is not JSON, or is JSON that would block the process; undefined if the body is empty. */
   readonly body: unknown
 }
 
-/** More than any health, model or load page has. */
+/** No health, model or load page is larger than this. */
 const maxProbeBytes = 8 * 1024 * 1024
 
-/** Asks a small question, for example a health page. Any status is an answer; rejects as `post` does. */
-export async function getJson(question: {
+type Question = {
   readonly url: string
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly connections: Connections
   readonly signal: AbortSignal
-}): Promise<JsonAnswer> {
-  const { url, headers = {}, connections, signal } = question
+}
+
+/** Requests a small page, for example a health page. Resolves for any HTTP status, and rejects as `post` does. */
+export function getJson(question: Question): Promise<JsonAnswer> {
+  return askJson({ ...question, method: 'GET', body: '' })
+}
+
+/** Like `getJson`, with a method and a body. */
+export async function askJson(
+  question: Question & { readonly method: 'GET' | 'POST'; readonly body: string },
+): Promise<JsonAnswer> {
+  const { url, headers = {}, method, body, connections, signal } = question
   const attempt: Attempt = { signal, emit: () => true, onDrain() {} }
   const pieces: string[] = []
   let head: Pick<JsonAnswer, 'status' | 'headers'> = { status: 0, headers: {} }
   await post({
     url,
     headers: { accept: 'application/json', ...headers },
-    method: 'GET',
-    body: '',
+    method,
+    body,
     attempt,
     connections,
     maxBodyBytes: maxProbeBytes,
@@ -43,7 +53,7 @@ function parsed(text: string): unknown {
   const trimmed = text.replace(/^\uFEFF/, '').trim()
   if (trimmed === '') return undefined
   try {
-    return JSON.parse(trimmed)
+    return readJson(trimmed)
   } catch {
     return text
   }

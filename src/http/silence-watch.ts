@@ -3,40 +3,83 @@ import { type Exchange, giveUpExchange } from './exchange.ts'
 import type { TransportError } from './transport-failure.ts'
 
 /**
- * Asks, while a request is silent, whether its server still listens. llama.cpp stops listening at SIGTERM and then leaves every open
- * request silent until it is killed; no clock that suits a local model would notice (F104). Only for servers on this machine and in
- * private networks: in front of others stand load balancers, that always listen.
+ * Checks, while a request is silent, whether its server still listens. At SIGTERM llama.cpp stops listening and leaves every open
+ * request silent until it is killed, and no timeout that suits a local model would notice (F104). Only servers on this machine and in
+ * private networks are checked, because other servers are behind load balancers, which always listen.
+ *
+ * In one of three shutdowns llama.cpp keeps listening and answers `/health` with 200 (measured at b11669). Only a page that the stopped
+ * server cannot answer shows that. But a server that wakes up after `--sleep-idle-seconds` looks exactly the same: `/health` answers 200,
+ * an unknown path 404, and `/props`, `/metrics`, `/slots` and `/v1/models` answer nothing. So the page is requested only when the server
+ * cannot be waking up: an answer had begun, or the server had rested no longer than it did before an earlier request that it answered at once.
  */
 export type SilenceWatch = {
-  /** To be called when the request is on its way. */
+  /** Call this when the request has started. */
   add(exchange: Exchange): void
-  /** To be called when it is over: kept until the next look, thousands of short calls would be held for half a second. */
+  /** Call this when the request is over: without it, thousands of short calls would stay in memory until the next tick. */
   remove(exchange: Exchange): void
 }
 
-/** A request that is silent for two of these has been silent for half a second at least. */
+/** The interval of the ticks. A request that is silent for two ticks has been silent for at least half a second. */
 const lookEveryMs = 500
-/** Looks come after this many of them, then after twice as many, up to the last. */
+/** A server is checked after this many silent ticks, and then each time the last number of ticks has passed. */
 const looksAfter = [2, 4, 8]
-/** A look that has no verdict by then has none. */
+/** A check without a result after this time counts for nothing. */
 const patienceMs = 1_000
 
+/** How long the page may take, twice, before the server counts as stopped. A working server answers it within milliseconds. */
+const pagePatienceMs = 1_500
+const pageTries = 2
+
+/** No server goes to sleep within this time. llama.cpp does after a second at the soonest, but we hear of the end of its work later. */
+const leastIdleMs = 500
+/** An answer that begins within this time did not wait for a model to be loaded. */
+const atOnceMs = 1_000
+/**
+ * Longer rests count as this long, because the calls of other clients may have kept the server awake then, and not now. If it is waking up
+ * after all, at most three requests are lost on it, one after the other, and the next one waits.
+ */
+const longestRestMs = 10_000
+
 type State = {
+  /** Path of a page that a working server answers at once. Undefined: no such page is known. */
+  readonly page: string | undefined
   readonly isDirect: (host: string) => boolean
   readonly exchanges: Set<Exchange>
-  /** By origin: where its server is, or undefined when it is not asked. */
+  /** The address of the server by origin; undefined if that server is not checked. */
   readonly places: Map<string, Place | undefined>
-  /** Origins that are being asked now. */
+  /** Origins that are being checked now. */
   readonly looking: Set<string>
+  /** Those origins of `looking` whose page is being requested. */
+  readonly asking: Set<string>
+  /** When the server last worked for us, by origin. Its pages do not count: it answers them while it sleeps. */
+  readonly heardAt: Map<string, number>
+  /** The longest rest, by origin, after which the server answered at once: after so long it does not sleep, or wakes up in no time. */
+  readonly rests: Map<string, number>
+  /** Origins at which a request ended without an answer since the server last worked: that request may have woken it. */
+  readonly abandoned: Set<string>
   timer: NodeJS.Timeout | undefined
 }
 
-type Place = { readonly host: string; readonly port: number }
+type Place = { readonly host: string; readonly port: number; readonly isPlain: boolean }
 
-/** @param isDirect whether a host is reached without a proxy */
-export function createSilenceWatch(isDirect: (host: string) => boolean): SilenceWatch {
-  const state: State = { isDirect, exchanges: new Set(), places: new Map(), looking: new Set(), timer: undefined }
-  return { add: exchange => add(state, exchange), remove: exchange => void state.exchanges.delete(exchange) }
+/**
+ * @param isDirect whether a host is reached without a proxy
+ * @param page path of a page that a working server answers at once
+ */
+export function createSilenceWatch(isDirect: (host: string) => boolean, page?: string): SilenceWatch {
+  const state: State = {
+    page,
+    isDirect,
+    exchanges: new Set(),
+    places: new Map(),
+    looking: new Set(),
+    asking: new Set(),
+    heardAt: new Map(),
+    rests: new Map(),
+    abandoned: new Set(),
+    timer: undefined,
+  }
+  return { add: exchange => add(state, exchange), remove: exchange => remove(state, exchange) }
 }
 
 function add(state: State, exchange: Exchange): void {
@@ -50,14 +93,46 @@ function add(state: State, exchange: Exchange): void {
   state.exchanges.add(exchange)
   if (state.timer !== undefined) return
   state.timer = setInterval(() => tick(state), lookEveryMs)
-  // the socket of the request keeps the process, this need not
+  // The socket of the request keeps the process alive; the timer need not.
   state.timer.unref()
+}
+
+function remove(state: State, exchange: Exchange): void {
+  state.exchanges.delete(exchange)
+  if (exchange.answered) heard(state, exchange)
+  else if (isWork(exchange)) state.abandoned.add(exchange.origin)
+}
+
+function isWork({ asker }: Exchange): boolean {
+  return asker.method !== 'GET'
+}
+
+/** The server works on this request, or has just finished. */
+function heard(state: State, exchange: Exchange): void {
+  if (!isWork(exchange)) return
+  const { heardAt, rests, abandoned } = state
+  const { origin, sentAt } = exchange
+  const now = performance.now()
+  const rest = Math.min(longestRestMs, sentAt - (heardAt.get(origin) ?? sentAt))
+  const wasWoken = abandoned.delete(origin)
+  if (!wasWoken && now - sentAt < atOnceMs && rest > (rests.get(origin) ?? leastIdleMs) && isFirst(state, exchange))
+    rests.set(origin, rest)
+  heardAt.set(origin, now)
+}
+
+/** Whether no earlier request waits at this server: it may have woken the server for this one. */
+function isFirst({ exchanges }: State, { origin, sentAt }: Exchange): boolean {
+  for (const other of exchanges) {
+    if (other.origin === origin && isWork(other) && other.sentAt < sentAt) return false
+  }
+  return true
 }
 
 function tick(state: State): void {
   for (const exchange of state.exchanges) {
+    if (exchange.quiet === 0 && exchange.answered) heard(state, exchange)
     if (exchange.over || exchange.isRead) state.exchanges.delete(exchange)
-    // whose reader is behind is not silent, and whose connection has not come about is refused by itself
+    // A request whose reader is behind is not silent, and a connection that is still opening is refused without our help.
     else if (!exchange.waiting && exchange.phase !== 'connecting') {
       exchange.quiet += 1
       if (isDue(exchange.quiet)) look(state, exchange.origin)
@@ -73,12 +148,12 @@ function isDue(quiet: number): boolean {
   return looksAfter.includes(quiet) || quiet % last === 0
 }
 
-/** One connection at a time, opened and closed. Only a refusal says something: a full server may take long to accept. */
+/** Opens and closes a connection, one at a time. Only a refused connection is a result: a full server may take long to accept. */
 function look(state: State, origin: string): void {
   const place = state.places.get(origin)
   if (place === undefined || state.looking.has(origin)) return
   state.looking.add(origin)
-  const socket = connect(place)
+  const socket = connect({ host: place.host, port: place.port })
   socket.setTimeout(patienceMs, () => socket.destroy())
   socket.unref()
   socket.on('lookup', (_error, address: string) => {
@@ -86,16 +161,70 @@ function look(state: State, origin: string): void {
     state.places.set(origin, undefined)
     socket.destroy()
   })
-  socket.on('connect', () => socket.destroy())
-  socket.on('error', (error: TransportError) => {
-    if (error.code === 'ECONNREFUSED') refused(state, origin)
+  const { page } = state
+  socket.on('connect', () => {
+    socket.destroy()
+    if (page !== undefined && place.isPlain && hasStopped(state, origin))
+      askPage(state, origin, { place, page, tries: pageTries })
   })
-  socket.on('close', () => state.looking.delete(origin))
+  socket.on('error', (error: TransportError) => {
+    if (error.code === 'ECONNREFUSED') giveUp(state, origin, { why: 'nothing listens there any longer' })
+  })
+  socket.on('close', () => {
+    if (!state.asking.has(origin)) state.looking.delete(origin)
+  })
 }
 
-function refused({ exchanges }: State, origin: string): void {
+/** Whether a request is silent although its answer had begun, or its server was awake when the request arrived. */
+function hasStopped({ exchanges, heardAt, rests }: State, origin: string): boolean {
+  const awakeUntil = (heardAt.get(origin) ?? -Infinity) + (rests.get(origin) ?? leastIdleMs)
+  for (const { origin: its, quiet, body, sentAt } of exchanges) {
+    if (its === origin && quiet >= 2 && ((body?.bytes ?? 0) > 0 || sentAt < awakeUntil)) return true
+  }
+  return false
+}
+
+type Question = { readonly place: Place; readonly page: string; readonly tries: number }
+
+/** Requests the page up to `tries` times. Any byte counts as an answer; a server that never answers has stopped. */
+function askPage(state: State, origin: string, { place, page, tries }: Question): void {
+  state.asking.add(origin)
+  const { host, port } = place
+  let isAnswered = false
+  const socket = connect({ host, port })
+  socket.setTimeout(pagePatienceMs, () => socket.destroy())
+  socket.unref()
+  socket.on(
+    'connect',
+    () =>
+      void socket.write(
+        `GET ${page} HTTP/1.1\r\nhost: ${isIP(host) === 6 ? `[${host}]` : host}:${port}\r\nconnection: close\r\n\r\n`,
+      ),
+  )
+  socket.on('data', () => {
+    isAnswered = true
+    socket.destroy()
+  })
+  // `close` follows `error` and does all the work.
+  socket.on('error', () => {})
+  socket.on('close', () => {
+    const isSilent = !isAnswered && hasStopped(state, origin)
+    if (isSilent && tries > 1) return askPage(state, origin, { place, page, tries: tries - 1 })
+    state.asking.delete(origin)
+    state.looking.delete(origin)
+    if (isSilent) giveUp(state, origin, { why: 'its server listens, but no longer answers', retryAfterMs: restAfterStopMs })
+  })
+}
+
+/** An immediate retry would find a stopped server just as silent, so calls ask other targets for this time. */
+const restAfterStopMs = 3_000
+
+type Stopped = { readonly why: string; readonly retryAfterMs?: number }
+
+function giveUp({ exchanges }: State, origin: string, { why, retryAfterMs }: Stopped): void {
   for (const exchange of exchanges) {
-    if (exchange.origin === origin && exchange.quiet >= 2) giveUpExchange(exchange, new Error('nothing listens there any more'))
+    if (exchange.origin === origin && exchange.quiet >= 2)
+      giveUpExchange(exchange, Object.assign(new Error(why), { retryAfterMs }))
   }
 }
 
@@ -103,10 +232,11 @@ function placeOf({ isDirect }: State, origin: string): Place | undefined {
   const { hostname, port, protocol } = new URL(origin)
   const host = hostname.replace(/^\[|\]$/g, '')
   if (!isNear(host) || !isDirect(host)) return undefined
-  return { host, port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port) }
+  const isPlain = protocol === 'http:'
+  return { host, isPlain, port: port === '' ? (isPlain ? 80 : 443) : Number(port) }
 }
 
-/** An address on this machine or in a private network, or a name that is only known there. What a name stands for is seen at the look. */
+/** Whether the host is an address on this machine or in a private network, or a name known only there. The check resolves the name. */
 function isNear(host: string): boolean {
   if (isIP(host) !== 0) return isPrivate(host)
   return !host.includes('.') || /\.(?:localhost|local|internal|lan|svc|home\.arpa)$/i.test(host)

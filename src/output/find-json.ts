@@ -1,8 +1,8 @@
 import { readJson } from '../parse-json.ts'
 
 /**
- * The one JSON object or list that stands in a text, between fences or prose. Undefined when there is none, when there are several,
- * and when one is cut: of half a value no part is ever taken for the whole. Goes through the text once.
+ * Finds the only JSON object or list in a text, between fences or prose. Returns undefined when there is none, when there are several,
+ * and when one is truncated: a part of a truncated value is never taken for the whole. Scans the text once.
  */
 export function findJson(text: string): { readonly value: unknown } | undefined {
   let found: { readonly value: unknown } | undefined
@@ -16,16 +16,16 @@ export function findJson(text: string): { readonly value: unknown } | undefined 
       if (vain > mostVain || (parsed !== undefined && found !== undefined)) return undefined
       found ??= parsed
     }
-    // nothing inside of it is looked at, not even when it is no JSON: a part is not the answer
+    // what is inside the brackets is skipped, even if they hold no JSON: a part is not the answer
     at = nextOpening(text, end)
   }
   return found
 }
 
-/** To find out that something is no JSON takes microseconds, and a text of two megabytes has room for a million brackets. */
+/** A failed parse takes microseconds, and a text of two megabytes may have a million brackets. */
 const mostVain = 100
 
-/** Tells most of what is set in brackets in prose from JSON, by how it begins and ends. */
+/** Tells most bracketed prose from JSON, by its first and last characters. */
 function mayBeJson(text: string, start: number, end: number): boolean {
   const isObject = text.charCodeAt(start) === openObject
   if (text.charCodeAt(end - 1) !== (isObject ? closeObject : closeArray)) return false
@@ -41,7 +41,7 @@ function isBlank(code: number): boolean {
   return code === 0x20 || (code >= 0x09 && code <= 0x0d)
 }
 
-// by codes and not by patterns: of a text that is all brackets each would be found by itself
+// character codes, not patterns: in a text full of brackets, a pattern would match each bracket separately
 
 function nextOpening(text: string, from: number): number {
   for (let at = from; at < text.length; at += 1) {
@@ -51,7 +51,7 @@ function nextOpening(text: string, from: number): number {
   return -1
 }
 
-/** Where the bracket that opens at `start` is closed; -1 when it never is. */
+/** Returns where the bracket that opens at `start` is closed; -1 if it never is. */
 function endOf(text: string, start: number): number {
   let depth = 0
   for (let at = start; at < text.length; at += 1) {

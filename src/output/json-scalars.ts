@@ -1,6 +1,8 @@
+import { endOfJsonString } from '../json-cost.ts'
+
 const [quote, backslash, letterU] = [0x22, 0x5c, 0x75]
 
-/** What was read: its text, the code of its last character, and where it ends. */
+/** The text that was read, the code of its last character, and its end. */
 export type Run = { readonly text: string; readonly last: number; readonly end: number }
 
 export const escaped: Readonly<Record<string, string>> = {
@@ -8,36 +10,56 @@ export const escaped: Readonly<Record<string, string>> = {
   ...{ b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' },
 }
 
-/** So many characters are put together at once. */
-const mostOfRun = 4_096
-/** After so many that are written plainly the next escape is looked for: that is faster than to look at each character. */
-const mostPlain = 16
-
 /**
- * A text that is full of escapes, as Chinese often is. Reads on to where a quote is, or a long plain text, or an escape that is not whole
- * or is none.
+ * Reads the rest of a string from an escape on, or what this piece holds of it. Ends before an incomplete escape. Undefined: an escape is
+ * invalid.
  */
-export function readEscapes(piece: string, start: number): Run {
+export function readEscapes(piece: string, start: number): Run | undefined {
+  const end = endOfRun(piece, start)
+  if (end - start >= leastRun) return readAtOnce(piece, start, end)
   const codes: number[] = []
-  let plain = 0
   let at = start
-  while (at < piece.length && codes.length < mostOfRun && plain < mostPlain) {
+  while (at < piece.length) {
     const code = piece.charCodeAt(at)
     if (code === quote) break
-    if (code !== backslash) {
-      codes.push(code)
-      plain += 1
-      at += 1
-      continue
-    }
-    const escapedCode = codeOfEscape(piece, at)
-    if (escapedCode === undefined) break
-    codes.push(escapedCode)
-    plain = 0
-    at += piece.charCodeAt(at + 1) === letterU ? 6 : 2
+    const meant = code === backslash ? codeOfEscape(piece, at) : code
+    if (meant === undefined) break
+    codes.push(meant)
+    at += code !== backslash ? 1 : piece.charCodeAt(at + 1) === letterU ? 6 : 2
   }
   return { text: String.fromCharCode(...codes), last: codes.at(-1) ?? 0, end: at }
 }
+
+/** For fewer characters, reading the escapes one by one is faster than `JSON.parse`. */
+const leastRun = 48
+
+function readAtOnce(piece: string, start: number, end: number): Run | undefined {
+  try {
+    const text = JSON.parse(`"${piece.slice(start, end).replaceAll(controls, escapeOf)}"`) as string
+    return { text, last: text.charCodeAt(text.length - 1), end }
+  } catch {
+    return undefined
+  }
+}
+
+/** Control characters: a model may leave them as they are, and `JSON.parse` rejects them. */
+const controls = /[^\u0020-\uffff]/g
+const escapeOf = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/** Returns where the string ends in this piece, or else where its last escape begins if that is incomplete. A short piece is not searched. */
+function endOfRun(piece: string, start: number): number {
+  if (piece.length - start < leastRun) return start
+  const after = endOfJsonString(piece, start - 1)
+  if (after !== -1) return after - 1
+  const length = piece.slice(-5).match(unfinished)?.[0].length ?? 0
+  const at = piece.length - length
+  let before = at
+  while (before > start && piece.charCodeAt(before - 1) === backslash) before -= 1
+  // after an odd number of backslashes, this one is escaped itself
+  return (at - before) % 2 === 1 ? piece.length : at
+}
+
+const unfinished = /\\(?:u[\da-f]{0,3})?$/i
 
 function codeOfEscape(piece: string, at: number): number | undefined {
   if (piece.charCodeAt(at + 1) !== letterU) return escaped[piece.charAt(at + 1)]?.charCodeAt(0)
@@ -50,7 +72,7 @@ function codeOfEscape(piece: string, at: number): number | undefined {
   return code
 }
 
-/** -1 for what is no hexadecimal digit, and for NaN, which is behind the end. */
+/** Returns -1 for anything but a hexadecimal digit, also for NaN, the code beyond the end of the text. */
 function valueOfDigit(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30
   const letter = code | 0x20
@@ -58,13 +80,14 @@ function valueOfDigit(code: number): number {
 }
 
 const number = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[-+]?\d+)?$/i
-const words: Readonly<Record<string, unknown>> = { true: true, false: false, null: null }
 
-/** What a number or a word stands for; undefined: it is neither. */
+/** Returns the value of a number, `true`, `false` or `null`; undefined for other text. */
 export function valueOfBare(text: string): unknown {
-  // most numbers of a long list are short
+  if (text === 'true') return true
+  if (text === 'false') return false
+  if (text === 'null') return null
+  // fast path: most numbers of a long list have one digit
   const digit = text.length === 1 ? text.charCodeAt(0) - 0x30 : -1
   if (digit >= 0 && digit <= 9) return digit
-  if (number.test(text)) return Number(text)
-  return Object.hasOwn(words, text) ? words[text] : undefined
+  return number.test(text) ? Number(text) : undefined
 }

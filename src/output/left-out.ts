@@ -1,9 +1,9 @@
 import type { JsonSchema } from '../contract.ts'
 
 /**
- * Takes out of a value each null that stands for "there is none": of a property that the schema lets be left out and does not let be
- * null. A server that must write every property (OpenAI's strict) can say it in no other way, and models say it so without being
- * asked to. Every other null stays, for the schema to judge. The value itself is never changed.
+ * Removes each null that means "absent" from a value: the null of a property that is optional and not nullable in the schema. A server
+ * that must write every property (OpenAI's strict mode) has no other way to omit one, and models often write null on their own. Every
+ * other null stays for the schema to judge. The value itself is never changed; the result is a copy where needed.
  */
 export function nullsLeftOut(schema: JsonSchema): (value: unknown) => unknown {
   if (!hasOptional(schema)) return value => value
@@ -19,8 +19,8 @@ function hasOptional(schema: unknown): boolean {
 }
 
 /**
- * What a value may be: one of these schemas. Made once for each set of them, however often a value of it comes and however a schema
- * goes round in circles.
+ * The schemas that a value may match. Created once for each set of schemas, so that repeated values cost nothing and recursive schemas
+ * terminate.
  */
 type Shape = {
   readonly forms: readonly JsonSchema[]
@@ -57,7 +57,7 @@ function clean(value: unknown, shape: Shape, shapes: Shapes): unknown {
 
 function cleanList(list: readonly unknown[], shape: Shape, shapes: Shapes): unknown {
   let copy: unknown[] | undefined
-  // by index: a list may hold half a million items, and `entries()` makes a pair for each
+  // by index: a list may have half a million items, and `entries()` creates a pair for each
   for (let index = 0; index < list.length; index += 1) {
     const item = list[index]
     if (typeof item !== 'object' || item === null) continue
@@ -98,7 +98,7 @@ function cleanObject(value: object, shape: Shape, shapes: Shapes): unknown {
   return copy ?? value
 }
 
-/** Of a name that no schema knows nothing is kept: there may be any number of them. */
+/** Shapes of unknown names are not cached: there may be any number of such names. */
 function fieldShape(shape: Shape, name: string, shapes: Shapes): Shape {
   const known = shape.fields.get(name)
   if (known !== undefined) return known
@@ -123,15 +123,15 @@ function takesNull(schema: JsonSchema): boolean {
   if ('const' in schema) return schema['const'] === null
   if (Array.isArray(words)) return words.includes(null)
   if (Array.isArray(type)) return type.includes('null')
-  // neither a type nor alternatives: it may be anything
+  // without a type or alternatives, any value is allowed
   return type === 'null' || (type === undefined && schema['properties'] === undefined && schema['items'] === undefined)
 }
 
-/** The schemas behind references and alternatives, of which any may hold. */
+/** Returns the schemas behind references and alternatives; the value may match any of them. */
 function formsOf(schema: JsonSchema, root: JsonSchema, seen: readonly JsonSchema[] = []): readonly JsonSchema[] {
   if (seen.includes(schema)) return []
   const { $ref, anyOf, oneOf, allOf } = schema
-  const inner = [anyOf, oneOf, allOf].flatMap(list => (Array.isArray(list) ? list.filter(isSchema) : []))
+  const inner = [anyOf, oneOf, allOf].flatMap(list => (Array.isArray(list) ? list.map(open).filter(isSchema) : []))
   const target = typeof $ref === 'string' ? behind($ref, root) : undefined
   const next = target === undefined ? inner : [...inner, target]
   if (next.length === 0) return [schema]
@@ -139,8 +139,12 @@ function formsOf(schema: JsonSchema, root: JsonSchema, seen: readonly JsonSchema
   return schema['properties'] === undefined ? below : [schema, ...below]
 }
 
-/** `#/$defs/name`, or `#`: no other reference is made of a schema that people write. */
-function behind(reference: string, root: JsonSchema): JsonSchema | undefined {
+/** `true` is the schema of any value. */
+const anything: JsonSchema = {}
+const open = (schema: unknown): unknown => (schema === true ? anything : schema)
+
+/** Resolves `#/$defs/name` and `#`, the only references that schema libraries generate. */
+export function behind(reference: string, root: JsonSchema): JsonSchema | undefined {
   if (reference === '#') return root
   const [, group = '', name = ''] = /^#\/(\$defs|definitions)\/(.+)$/.exec(reference) ?? []
   const named = root[group]

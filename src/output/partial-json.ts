@@ -1,55 +1,55 @@
 import { escaped, readEscapes, valueOfBare } from './json-scalars.ts'
-import { costOfKey, countOfKeys, deepestJson, type KeyCount, mostWorkFor, workOf } from '../parse-json.ts'
+import { costOfKey, countOfKeys, deepestJson, type KeyCount, mostWorkFor, workOf } from '../json-cost.ts'
 
-/** A JSON text that is read as it comes: each character once, whatever the size of the value. */
+/** A JSON text that is parsed while it arrives: each character once, whatever the size of the value. */
 export type PartialJson = {
-  /** The next piece of the text. Answers whether more of the value can be seen now. */
+  /** Takes the next piece of the text. Returns whether more of the value is visible now. */
   feed(piece: string): boolean
-  /** The text is over: a number that is the whole value ends only now. Answers whether the value is whole. */
+  /** The text has ended, which also ends a number that is the whole value. Returns whether the value is complete. */
   end(): boolean
-  /** What there is of the value: always the same object, which grows. Undefined before anything of it is known. */
+  /** Returns the value so far: always the same growing object. Undefined before the value begins. */
   value(): unknown
-  /** How many items of this list, a part of the value, will not change any more. */
+  /** Returns how many items of this list, a part of the value, are complete. */
   wholeItems(list: readonly unknown[]): number
 }
 
 type Container = unknown[] | { [key: string]: unknown }
 
-/** What may come next. At a `first` item the container may also be closed at once. */
+/** What may come next. Before a `first` item the container may also be closed. */
 type Expected = 'value' | 'first value' | 'key' | 'first key' | 'colon' | 'comma' | 'string' | 'bare' | 'nothing' | 'failed'
 
 type State = {
   expected: Expected
   root: unknown
-  /** The containers that are open, outermost first. */
+  /** The open containers, outermost first. */
   readonly stack: Container[]
   top: Container | undefined
   isList: boolean
-  /** Of the value that comes, in the top container. */
+  /** The key of the next value in the top container. */
   key: string
   isKey: boolean
-  /** The string that is read, or the number, `true`, `false`, `null`. Nobody looks into it before it ends: it is a rope. */
+  /** The string, number, `true`, `false` or `null` being read. V8 holds it as a rope: reading characters of it before its end is slow. */
   text: string
-  /** An escape sequence that is not whole yet. */
+  /** An incomplete escape sequence. */
   escape: string
-  /** The string stops between the two halves of a character. */
+  /** The string so far ends between the two halves of a surrogate pair. */
   isHalf: boolean
-  /** A part of it is in the value. */
+  /** A part of the string is already in the value. */
   isShown: boolean
-  /** Where in this piece they are next; -1 when nobody has looked. */
+  /** The position of the next quote and of the next escape in this piece; -1: not searched yet. */
   nextQuote: number
   nextEscape: number
   changed: boolean
-  /** So much of the text has come, and so much it is to build what stands in it. */
+  /** The length of the text so far, and the work to build its value. */
   length: number
   work: number
   readonly keys: KeyCount
 }
 
 /**
- * Strings can be seen as far as they have come, numbers and words when they are whole: `1` may become `12`. What can be seen is always
- * a beginning of the truth; half a value is completed by nothing. What is no JSON stops it, and so does what `readJson` would not read:
- * a text that is nested too deep, or would stop the process for long.
+ * Strings are visible as far as they have arrived; numbers, `true`, `false` and `null` only when complete: `1` may become `12`. The visible
+ * value is always a beginning of the final one; nothing is ever filled in. Parsing stops at invalid JSON, and at a text that `readJson`
+ * would reject: one that is nested too deep, or would block the process for long.
  */
 export function createPartialJson(): PartialJson {
   const state: State = {
@@ -72,7 +72,7 @@ export function createPartialJson(): PartialJson {
   }
 }
 
-/** What one event may bring: to build this much takes about 10 ms. It is 200 KB of `1,`, and no delta of a model is a hundredth of it. */
+/** The maximum work of one piece, about 10 ms: 200 KB of `1,`. No delta of a model is a hundredth of that. */
 const mostWorkOfPiece = 100_000
 
 function feed(state: State, piece: string): boolean {
@@ -112,7 +112,7 @@ function readMark(state: State, code: number): void {
 }
 
 function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
+  return code <= 0x20 && (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09)
 }
 
 function readKey(state: State, code: number): void {
@@ -172,10 +172,10 @@ function beginString(state: State, isKey: boolean): void {
   state.isShown = false
 }
 
-/** Answers where the next thing begins. Control characters pass: they make no other value, and the whole text is read once more. */
+/** Returns the end of what was read. Accepts control characters: the complete text is parsed again anyway. */
 function readString(state: State, piece: string, start: number): number {
   if (state.escape !== '') return readEscape(state, piece, start)
-  // looked for once a piece or once a find, so that many of the one do not make the way to the other be gone again and again
+  // both positions are cached, so that many quotes do not force a rescan for the next escape, or the other way round
   if (state.nextQuote < start) state.nextQuote = next(piece, '"', start)
   if (state.nextEscape < start) state.nextEscape = next(piece, '\\', start)
   const stop = Math.min(state.nextQuote, state.nextEscape)
@@ -187,7 +187,8 @@ function readString(state: State, piece: string, start: number): number {
     return stop + 1
   }
   const run = readEscapes(piece, stop)
-  if (run.end > stop) {
+  if (run === undefined) fail(state)
+  else if (run.end > stop) {
     append(state, run.text, run.last)
     return run.end
   }
@@ -241,7 +242,7 @@ function countKey(state: State): void {
   state.work += costOfKey(state.keys, state.key)
 }
 
-/** The first time it is a new value, later the same one, longer. */
+/** Adds the string to the value the first time, and replaces it by its longer form later. */
 function showString(state: State): void {
   const { top, text } = state
   if (!state.isShown) put(state, text)
@@ -265,7 +266,7 @@ function readBare(state: State, piece: string, start: number): number {
   bare.lastIndex = start
   bare.test(piece)
   const at = bare.lastIndex
-  // begun in this piece: cut out at once, and not put together
+  // the text began in this piece: one slice instead of joining characters
   if (start > 0 && state.text.length === 1) state.text = piece.slice(start - 1, at)
   else state.text += piece.slice(start, at)
   if (at < piece.length) endBare(state)
@@ -289,7 +290,7 @@ function put(state: State, value: unknown): void {
   state.changed = true
 }
 
-/** A plain assignment to `__proto__` would change what the object inherits; `JSON.parse` makes a field of it, and so do we. */
+/** A plain assignment to `__proto__` would change the prototype; `JSON.parse` creates a field of that name, and so do we. */
 function define(object: { [key: string]: unknown }, key: string, value: unknown): void {
   if (key === '__proto__') Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
   else object[key] = value

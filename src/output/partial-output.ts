@@ -2,7 +2,7 @@ import { createPartialJson } from './partial-json.ts'
 import { type OutputSpec, unwrap } from './output-spec.ts'
 import type { Checked } from './standard-schema.ts'
 
-/** The same value with everything in it optional: what a stream shows of it before it is whole. */
+/** The same type with everything in it optional: an incomplete value of a stream. */
 export type DeepPartial<Value> = Value extends readonly (infer Item)[]
   ? readonly DeepPartial<Item>[]
   : Value extends object
@@ -13,11 +13,11 @@ export type PartialEvent =
   | { readonly type: 'partial-output'; readonly output: unknown }
   | { readonly type: 'element'; readonly element: unknown; readonly index: number }
 
-/** Reads a typed answer of one attempt while it comes. */
+/** Parses the typed answer of one attempt while it arrives. */
 export type PartialOutput = {
-  /** The next piece of the answer's text. Answers what the reader of the stream is told. */
+  /** Takes the next piece of the answer's text. Returns the events for the reader of the stream. */
   feed(text: string): readonly PartialEvent[]
-  /** Items whose schema takes its time are told later; resolves when none is any more. Undefined when there are none. */
+  /** Resolves when all items with an asynchronous schema have been reported. Undefined when none is pending. */
   settled(): Promise<unknown> | undefined
 }
 
@@ -30,7 +30,7 @@ export function createPartialOutput(spec: OutputSpec, tellLater: (event: Partial
   let pending: Promise<unknown> | undefined
 
   const toEvent = (index: number, checked: Checked): PartialEvent | undefined => {
-    // the answer will not pass as a whole either, and what comes after a hole is not told
+    // after an invalid item nothing more is reported: the answer as a whole will be invalid too
     isValid &&= 'value' in checked
     return isValid && 'value' in checked ? { type: 'element', element: checked.value, index } : undefined
   }
@@ -46,7 +46,7 @@ export function createPartialOutput(spec: OutputSpec, tellLater: (event: Partial
           const event = toEvent(index, settled)
           if (event !== undefined) tellLater(event)
         })
-        // whoever waits for the answer hears of it
+        // the rejection reaches the caller of `settled()`
         pending.catch(() => {})
       } else events.push(...[toEvent(index, checked)].filter(event => event !== undefined))
     }
@@ -66,7 +66,7 @@ export function createPartialOutput(spec: OutputSpec, tellLater: (event: Partial
   }
 }
 
-/** What comes before the first bracket is prose or a fence. */
+/** Skips the prose or the fence before the first bracket. */
 function fromOpening(text: string): string {
   const start = text.search(/[{[]/)
   return start === -1 ? '' : text.slice(start)

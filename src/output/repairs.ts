@@ -1,22 +1,24 @@
-import type { Failure, Message, Source } from '../contract.ts'
+import type { Message } from '../contract.ts'
+import type { Source } from '../contract-events.ts'
+import type { Failure } from '../contract-failures.ts'
 import { ProviderError } from '../errors.ts'
 
 export type RepairsOptions = {
-  /** How often a target may be asked once more. */
+  /** How often a target may be asked to correct its answer. */
   readonly limit: number
   readonly messages: readonly Message[]
 }
 
-/** Asks a target whose answer was not as asked once more, with what was wrong with it. One for each call. */
+/** Asks a target to correct an invalid answer, quoting the issues. One object for each call. */
 export type Repairs = {
-  /** May the same target be asked once more for this? Takes one of its chances. */
+  /** Returns whether the same target may correct this failure. Uses up one of its repairs. */
   take(failure: Failure, source: Source): boolean
-  /** What the call to this target is changed by; undefined: nothing. */
+  /** Returns the changes to the call to this target; undefined: none. */
   overridesFor(source: Source): { readonly messages: readonly Message[] } | undefined
 }
 
 export function createRepairs({ limit, messages }: RepairsOptions): Repairs {
-  /** By the target's index. An array costs next to nothing while it is empty; a Map is 200 bytes for each call. */
+  /** By target index. An array costs next to nothing while it is empty; a Map costs 200 bytes for each call. */
   const taken: ({ readonly count: number; readonly messages: readonly Message[] } | undefined)[] = []
   return {
     take(failure, { targetIndex }) {
@@ -34,7 +36,7 @@ export function createRepairs({ limit, messages }: RepairsOptions): Repairs {
   }
 }
 
-/** The answer as the model gave it, and what was wrong with it in the place where the model looks for it. */
+/** Returns the model's answer and the issues as turns: in tool results if the model called tools, else in a user message. */
 function turnsOf(failure: ProviderError, text: string): readonly Message[] {
   const { toolCalls, toolCallId: wrong } = failure
   if (toolCalls === undefined) {
@@ -43,7 +45,7 @@ function turnsOf(failure: ProviderError, text: string): readonly Message[] {
       { role: 'user', content: complaint(failure, 'Answer again, corrected and in full.') },
     ]
   }
-  // every call needs a result: a server answers 400 to a conversation in which one has none
+  // every tool call needs a result: servers answer 400 to a conversation in which one is missing
   const results = toolCalls.map(({ toolCallId, toolName }): Message => {
     const content = toolCallId === wrong ? `Error: ${complaint(failure, 'Call again, corrected.')}` : notExecuted
     return { role: 'tool', toolCallId, toolName, content }

@@ -1,13 +1,14 @@
 import type { Issue } from '../contract.ts'
 
 /**
- * What zod, valibot, arktype and others have in common: the interface of https://standardschema.dev. `jsonSchema` belongs to its
- * later part, which tells what the schema looks like as JSON Schema.
+ * The common interface of zod, valibot, arktype and others: https://standardschema.dev. `jsonSchema` belongs to its later extension,
+ * which converts the schema to JSON Schema.
  */
 export type StandardSchema<Input = unknown, Output = Input> = {
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
+    /** Checks a value. Returns the validated value or the issues. */
     readonly validate: (value: unknown) => Validated<Output> | Promise<Validated<Output>>
     readonly types?: { readonly input: Input; readonly output: Output } | undefined
   }
@@ -22,10 +23,10 @@ type StandardIssue = {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
-/** The type of the values that a schema lets through. */
+/** The type of the values that a schema returns. */
 export type InferOutput<Schema extends StandardSchema> = NonNullable<Schema['~standard']['types']>['output']
 
-/** A schema may be a function too: those of arktype are. */
+/** A schema may also be a function, as in arktype. */
 export function isStandardSchema(value: unknown): value is StandardSchema {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null || !('~standard' in value)) return false
   const standard: unknown = value['~standard']
@@ -35,8 +36,8 @@ export function isStandardSchema(value: unknown): value is StandardSchema {
 export type Checked = { readonly value: unknown } | { readonly issues: readonly Issue[] }
 
 /**
- * Only what is asynchronous in the schema itself makes this a promise. What a schema throws is a bug of the caller's and is thrown as it
- * is, but for one thing: a value that is built so deep or so wide that the stack runs out does not fit.
+ * Returns a promise only if the schema itself is asynchronous. An error that the schema throws is the caller's bug and is rethrown
+ * unchanged, with one exception: a value so deep or so wide that the stack overflows counts as invalid.
  */
 export function validate(schema: StandardSchema, value: unknown): Checked | Promise<Checked> {
   try {
@@ -54,7 +55,7 @@ function overflowed(error: unknown): Checked {
 
 function checked(validated: Validated<unknown>): Checked {
   if (validated.issues === undefined) return { value: validated.value }
-  // those of arktype are lists of a kind of their own
+  // the issues and paths of arktype are array-like objects of its own
   return { issues: Array.from(validated.issues, ({ message, path = [] }) => ({ message, path: Array.from(path, keyOf) })) }
 }
 

@@ -2,18 +2,18 @@ import type { Attempt } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
 import type { BodyReader } from '../http/post.ts'
 
-/** A reader's ways to the attempt. */
+/** How a reader reports to its attempt. */
 export type Ways = { readonly emit: Attempt['emit']; readonly linger: Attempt['linger'] }
 
 /**
- * Between an answer and who reads it. An answer that is built to break its reader must not end the call, which has other targets: what
- * is thrown while it is read is this target's failure. Only what who hears the events throws is not the answer's: a bug in a schema of
- * the caller's, for example.
+ * Stands between an answer and its reader. A malicious answer that breaks its reader must not end the call, which has other
+ * targets: an exception while reading becomes this target's failure. Exceptions of an event listener are not the answer's fault
+ * (a bug in the caller's schema, for example) and pass through.
  */
 export function guarded(attempt: Attempt, status: number, open: (ways: Ways) => BodyReader): BodyReader {
   const { emit, linger, signal } = attempt
   let ofListener: unknown
-  // for each answer as few functions as can be: a thousand slow streams hold a thousand of each
+  // as few closures as possible for each answer: a thousand slow streams hold a thousand of each
   const reader = open({
     emit(event) {
       try {
@@ -69,9 +69,9 @@ export function guarded(attempt: Attempt, status: number, open: (ways: Ways) => 
 
 type Read = { readonly signal: AbortSignal; readonly status: number }
 
-/** Whatever is thrown while an answer is read the answer is to blame for. */
+/** Blames the answer for anything thrown while it is read, except provider errors, the listener's own errors and aborts. */
 function blamed(error: unknown, ofListener: unknown, { signal, status }: Read): unknown {
   if (ProviderError.isInstance(error) || error === ofListener || signal.aborted) return error
-  const message = 'The answer could not be read: it is built as no answer should be.'
+  const message = 'The answer could not be read, because it does not have the structure of an answer.'
   return new ProviderError(message, { reason: 'malformed-response', status, cause: error })
 }

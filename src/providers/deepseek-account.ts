@@ -1,25 +1,26 @@
-import type { ServiceOptions } from './target.ts'
-import { serviceChecks } from './target.ts'
+import { serviceChecks, type ServiceOptions } from './target.ts'
 import { ProviderError } from '../errors.ts'
 import { getJson } from '../http/get-json.ts'
-import { failureOf } from './chat-completions/failure.ts'
-import { asObject } from './chat-completions/parse-json.ts'
-import type { Checks } from '../check.ts'
-import { checkOptions } from '../check.ts'
+import { failureOf } from './chat-failure/failure.ts'
+import { asObject } from './json.ts'
+import { checkOptions, type Checks } from '../check.ts'
 import { requestOnce } from './deepseek-endpoint.ts'
 import { urlOf } from './endpoint.ts'
 
+/** How to reach DeepSeek's account. */
 export type DeepSeekAccountOptions = Pick<ServiceOptions, 'apiKey' | 'baseURL' | 'headers' | 'dispatcher'> & {
-  /** Ends the request. @default 10 s from now */
+  /** Aborts the request. @default 10 s from now */
   readonly signal?: AbortSignal | undefined
 }
 
+/** A model that a DeepSeek key can use. */
 export type DeepSeekModelInfo = { readonly id: string; readonly name: string | undefined }
 
+/** The balance of a DeepSeek account. */
 export type DeepSeekBalance = {
-  /** Is there enough for a request? */
+  /** Whether the balance is enough for a request. */
   readonly available: boolean
-  /** One entry for each currency. A low balance also lowers how many requests may be in flight at once. */
+  /** One entry for each currency. A low balance also lowers the limit of concurrent requests. */
   readonly balances: readonly {
     readonly currency: string
     readonly total: number
@@ -29,9 +30,9 @@ export type DeepSeekBalance = {
 }
 
 /**
- * The models that the key can use. Free, and the cheapest way to see whether the key is good.
+ * Returns the models that the key can use. Free, and the cheapest way to check a key.
  *
- * Rejects with a `ProviderError`: `authentication` without a key or with a wrong one.
+ * Rejects with a `ProviderError`: `authentication` if the key is missing or wrong.
  */
 export async function deepseekModels(options: DeepSeekAccountOptions = {}): Promise<readonly DeepSeekModelInfo[]> {
   const models = asObject(await ask('/models', options, 'deepseekModels'))?.['data']
@@ -42,7 +43,7 @@ export async function deepseekModels(options: DeepSeekAccountOptions = {}): Prom
   })
 }
 
-/** What is left on the account. Rejects as `deepseekModels` does. */
+/** Returns the balance of the account. Rejects like `deepseekModels`. */
 export async function deepseekBalance(options: DeepSeekAccountOptions = {}): Promise<DeepSeekBalance> {
   const account = asObject(await ask('/user/balance', options, 'deepseekBalance'))
   const infos = account?.['balance_infos']
@@ -53,7 +54,7 @@ export async function deepseekBalance(options: DeepSeekAccountOptions = {}): Pro
       const info = asObject(entry) ?? {}
       return {
         currency: String(info['currency']),
-        // amounts are texts on the wire: "110.00"
+        // amounts are strings on the wire: "110.00"
         total: Number(info['total_balance']),
         granted: Number(info['granted_balance']),
         toppedUp: Number(info['topped_up_balance']),
@@ -92,7 +93,7 @@ async function ask(path: string, options: DeepSeekAccountOptions, name: string):
 }
 
 function unexpected(path: string): ProviderError {
-  return new ProviderError(`DeepSeek's ${path} answered in a form that we do not know.`, {
+  return new ProviderError(`DeepSeek answered ${path} in a form that unbusy does not know.`, {
     reason: 'malformed-response',
     provider: 'deepseek',
   })

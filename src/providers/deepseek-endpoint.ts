@@ -8,15 +8,18 @@ export function deepseekEndpoint(options: ServiceOptions): Endpoint {
 }
 
 export type OneRequest<Answer> = {
-  /** Named in errors. */
+  /** The model to name in errors. */
   readonly model?: string
-  /** The caller's own; without it the request ends after `timeoutMs`. */
+  /** The caller's signal; without one the request is aborted after `timeoutMs`. */
   readonly signal: AbortSignal | undefined
   readonly timeoutMs: number
   ask(endpoint: Endpoint, signal: AbortSignal): Promise<Answer>
 }
 
-/** One request without a chain. Whatever goes wrong with it is a `ProviderError` that names DeepSeek; an abort is the caller's own reason. */
+/**
+ * Sends one request without a chain. Every failure is a `ProviderError` that names DeepSeek; an abort rejects with the reason of
+ * the caller's signal.
+ */
 export async function requestOnce<Answer>(options: ServiceOptions, request: OneRequest<Answer>): Promise<Answer> {
   const { model = '', timeoutMs, signal = AbortSignal.timeout(timeoutMs) } = request
   const endpoint = deepseekEndpoint(options)
@@ -27,14 +30,14 @@ export async function requestOnce<Answer>(options: ServiceOptions, request: OneR
   } catch (error) {
     if (ProviderError.isInstance(error)) throw changedError(error, of)
     if (request.signal !== undefined || !signal.aborted) throw error
-    const message = `No answer after ${timeoutMs} ms. Give a signal of your own to wait longer.`
+    const message = `No answer after ${timeoutMs} ms. Pass your own signal to wait longer.`
     throw new ProviderError(message, { reason: 'timeout', clock: 'total', ...of, cause: error })
   } finally {
     await endpoint.connections.close()
   }
 }
 
-/** A function that fetches a key knows nothing of the signal. */
+/** Rejects on abort, because a function that fetches a key does not know the signal. */
 function whenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const abort = () => reject(signal.reason as Error)
@@ -43,7 +46,7 @@ function whenAborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** Beta features stand beside /v1, not below it. */
+/** Beta features are served beside /v1, not below it. */
 export function betaOf(baseURL: string): string {
   const url = new URL(baseURL)
   url.pathname = `${url.pathname.replace(/\/+$/, '').replace(/\/(?:v1|beta)$/, '')}/beta`

@@ -1,24 +1,20 @@
 import type { FinishReason, ResponseHeaders, Usage, Warning } from '../contract.ts'
 import { ProviderError } from '../errors.ts'
-import { endOfJson, startOfJson } from '../http/json-end.ts'
-import type { BodyReader } from '../http/post.ts'
-import { post } from '../http/post.ts'
-import { choiceOf } from './chat-completions/chunk.ts'
-import { isFlatError, isNamedError } from './chat-completions/error-body.ts'
-import { failureOf, inBandFailure } from './chat-completions/failure.ts'
-import { failureNumbers } from './chat-completions/failure-numbers.ts'
-import { choiceFinish } from './chat-completions/finish-reason.ts'
-import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
-import { reportedUsage, usageOf } from './chat-completions/usage.ts'
-import type { Checks } from '../check.ts'
-import { checkOptions, count, level, list, text } from '../check.ts'
-import type { DeepSeekAccountOptions } from './deepseek-account.ts'
-import { accountChecks } from './deepseek-account.ts'
+import { endOfJson, startOfJson } from '../http/json-lines.ts'
+import { type BodyReader, post } from '../http/post.ts'
+import { choiceOf } from './chat-answer/chunk.ts'
+import { isFlatError, isNamedError } from './chat-failure/error-body.ts'
+import { failureOf, inBandFailure } from './chat-failure/failure.ts'
+import { failureNumbers } from './chat-failure/failure-numbers.ts'
+import { finishIn } from './chat-answer/finish.ts'
+import { reportedUsage, usageIn } from './chat-answer/usage.ts'
+import { asObject, isCutJson, parseJson, wireJson } from './json.ts'
+import { checkOptions, type Checks, count, level, list, text } from '../check.ts'
+import { accountChecks, type DeepSeekAccountOptions } from './deepseek-account.ts'
 import { betaOf, requestOnce } from './deepseek-endpoint.ts'
-import type { Endpoint } from './endpoint.ts'
-import { urlOf } from './endpoint.ts'
-import { wireJson } from './wire-json.ts'
+import { type Endpoint, urlOf } from './endpoint.ts'
 
+/** Options of `deepseekFim()`. */
 export type DeepSeekFimOptions = DeepSeekAccountOptions & {
   /** The text before the gap. */
   readonly prompt: string
@@ -28,21 +24,25 @@ export type DeepSeekFimOptions = DeepSeekAccountOptions & {
   readonly model?: string | undefined
   /** At most 4096. @default the server's */
   readonly maxOutputTokens?: number | undefined
+  /** Sampling temperature, 0 or more. @default the server's */
   readonly temperature?: number | undefined
+  /** Texts that end the answer; the answer does not include them. @default none */
   readonly stopSequences?: readonly string[] | undefined
 }
 
+/** What `deepseekFim()` resolves to. */
 export type DeepSeekFimResult = {
   readonly text: string
   readonly finishReason: FinishReason
   readonly usage: Usage | undefined
-  /** What was asked in another way than you wrote it, because the server said that it takes no other. */
+  /** Changes to your request that the server's own error message asked for. */
   readonly warnings: readonly Omit<Warning, 'provider'>[]
 }
 
 /**
- * Fill in the middle: what stands between `prompt` and `suffix`. Code completion, mostly. DeepSeek only, without thinking and without
- * a chain: one request, whose failure is a `ProviderError`. Ends after a minute unless a `signal` is given.
+ * Fill in the middle: generates the text between `prompt` and `suffix`, mostly for code completion. DeepSeek only, without
+ * reasoning and without a chain: one request, whose failure is a `ProviderError`. Times out after a minute unless a `signal` is
+ * given.
  *
  * @example
  * const { text } = await deepseekFim({ prompt: 'def add(a, b):\n', suffix: '\n    return total' })
@@ -71,7 +71,7 @@ const checks: Checks = {
 
 const timeoutMs = 60_000
 
-/** F41: a limit of tokens that the server names is asked for, once. */
+/** F41: if the server states a token limit, the request is sent once more with that limit. */
 async function askTwice(options: DeepSeekFimOptions, endpoint: Endpoint, signal: AbortSignal): Promise<DeepSeekFimResult> {
   try {
     return { ...(await complete(options, endpoint, signal)), warnings: [] }
@@ -80,7 +80,7 @@ async function askTwice(options: DeepSeekFimOptions, endpoint: Endpoint, signal:
     const { maxOutputTokens } = options
     if (most === undefined || signal.aborted || (maxOutputTokens !== undefined && maxOutputTokens <= most)) throw error
     const answer = await complete({ ...options, maxOutputTokens: most }, endpoint, signal)
-    const message = `The model gives at most ${most} tokens here: asked again with ${most}.`
+    const message = `The model gives at most ${most} tokens here. The request was sent again with ${most}.`
     return { ...answer, warnings: [{ setting: 'maxOutputTokens', message }] }
   }
 }
@@ -115,7 +115,7 @@ async function complete(options: DeepSeekFimOptions, endpoint: Endpoint, signal:
   return resultOf(bodyOf(body, head.status), answer)
 }
 
-/** A document is whole with its last bracket: what becomes of its body then is no matter (F2, F3). */
+/** Stops at the document's last bracket, so failures of the body after it do not matter (F2, F3). */
 function wholeReader(pieces: string[]): BodyReader {
   const json = startOfJson()
   let isWhole = false
@@ -131,14 +131,14 @@ function wholeReader(pieces: string[]): BodyReader {
   }
 }
 
-/** While it queues DeepSeek sends blank lines; a body of nothing else is its way of saying busy. */
+/** DeepSeek sends blank lines while a request is queued; a body with nothing else means that it is busy. */
 function bodyOf(body: string, status: number): unknown {
   if (body.trim() === '')
-    throw new ProviderError('DeepSeek answered with an empty body: it is busy.', { reason: 'overloaded', status })
+    throw new ProviderError('DeepSeek answered with an empty body, because it is busy.', { reason: 'overloaded', status })
   try {
     return parseJson(body)
   } catch {
-    // no cause: the parser's message quotes the answer
+    // no `cause`: the parser's message quotes the answer
     const reason = isCutJson(body) ? 'truncated' : 'malformed-response'
     throw new ProviderError('The answer is not JSON, or it was cut.', { reason, status })
   }
@@ -148,7 +148,7 @@ function resultOf(body: unknown, answer: { readonly status: number; readonly hea
   const fields = asObject(body)
   if (fields !== undefined && (isNamedError(fields) || isFlatError(fields))) throw inBandFailure(fields, answer)
   const choice = choiceOf(fields ?? {})
-  const finish = choiceFinish(choice ?? {}) ?? { finishReason: 'other' as const }
+  const finish = finishIn(fields ?? {}, choice) ?? { finishReason: 'other' as const }
   if (finish.failure !== undefined) throw new ProviderError(finish.message, { reason: finish.failure, status: answer.status })
   const said = choice?.text
   if (typeof said !== 'string') {
@@ -157,6 +157,6 @@ function resultOf(body: unknown, answer: { readonly status: number; readonly hea
       status: answer.status,
     })
   }
-  const usage = usageOf(fields?.['usage'])
+  const usage = usageIn(fields ?? {}, choice)
   return { text: said, finishReason: finish.finishReason, usage: said === '' ? usage : reportedUsage(usage, false) }
 }

@@ -1,44 +1,46 @@
-import type { Call, Target } from '../contract.ts'
-import type { Dialect, Warn } from './chat-completions/dialect.ts'
-import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
-import { prefixOf } from './chat-completions/history.ts'
-import { deepseekSchema } from './chat-completions/json-schema.ts'
+import type { Call } from '../contract.ts'
+import type { Target } from '../contract-targets.ts'
+import { type Dialect, hasTools, plainDialect, type Warn, without } from './chat-completions/dialect.ts'
+import { prefixOf } from './chat-request/history.ts'
+import { withStrictTools } from './chat-request/encode.ts'
+import { deepseekSchema } from './chat-request/json-schema.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
-import { reasoningSwitches } from './chat-completions/reasoning.ts'
-import { withStrictTools } from './chat-completions/strict-tools.ts'
-import type { Checks } from '../check.ts'
-import { flag } from '../check.ts'
+import { reasoningSwitches } from './chat-request/reasoning.ts'
+import { type Checks, flag } from '../check.ts'
 import { betaOf, deepseekEndpoint } from './deepseek-endpoint.ts'
-import type { DialectOptions } from './dialect-options.ts'
-import { dialectChecks, withDialectOptions } from './dialect-options.ts'
+import { dialectChecks, type DialectOptions, withDialectOptions } from './dialect-options.ts'
 import { priceOf } from './prices.ts'
-import type { ServiceOptions } from './target.ts'
-import { createTarget, modelAndOptions, serviceChecks } from './target.ts'
+import { createTarget, modelAndOptions, serviceChecks, type ServiceOptions } from './target.ts'
 
-/** Any id is passed on; these are known. */
+/** The known ids; any other id is accepted too. */
 export type DeepSeekModel = 'deepseek-flash' | 'deepseek-v4-pro' | (string & {})
 
+/** Options of `deepseek()`. */
 export type DeepSeekOptions = ServiceOptions &
   DialectOptions & {
     /**
-     * Your end user's id, up to 512 characters: separates content safety, cache and scheduling per user. Not a name or an address.
-     * A function says it for each call, for example `call => call.metadata.userId`.
+     * Your end user's id, 1 to 512 characters. DeepSeek separates content safety, cache and scheduling by it. Do not use a name
+     * or an address. A function returns it for each call, or `undefined`, for example `call => call.metadata.userId`.
      */
     readonly userId?: string | ((call: Call) => string | undefined) | undefined
-    /** The log probabilities of the answer's tokens, in `providerMetadata.logprobs` of the `finish` event. @default false */
+    /**
+     * Requests the log probabilities of the answer's tokens, in `providerMetadata.logprobs` of the `finish` event. @default false
+     */
     readonly logprobs?: boolean | undefined
-    /** How many alternatives of every token are told with their log probabilities, 0 to 20. Sets `logprobs`. @default none */
+    /** The number of alternatives for each token, with their log probabilities, 0 to 20. Sets `logprobs`. @default none */
     readonly topLogprobs?: number | undefined
   }
 
 const defaultModel = 'deepseek-flash'
 
 /**
- * DeepSeek's own API. The key is `apiKey` or DEEPSEEK_API_KEY. It thinks unless `reasoning: 'off'` is asked for.
+ * DeepSeek's own API. The key is `apiKey` or DEEPSEEK_API_KEY. The model thinks unless the call sets `reasoning: 'off'`.
  *
  * @example
  * deepseek()
  * deepseek('deepseek-v4-pro', { retry: 0 })
+ *
+ * @throws {TypeError} An option is wrong, or the model is one that DeepSeek has removed.
  */
 export function deepseek(modelOrOptions?: DeepSeekModel | DeepSeekOptions, optionsOfModel?: DeepSeekOptions): Target {
   const { model, options } = modelAndOptions<DeepSeekOptions>(modelOrOptions, optionsOfModel, {
@@ -60,7 +62,7 @@ const checks: Checks = {
   ...dialectChecks,
   userId: (value, name) => {
     if (typeof value !== 'function' && !isUserId(value))
-      throw new TypeError(`${name} must be a text of 1 to 512 characters, or a function of the call that returns one.`)
+      throw new TypeError(`${name} must be a string of 1 to 512 characters, or a function of the call that returns one.`)
   },
   logprobs: flag,
   topLogprobs: (value, name) => {
@@ -88,7 +90,7 @@ function dialectOf(model: string, { userId }: DeepSeekOptions): Dialect {
       tools: true,
       images: model !== 'deepseek-v4-pro',
       reasoning: true,
-      // its strict tools hold an answer to a schema, as long as it does not think; else it is JSON mode and the schema in words
+      // strict tools enforce a schema while the model does not think; otherwise JSON mode with the schema in words
       output: 'strict-tool',
       prefix: true,
       contextTokens: 1_048_576,
@@ -102,47 +104,47 @@ function dialectOf(model: string, { userId }: DeepSeekOptions): Dialect {
   }
 }
 
-/** Gone since 2026-07-24: a request would only cost an attempt. */
+/** These names are gone since 2026-07-24, so a request would only waste an attempt. */
 function refuseOldName(model: string): void {
   const replaced = {
     'deepseek-chat': "deepseek('deepseek-flash') and call it with reasoning: 'off'",
     'deepseek-reasoner': "deepseek('deepseek-flash') and call it with reasoning: 'high', which is its default",
   }
   if (model !== 'deepseek-chat' && model !== 'deepseek-reasoner') return
-  throw new TypeError(`deepseek: the model '${model}' can no longer be reached since 2026-07-24. Write ${replaced[model]}.`)
+  throw new TypeError(`deepseek: the model '${model}' was removed on 2026-07-24. Write ${replaced[model]}.`)
 }
 
 function forUser(call: Call, userId: DeepSeekOptions['userId'], warn: Warn): Call {
   const id = typeof userId === 'function' ? userId(call) : userId
   if (id === undefined) return call
   if (isUserId(id)) return { ...call, extraBody: { user_id: id, ...call.extraBody } }
-  warn('userId', 'The user id of this call is no text of 1 to 512 characters: it was left out.')
+  warn('userId', 'The user id of this call is not a string of 1 to 512 characters, so it was left out.')
   return call
 }
 
-/** What DeepSeek ignores or refuses, depending on whether it thinks. */
+/** Removes what DeepSeek ignores or rejects, depending on whether it thinks. */
 function adapt(call: Call, warn: Warn): Call {
   const switched = thinkingDisabledBy(call.extraBody) ? { ...call, reasoning: 'off' as const } : call
-  const seedless = without(switched, 'seed', { warn, reason: 'DeepSeek takes no seed: it was left out.' })
+  const seedless = without(switched, 'seed', { warn, reason: 'DeepSeek takes no seed, so it was left out.' })
   const tooled = withStrictTools(seedless, { warn, enforceable: deepseekSchema })
   return tooled.reasoning === 'off' ? notThinking(tooled, warn) : thinking(tooled, warn)
 }
 
 function thinking(call: Call, warn: Warn): Call {
-  const reason = 'DeepSeek takes no temperature while it thinks: it was left out. reasoning: "off" makes it count.'
+  const reason = 'DeepSeek takes no temperature while it thinks, so it was left out. Set reasoning: "off" to use it.'
   const cold = without(call, 'temperature', { warn, reason })
   if (call.topP !== undefined && call.topP < 0.95) warn('topP', 'DeepSeek raises topP to 0.95 while it thinks.')
   if (!hasTools(call) || call.toolChoice === undefined || call.toolChoice === 'auto' || call.toolChoice === 'none') return cold
-  // a forced tool is a 400 while it thinks
+  // a forced tool is a 400 while the model thinks
   warn(
     'toolChoice',
-    'DeepSeek cannot be made to call a tool while it thinks: sent as "auto". reasoning: "off" makes it possible.',
+    'DeepSeek cannot be forced to call a tool while it thinks, so "auto" was sent. Set reasoning: "off" to force it.',
   )
   return { ...cold, toolChoice: 'auto' }
 }
 
 function notThinking(call: Call, warn: Warn): Call {
-  return without(call, 'topP', { warn, reason: 'DeepSeek has topP fixed at 1 while it does not think: it was left out.' })
+  return without(call, 'topP', { warn, reason: 'DeepSeek fixes topP at 1 while it does not think, so it was left out.' })
 }
 
 function thinkingDisabledBy(extraBody: Call['extraBody']): boolean {
@@ -151,7 +153,10 @@ function thinkingDisabledBy(extraBody: Call['extraBody']): boolean {
   return disabled || extraBody?.['reasoning_effort'] === 'none'
 }
 
-/** Prefix completion and strict tools are served under /beta only; elsewhere `prefix` is ignored with a 200, which glues two answers. */
+/**
+ * Prefix completion and strict tools are served under /beta only. Elsewhere DeepSeek ignores `prefix` and answers 200, so the
+ * call would end up with two answers glued together.
+ */
 function needsBeta(call: Call): boolean {
   return prefixOf(call) !== undefined || Object.values(call.tools ?? {}).some(tool => tool.strict === true)
 }

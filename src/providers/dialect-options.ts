@@ -1,44 +1,53 @@
 import type { Capabilities } from '../contract.ts'
 import type { Dialect } from './chat-completions/dialect.ts'
-import type { FailureRule } from './chat-completions/failure.ts'
-import type { ReasoningStyle } from './chat-completions/reasoning.ts'
-import { reasoningSwitches } from './chat-completions/reasoning.ts'
+import type { FailureRule } from './chat-failure/failure.ts'
+import { type ReasoningStyle, reasoningSwitches } from './chat-request/reasoning.ts'
 import { callback, count, flag, group, list, oneOf, writableRecord } from '../check.ts'
 
-/** How a server's dialect differs from plain chat completions. All optional: what is not said is taken as plain. */
+/** How a server's dialect differs from plain chat completions. All fields are optional; the default is the plain behaviour. */
 export type DialectOptions = {
-  /** What the server and its model can do. Undefined = not known, and then it is tried. */
+  /** What the server and its model can do. Undefined: not known, so it is tried. */
   readonly capabilities?: Capabilities | undefined
-  /** How `reasoning: 'off' | 'low' | 'high' | 'max'` is written. @default none: the option gives a warning */
+  /** How `reasoning: 'off' | 'low' | 'high' | 'max'` is sent. @default none: the option gives a warning */
   readonly reasoningStyle?: ReasoningStyle | undefined
-  /** What becomes of the reasoning of earlier turns. @default 'strip' */
+  /**
+   * Which reasoning of earlier turns is sent. `strip`: none. `keep`: all there is. `required`: the field in every turn, even if it is empty.
+   * `required-with-tools`: the same, but only in calls that reason and have tools. @default 'strip'
+   */
   readonly reasoningHistory?: Dialect['reasoningHistory'] | undefined
-  /** Its name in the turns we send. @default 'reasoning_content' */
+  /** The name of the reasoning field in the turns that are sent. @default 'reasoning_content' */
   readonly reasoningField?: Dialect['reasoningField'] | undefined
-  /** @default 'max_tokens' */
+  /** The field that carries `maxOutputTokens`. @default 'max_tokens' */
   readonly tokenLimit?: Dialect['tokenLimit'] | undefined
   /** The role of `system` and `developer` messages. @default 'system' */
   readonly instructionRole?: 'system' | 'developer' | undefined
   /**
-   * `<think>` at the beginning of the content is reasoning. `opened`: the model's chat template opens the tag itself, as R1's does, so
-   * the content begins with a thought and only `</think>` comes. @default true
+   * Treat `<think>` at the beginning of the content as reasoning. `opened`: the model's chat template opens the tag itself, as
+   * R1's does, so the content begins with a thought and only `</think>` appears. @default true
    */
   readonly thinkTags?: boolean | 'opened' | undefined
   /**
-   * The ids of tool calls that it takes; a conversation may hold those of other services. `any`: every text. `short`: at most 40
-   * characters, as OpenAI. `plain`: at most 40 letters, digits, `_` and `-`. `nine`: exactly nine letters and digits, as Mistral.
+   * The tool call ids that the server accepts; a conversation may contain those of other services. `any`: any text. `short`: at
+   * most 40 characters, as OpenAI. `plain`: at most 40 letters, digits, `_` and `-`. `nine`: exactly nine letters and digits, as
+   * Mistral.
    * @default by its address: `nine` at mistral.ai, `short` at openai.com, azure.com and github.ai, else `any`
    */
   readonly toolCallIds?: Dialect['toolCallIds']
-  /** Ask for the usage of a stream with `stream_options`. @default true */
+  /** Request the usage of a stream with `stream_options`. @default true */
   readonly streamUsage?: boolean | undefined
-  /** Fields that make the server go on from the last message. Sets the capability `prefix`. @default none */
+  /**
+   * Fields that make the server continue the last message: `message` is added to that message, `body` to the request. Sets the capability
+   * `prefix`. @default none
+   */
   readonly prefix?:
     | { readonly message?: Readonly<Record<string, unknown>>; readonly body?: Readonly<Record<string, unknown>> }
     | undefined
-  /** Failures in this server's own words, looked at before the common rules. */
+  /** Failures in this server's own words, checked before the common rules. @default none */
   readonly failureRules?: readonly FailureRule[] | undefined
-  /** The sentence that asks for JSON where the server cannot be held to a schema. */
+  /**
+   * Returns the sentence that asks for JSON when the server cannot enforce a schema. Its argument is the JSON Schema as text, or `undefined`.
+   * @default 'Answer in JSON that conforms to this JSON Schema: ...'
+   */
   readonly jsonInstruction?: Dialect['jsonInstruction'] | undefined
 }
 
@@ -68,7 +77,7 @@ export const dialectChecks = {
   jsonInstruction: callback,
 }
 
-/** A dialect with what a person, or the table of hosts, says of it. What is `undefined` stays as it was. */
+/** Applies the options of a caller, or of the table of hosts, to a dialect. Fields that are `undefined` keep their value. */
 export function withDialectOptions(dialect: Dialect, options: DialectOptions): Dialect {
   const { capabilities, reasoningStyle, prefix } = options
   const said = Object.fromEntries(
@@ -83,7 +92,7 @@ export function withDialectOptions(dialect: Dialect, options: DialectOptions): D
   }
 }
 
-/** Those that a dialect has under the same name. */
+/** The options that have the same name in a dialect. */
 const fields = [
   'reasoningHistory',
   'reasoningField',

@@ -1,52 +1,58 @@
-import type { Failure, Identity } from '../contract.ts'
+import { createHash } from 'node:crypto'
+
+import type { Identity } from '../contract.ts'
+import type { Failure } from '../contract-failures.ts'
 import { ProviderError } from '../errors.ts'
-import type { Connections } from '../http/connections.ts'
-import { createConnections } from '../http/connections.ts'
-import { identityOf } from './identity.ts'
+import { type Connections, createConnections } from '../http/connections.ts'
 import type { ApiKeyFunction, ServiceOptions } from './target.ts'
 
-/** Where a service is and who asks there: resolved once, when a target is made. */
+/** Where a service is and which credentials it gets. Resolved once, when a target is created. */
 export type Endpoint = {
   readonly service: string
   readonly baseURL: string
-  /** What every request carries: content type, the key, the user's own headers. */
+  /** The headers of every request: content type, the key, the user's own headers. */
   readonly headers: Readonly<Record<string, string>>
   readonly identity: Identity
   readonly connections: Connections
-  /** What must never stand in an error, whatever the server quotes. */
+  /** Texts that must never appear in an error, whatever the server quotes. */
   readonly secrets: readonly string[]
-  /** Asks the function that was given as `apiKey`, for one request; rejects with an `authentication` failure. Undefined: the key is fixed. */
+  /** Calls the `apiKey` function for one request; rejects with an `authentication` failure. Undefined: the key is fixed. */
   readonly askKey: (() => Promise<Credentials>) | undefined
-  /** What is wrong with the key, in a sentence; undefined when nothing is. */
+  /** A sentence about what is wrong with the key; undefined when nothing is. */
   readonly missingKey: string | undefined
 }
 
-/** What one request carries, and what must not stand in an error about it. */
-export type Credentials = Pick<Endpoint, 'headers' | 'secrets'>
+/** The headers of one request, and the texts that must not appear in an error about it. */
+type Credentials = Pick<Endpoint, 'headers' | 'secrets'>
 
-export type EndpointDefaults = {
+type EndpointDefaults = {
   readonly service: string
   readonly baseURL?: string | undefined
-  /** The environment variables that may hold the key: the first that is set is taken. */
+  /** The environment variables that may hold the key. The first one that is set is used. */
   readonly keyVariables?: readonly string[] | undefined
-  /** Without a key nothing is sent. @default true where a variable is named */
+  /** Send nothing without a key. @default true where a variable is named */
   readonly keyNeeded?: boolean | undefined
   /** The header that carries the key. @default 'authorization', as a bearer token */
   readonly keyHeader?: string | undefined
-  /** The environment variables that may hold the base URL, where the service has none of its own. */
+  /** The environment variables that may hold the base URL, for services without a fixed one. */
   readonly addressVariables?: readonly string[] | undefined
-  /** Put behind an address of this host that has no path. */
+  /** A page beside `/v1` that the server answers immediately while it works. */
+  readonly page?: string | undefined
+  /** The path to append to an address of this host that has none. */
   readonly defaultPath?: { readonly host: RegExp; readonly path: string } | undefined
 }
 
 export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaults): Endpoint {
-  const { service, keyVariables = [], keyHeader = 'authorization' } = defaults
+  const { service, keyVariables = [], keyHeader = 'authorization', page } = defaults
   const baseURL = addressOf(options, defaults)
   const own = checkedHeaders(options.headers ?? {}, service)
   const common = {
     service,
     baseURL,
-    connections: createConnections(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
+    connections: createConnections({
+      dispatcher: options.dispatcher,
+      page: page === undefined ? undefined : pathOf(baseURL, page),
+    }),
   }
   const { apiKey } = options
   if (typeof apiKey === 'function') {
@@ -63,7 +69,7 @@ export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaul
   }
   const key = keyOf(apiKey, keyVariables, service)
   const headers = headersWith(key, keyHeader, own)
-  // Azure takes either: a key of its own header, or a token
+  // Azure accepts either a key in its own header or a token
   const credential = headers[keyHeader] ?? headers['authorization']
   return {
     ...common,
@@ -81,25 +87,25 @@ function headersWith(
   own: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   const common = { 'content-type': 'application/json', 'user-agent': 'unbusy' }
-  // frozen: what HTTP can carry of it is checked once, and not for every request
+  // frozen, so that the headers are validated once and not for every request
   return Object.freeze({ ...common, ...keyHeaders(key, keyHeader), ...own })
 }
 
 function keyHeaders(key: string | undefined, keyHeader: string): Readonly<Record<string, string>> {
   if (key === undefined) return {}
-  // Azure takes a key in a header of its own, and a token of Entra as every other service does
+  // Azure takes a key in its own header, but an Entra token as a bearer token like other services
   const isBearer = keyHeader === 'authorization' || /^eyJ[\w-]+\.[\w-]+\./.test(key)
   return isBearer ? { authorization: `Bearer ${key}` } : { [keyHeader]: key }
 }
 
-/** Sends with the key of this moment, which a function may have to fetch first. One that is fixed costs no promise. */
+/** Sends with the current key, which an `apiKey` function may have to fetch first. A fixed key costs no extra promise. */
 export function withKey<Result>(endpoint: Endpoint, send: (keyed: Endpoint) => Promise<Result>): Promise<Result> {
   return endpoint.askKey === undefined
     ? send(endpoint)
     : endpoint.askKey().then(credentials => send({ ...endpoint, ...credentials }))
 }
 
-/** A key that cannot be fetched now may be there in a moment: nobody is shut out for minutes. */
+/** A key that cannot be fetched now may be available soon, so the target is skipped for seconds and not for minutes. */
 const unfetchedMs = 10_000
 
 type Asked = { readonly service: string; readonly keyHeader: string; readonly own: Readonly<Record<string, string>> }
@@ -109,10 +115,10 @@ async function askKey(apiKey: ApiKeyFunction, { service, keyHeader, own }: Asked
   try {
     key = await apiKey()
   } catch (cause) {
-    throw unfetched(`The function apiKey of ${service} failed. See the cause.`, { service, cause })
+    throw unfetched(`The function apiKey of ${service} threw. See the cause.`, { service, cause })
   }
   if (typeof key !== 'string' || !/^[\x21-\x7e]+$/.test(key))
-    throw unfetched(`The function apiKey of ${service} must return the key as a text, without spaces and line breaks.`, {
+    throw unfetched(`The function apiKey of ${service} must return the key as a string without spaces and line breaks.`, {
       service,
     })
   const headers = headersWith(key, keyHeader, own)
@@ -123,7 +129,7 @@ function unfetched(message: string, { service, cause }: { readonly service: stri
   return new ProviderError(message, { reason: 'authentication', provider: service, atMostMs: unfetchedMs, cause })
 }
 
-/** The option, the service's own address, or the environment. */
+/** The address from the options, the service's default, or the environment. */
 function addressOf(options: ServiceOptions, { service, baseURL, addressVariables = [], defaultPath }: EndpointDefaults): string {
   const named = addressVariables.map(variable => process.env[variable]).find(value => value !== undefined && value !== '')
   const address = checkedURL(options.baseURL ?? baseURL ?? named, { service, addressVariables })
@@ -136,27 +142,31 @@ function addressOf(options: ServiceOptions, { service, baseURL, addressVariables
 function missingKey({ service, keyVariables = [], keyNeeded = keyVariables.length > 0 }: EndpointDefaults): string | undefined {
   if (!keyNeeded) return undefined
   const [variable] = keyVariables
-  const cure = variable === undefined ? '' : `set ${variable} in the environment, or `
-  return `There is no key for ${service}: ${cure}give it the option apiKey.`
+  const cure = variable === undefined ? 'Write the' : `Set ${variable} in the environment, or write the`
+  return `There is no key for ${service}. ${cure} option apiKey.`
 }
 
-/** The failure of a target that has no key: it is skipped, and the chain goes on. */
+/** The failure of a target without a key: the target is skipped, and the chain continues. */
 export function missingKeyFailure(endpoint: Endpoint, model: string): Failure | undefined {
   if (endpoint.missingKey === undefined) return undefined
   return new ProviderError(endpoint.missingKey, { reason: 'authentication', provider: endpoint.service, model })
 }
 
-/** Puts a path behind a base URL; a query of the base URL (`?api-version=...`) stays at the end. */
+/** Appends a path to a base URL; a query in the base URL (`?api-version=...`) stays at the end. */
 export function urlOf(baseURL: string, path: string): string {
   const [base = '', ...query] = baseURL.split('?')
   return [`${base.replace(/\/+$/, '')}${path}`, ...query].join('?')
 }
 
-/** The server's root: local servers answer `/metrics` and the like beside `/v1`, not below it. */
+/** The server's root: local servers serve `/metrics` and similar pages beside `/v1`, not below it. */
 export function rootOf(baseURL: string): string {
   const url = new URL(baseURL)
   url.pathname = url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '')
   return url.href
+}
+
+function pathOf(baseURL: string, page: string): string {
+  return new URL(urlOf(rootOf(baseURL), page)).pathname
 }
 
 function checkedURL(
@@ -166,14 +176,16 @@ function checkedURL(
   const [variable] = addressVariables
   const cure = variable === undefined ? '' : `, or set ${variable}`
   if (baseURL === undefined)
-    throw new TypeError(`${service}: baseURL is missing: where is the server? Write { baseURL: 'http://host:8000/v1' }${cure}.`)
+    throw new TypeError(
+      `${service}: baseURL is missing. Write the address of the server, for example { baseURL: 'http://host:8000/v1' }${cure}.`,
+    )
   const url = URL.parse(baseURL)
-  // 'localhost:8000' parses as a URL of the scheme 'localhost:'
+  // 'localhost:8000' parses as a URL with the scheme 'localhost:'
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new TypeError(`${service}: baseURL must begin with http:// or https://, for example 'http://127.0.0.1:8000/v1'.`)
   }
   if (url.username !== '' || url.password !== '') {
-    throw new TypeError(`${service}: baseURL holds a user or a password: give them in the option headers or as apiKey instead.`)
+    throw new TypeError(`${service}: baseURL contains a user or a password. Put them in the option headers or apiKey instead.`)
   }
   return baseURL
 }
@@ -187,16 +199,17 @@ function keyOf(apiKey: string | undefined, keyVariables: readonly string[], serv
   return undefined
 }
 
-/** A key read from a file often ends in a newline, which no header may carry. The message never shows the value. */
+/**
+ * Rejects quotes and line breaks: a key read from a file often ends in a newline, which no header may carry. The message never
+ * shows the value.
+ */
 function checkedKey(key: string, name: string): string {
   if (/^["'`]|["'`]$/.test(key)) {
-    throw new TypeError(
-      `${name} stands in quotes: remove them. Docker and CI take what stands behind the = as it is, quotes too.`,
-    )
+    throw new TypeError(`${name} is in quotes. Remove them: Docker and CI use everything after the = as the value, quotes too.`)
   }
   if (/^[\x21-\x7e]+$/.test(key)) return key
   throw new TypeError(
-    `${name} holds a space, a line break or another character that a key cannot have: remove it (a file read as a key often ends in a newline: .trim()).`,
+    `${name} contains a space, a line break or another character that a key cannot have. Remove it: a key read from a file often ends with a line break, which .trim() removes.`,
   )
 }
 
@@ -204,12 +217,54 @@ function checkedHeaders(headers: Readonly<Record<string, string>>, service: stri
   const checked: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
     if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
-      throw new TypeError(`${service}: headers: '${name}' is not a name that a header may have.`)
+      throw new TypeError(
+        `${service}: headers: a name is empty or contains a character that is not allowed. Write letters, digits and hyphens.`,
+      )
     // eslint-disable-next-line no-control-regex -- control characters are what is looked for: a line break would start another header
     if (typeof value !== 'string' || /[\0-\x08\x0a-\x1f\x7f]|[^\0-\xff]/.test(value)) {
-      throw new TypeError(`${service}: headers: the value of '${name}' must be a text on one line, in Latin letters.`)
+      throw new TypeError(`${service}: headers: the value of '${name}' must be a string of one line in Latin letters.`)
     }
     checked[name.toLowerCase()] = value
   }
   return checked
+}
+
+type Sent = {
+  /** The headers that differ between users: the caller's own, and the key if it is fixed. Names are in lower case. */
+  readonly own: Readonly<Record<string, string>>
+  readonly keyFunction?: ApiKeyFunction | undefined
+  /** The target's name, which identifies the `apiKey` function within a fleet. */
+  readonly name?: string | undefined
+}
+
+/**
+ * Computed once, from the fixed parts. One origin may serve several servers that differ only by path (F90), and several accounts
+ * that differ by any header (F91): a tenant, a project, a gateway route. A query may do the same, and may hold a key.
+ */
+function identityOf(baseURL: string, { own, keyFunction, name }: Sent): Identity {
+  const { origin, pathname, search } = new URL(baseURL)
+  const headers = Object.entries(own).toSorted(([one], [other]) => (one < other ? -1 : 1))
+  const path = pathname.replace(/\/+$/, '')
+  // a refused key is refused under every path, but callers without a key share nothing across paths
+  const sent = digest(JSON.stringify([search, headers.length === 0 ? path : '', headers]))
+  const common = { origin, path }
+  if (keyFunction === undefined) return { ...common, credential: sent }
+  if (name !== undefined) return { ...common, credential: digest(JSON.stringify([sent, 'by function', name])) }
+  return { ...common, credential: `${nameOf(keyFunction)} ${sent}`, inFleet: false }
+}
+
+const names = new WeakMap<ApiKeyFunction, string>()
+let namesGiven = 0
+
+/**
+ * The function itself is the identity: its result is unknown before the call, and changes. Other processes cannot use the name.
+ */
+function nameOf(keyFunction: ApiKeyFunction): string {
+  const name = names.get(keyFunction) ?? `function ${(namesGiven += 1)}`
+  names.set(keyFunction, name)
+  return name
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12)
 }

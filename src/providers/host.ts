@@ -1,7 +1,7 @@
-import type { Target } from '../contract.ts'
+import type { Target } from '../contract-targets.ts'
 import { plainDialect } from './chat-completions/dialect.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
-import { suggestion } from '../check.ts'
+import { suggestion } from '../suggestion.ts'
 import type { DialectOptions } from './dialect-options.ts'
 import { dialectChecks, withDialectOptions } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'
@@ -11,11 +11,12 @@ import { withSilenceOf } from './silent-models.ts'
 import type { ServiceOptions } from './target.ts'
 import { checkTarget, createTarget, serviceChecks } from './target.ts'
 
+/** Options of `host()`. */
 export type HostOptions = ServiceOptions & DialectOptions
 
 /**
- * A model at one of the hosts that we know: its address, its key variable and its ways come from a table, and every option replaces
- * what the table says. The model's id is the host's own.
+ * A model at one of the known hosts. Its address, key variable and dialect come from a table, and every option overrides the
+ * table. The model id is the host's own.
  *
  * @example
  * host('siliconflow', 'deepseek-ai/DeepSeek-V4-Flash')
@@ -36,6 +37,6 @@ export function host(name: HostName, model: string, options: HostOptions = {}): 
 function rowOf(name: string): Host {
   if (Object.hasOwn(hosts, name)) return hosts[name as HostName]
   throw new TypeError(
-    `host: '${name}' is not in the table.${suggestion(name, Object.keys(hosts))} For any other server write openaiCompatible(model, { baseURL }).`,
+    `host: there is no host '${name}'.${suggestion(name, Object.keys(hosts))} For any other server, write openaiCompatible(model, { baseURL }).`,
   )
 }

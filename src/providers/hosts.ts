@@ -1,32 +1,32 @@
 import type { TimeoutSettings } from '../contract.ts'
 import type { DialectOptions } from './dialect-options.ts'
-import { localTimeout } from './local-timeout.ts'
+import { localTimeout } from './local-server.ts'
 
-/** Where a model can be had besides its maker: how to get there, and in what the host's chat completions are special. */
+/** A host that serves models of other makers: how to reach it, and how its chat completions differ. */
 export type Host = DialectOptions & {
-  /** Undefined: every customer has an address of his own, and must give it. */
+  /** Undefined: each customer has a separate address, and must give it. */
   readonly baseURL?: string | undefined
-  /** The environment variables that may hold the key: the first that is set is taken. None: no key is needed. */
+  /** The environment variables that may hold the key. The first one that is set is used. Empty: no key is needed. */
   readonly keyVariables: readonly string[]
   /** The header that carries the key. @default 'authorization', as a bearer token */
   readonly keyHeader?: string | undefined
   /** The environment variables that may hold the address. */
   readonly addressVariables?: readonly string[] | undefined
-  /** Put behind an address of this host that has no path: customers copy theirs without it. */
+  /** The path to append to an address of this host that has none: customers copy their address without it. */
   readonly defaultPath?: { readonly host: RegExp; readonly path: string } | undefined
-  /** Clocks that it needs, where the defaults do not fit it. */
+  /** Clocks for this host, where the defaults do not suit it. */
   readonly timeout?: Partial<TimeoutSettings> | undefined
 }
 
-/** DeepSeek's models behind somebody else's chat completions: JSON mode without a schema, reasoning in a field of its own. */
+/** DeepSeek's models at other hosts: JSON mode without a schema, reasoning in its own field. */
 const deepseekHost = {
   reasoningHistory: 'keep',
   capabilities: { output: 'json-object' },
 } as const satisfies DialectOptions
 
 /**
- * Data, as the hosts' pages and public clients showed it in November 2026. Model ids are not here: they change every month. Every
- * field can be replaced by an option of the same name.
+ * Data from the hosts' pages and public clients in November 2026. There are no model ids, because they change every month. An
+ * option of the same name overrides each field.
  */
 export const hosts = {
   siliconflow: {
@@ -63,7 +63,7 @@ export const hosts = {
     keyVariables: ['DASHSCOPE_API_KEY'],
     reasoningStyle: 'dashscope',
   },
-  // a key is bound to its region: one of the other region is a 401
+  // a key is bound to its region and gives a 401 in the other
   'alibaba-international': {
     ...deepseekHost,
     baseURL: 'https://dashscope-intl.aliyuncs.com/compatible-mode/v1',
@@ -87,7 +87,7 @@ export const hosts = {
   together: {
     baseURL: 'https://api.together.ai/v1',
     keyVariables: ['TOGETHER_API_KEY'],
-    // a conversation that is too long is a 403 there, whatever it says; a key is refused with 401
+    // this host answers 403 to a conversation that is too long, whatever its message; a bad key is a 401
     failureRules: [{ status: 403, reason: 'context-length' }],
   },
   fireworks: {
@@ -151,4 +151,5 @@ export const hosts = {
   'ollama-cloud': { baseURL: 'https://ollama.com/v1', keyVariables: ['OLLAMA_API_KEY'], reasoningStyle: 'effort' },
 } as const satisfies Readonly<Record<string, Host>>
 
+/** The hosts that `host()` knows. */
 export type HostName = keyof typeof hosts

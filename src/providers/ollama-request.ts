@@ -1,7 +1,8 @@
 import { returnedText } from '../check.ts'
 import type { Call, Message } from '../contract.ts'
 import { hasTools } from './chat-completions/dialect.ts'
-import { prefixOf } from './chat-completions/history.ts'
+import { prefixOf } from './chat-request/history.ts'
+import { stateFields } from './service-state.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -24,7 +25,9 @@ export function chatBody(call: Call): Fields {
   }
 }
 
-/** The body of `/api/generate` that goes on from the prefix: the prompt in the model's own template, and nothing put around it. */
+/**
+ * The body of `/api/generate` that continues the prefix. The prompt is already in the model's template, so `raw` adds nothing.
+ */
 export function rawBody(call: Call, toRawPrompt: (messages: readonly Message[]) => string): Fields {
   const last = call.messages.at(-1)
   const turns = last?.role === 'assistant' && last.prefix === true ? call.messages.slice(0, -1) : call.messages
@@ -36,7 +39,7 @@ export function rawBody(call: Call, toRawPrompt: (messages: readonly Message[]) 
   }
 }
 
-/** `think` takes a level for the models that have levels, and is no more than a switch for the others. */
+/** `think` takes a level for models that have levels, and is only a switch for the others. */
 function thinking({ reasoning }: Call): Fields {
   if (reasoning === undefined) return {}
   return { think: reasoning === 'off' ? false : reasoning }
@@ -60,20 +63,25 @@ function settings(call: Call): Fields {
 function wireMessage(message: Message, earlier: readonly Message[]): Fields {
   if (message.role === 'user') return userMessage(message)
   if (message.role === 'assistant') return assistantMessage(message)
-  // there is no id on this wire: a result is matched by the tool's name
+  // Ollama's format has no call ids: a result is matched by the tool's name
   if (message.role === 'tool') {
     return { role: 'tool', tool_name: message.toolName ?? nameOf(message.toolCallId, earlier), content: message.content }
   }
   return { role: 'system', content: message.content }
 }
 
-function assistantMessage({ content, reasoningText = '', toolCalls = [] }: Extract<Message, { role: 'assistant' }>): Fields {
-  const calls = toolCalls.map(call => ({ function: { name: call.toolName, arguments: call.input ?? {} } }))
+function assistantMessage(message: Extract<Message, { role: 'assistant' }>): Fields {
+  const { content, reasoningText = '', toolCalls = [], providerMetadata } = message
+  const calls = toolCalls.map(call => ({
+    function: { name: call.toolName, arguments: call.input ?? {} },
+    ...stateFields(call.providerMetadata, 'call'),
+  }))
   return {
     role: 'assistant',
     content,
     ...(reasoningText === '' ? undefined : { thinking: reasoningText }),
     ...(calls.length === 0 ? undefined : { tool_calls: calls }),
+    ...stateFields(providerMetadata, 'turn'),
   }
 }
 

@@ -1,47 +1,51 @@
-import type { Attempt, Call, Capabilities, Message, Provider, Target } from '../contract.ts'
+import type { Attempt, Call, Capabilities, Message, Provider } from '../contract.ts'
+import type { Target } from '../contract-targets.ts'
 import { ProviderError } from '../errors.ts'
+import { askJson } from '../http/get-json.ts'
 import { post } from '../http/post.ts'
-import { refusal } from './chat-completions/refusal.ts'
-import { prefixOf, tagsAfter } from './chat-completions/history.ts'
-import type { Checks } from '../check.ts'
-import { callback } from '../check.ts'
+import { failureOf } from './chat-failure/failure.ts'
+import { refusal } from './chat-request/encode.ts'
+import { prefixOf, tagsAfter } from './chat-request/history.ts'
+import { callback, type Checks } from '../check.ts'
 import { guarded } from './answer-guard.ts'
-import type { Endpoint } from './endpoint.ts'
-import { createEndpoint, rootOf, urlOf, withKey } from './endpoint.ts'
+import { createEndpoint, type Endpoint, rootOf, urlOf, withKey } from './endpoint.ts'
 import { dialectChecks } from './dialect-options.ts'
-import { mergeBody } from './merge-body.ts'
-import { readOllama } from './ollama-answer.ts'
-import { askWithRepairs } from './ollama-repairs.ts'
+import { mergeBody, wireJson } from './json.ts'
+import { readAnswer } from './chat-answer/read-answer.ts'
+import { askWithFixes } from './ollama-fixes.ts'
 import { chatBody, rawBody } from './ollama-request.ts'
 import { free } from './prices.ts'
-import { wireJson } from './wire-json.ts'
-import type { ServiceOptions } from './target.ts'
-import { checkTarget, createTarget, serviceChecks } from './target.ts'
+import { checkTarget, createTarget, serviceChecks, type ServiceOptions } from './target.ts'
 
+/** Options of `ollama()`. */
 export type OllamaOptions = ServiceOptions & {
   /**
-   * How many tokens the model is given room for, input and output together (`num_ctx`). What does not fit Ollama cuts off at the
-   * beginning, silently. @default the server's, often no more than 4,096
+   * The size of the model's context in tokens, input and output together (`num_ctx`). Ollama silently cuts a longer conversation
+   * at its beginning. @default the server's, often no more than 4,096
    */
   readonly contextTokens?: number | undefined
-  /** How long the model stays in memory after the call: `'10m'`, seconds, `-1` for ever, `0` not at all. @default the server's, 5 minutes */
+  /**
+   * How long the model stays in memory after the call: a string like `'10m'`, or seconds; `-1` is for ever, `0` unloads it at once.
+   * @default the server's, 5 minutes
+   */
   readonly keepAlive?: string | number | undefined
   /**
-   * Writes the conversation in the model's own template, up to where the assistant begins to speak. With it the target can go on from
-   * a given beginning (capability `prefix`), through `/api/generate` with `raw`: many templates close a last assistant turn, and then
-   * the model starts a new one.
+   * Writes the conversation in the model's own template, up to the point where the assistant's turn begins. This lets the target
+   * continue a given prefix (capability `prefix`), through `/api/generate` with `raw`. Without it many templates close the last
+   * assistant turn, and the model starts a new one.
    */
   readonly toRawPrompt?: ((messages: readonly Message[]) => string) | undefined
   /**
-   * `<think>` at the beginning of the content is reasoning: so speak models whose template Ollama does not know as a thinking one.
-   * `opened`: the template opens the tag itself, so only `</think>` comes. @default true
+   * Treat `<think>` at the beginning of the content as reasoning, for models whose template Ollama does not recognize as a
+   * thinking one. `opened`: the template opens the tag itself, so only `</think>` appears. @default true
    */
   readonly thinkTags?: boolean | 'opened' | undefined
 }
 
 /**
- * Ollama through its own API (`/api/chat`), which knows more than its OpenAI-like one: `keepAlive`, thoughts, load times. No key is
- * needed; `apiKey` or OLLAMA_API_KEY is sent when there is one. The model is loaded when it is asked, so the first answer may be slow.
+ * Ollama through its own API (`/api/chat`), which supports more than its OpenAI-compatible one: `keepAlive`, reasoning, load
+ * times. No key is needed; `apiKey` or OLLAMA_API_KEY is sent if set. Ollama loads a model on its first request, so the first
+ * answer may be slow.
  *
  * @example
  * ollama('deepseek-r1:8b')
@@ -65,13 +69,13 @@ const checks: Checks = {
   },
   keepAlive: (value, name) => {
     if (typeof value !== 'number' && typeof value !== 'string')
-      throw new TypeError(`${name} must be seconds, or a text like '10m'.`)
+      throw new TypeError(`${name} must be a number of seconds, or a string like '10m'.`)
   },
   toRawPrompt: callback,
   thinkTags: dialectChecks.thinkTags,
 }
 
-/** Nothing comes while the model is read from disk into memory, not even a status. */
+/** Nothing is sent while the model is loaded from disk, not even a status. */
 const timeout = { headersMs: 300_000, firstChunkMs: 300_000, chunkMs: 120_000 }
 
 function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
@@ -88,30 +92,54 @@ function createProvider(endpoint: Endpoint, options: OllamaOptions): Provider {
     timeout,
     refuse: call => refusal(call, capabilities, endpoint) ?? imageRefusal(call),
     stream: (call, attempt) => ask(call, attempt, { endpoint, options, memory }),
+    keepLoaded: (model, signal) => withKey(endpoint, keyed => keepLoaded(model, signal, { endpoint: keyed, options, memory })),
     check: () => endpoint.connections.check(),
     close: () => endpoint.connections.close(),
   }
+}
+
+/**
+ * A request without a prompt loads the model and restarts its keep-alive time. It sends the same context size as a call, because
+ * a different one would load the model again.
+ */
+async function keepLoaded(model: string, signal: AbortSignal, { endpoint, options }: Service): Promise<boolean> {
+  const { keepAlive } = options
+  const own = { model, stream: false, ...(keepAlive === undefined ? undefined : { keep_alive: keepAlive }) }
+  const { status, headers, body } = await askJson({
+    url: urlOf(rootOf(endpoint.baseURL), '/api/generate'),
+    headers: endpoint.headers,
+    method: 'POST',
+    body: wireJson(mergeBody(own, contextOf(options))),
+    ...{ connections: endpoint.connections, signal },
+  })
+  if (status === 200) return true
+  throw failureOf({
+    status,
+    headers,
+    secrets: endpoint.secrets,
+    body: typeof body === 'string' ? body : JSON.stringify(body ?? ''),
+  })
 }
 
 function contextOf({ contextTokens }: OllamaOptions): Readonly<Record<string, unknown>> {
   return contextTokens === undefined ? {} : { options: { num_ctx: contextTokens } }
 }
 
-/** Ollama takes images as bytes only, and fetches none. */
+/** Ollama accepts images only as bytes, and fetches none. */
 function imageRefusal({ model, messages }: Call): ProviderError | undefined {
   const isAddress = messages.some(
     ({ content }) =>
       typeof content !== 'string' && content.some(part => part.type === 'image' && !part.image.startsWith('data:')),
   )
   if (!isAddress) return undefined
-  const message = `ollama ${model} takes images as data: URIs only: a target that fetches them is needed for this call.`
+  const message = `ollama ${model} takes images only as data: URIs. Write the image as one, or use a target that fetches images.`
   return new ProviderError(message, { reason: 'invalid-request', provider: 'ollama', model })
 }
 
 type Service = { readonly endpoint: Endpoint; readonly options: OllamaOptions; readonly memory: Set<string> }
 
 function ask(call: Call, attempt: Attempt, service: Service): Promise<void> {
-  return askWithRepairs(call, attempt, { memory: service.memory, send: (changed, to) => send(changed, to, service) })
+  return askWithFixes(call, attempt, { memory: service.memory, send: (changed, to) => send(changed, to, service) })
 }
 
 function send(call: Call, attempt: Attempt, service: Service): Promise<void> {
@@ -119,14 +147,18 @@ function send(call: Call, attempt: Attempt, service: Service): Promise<void> {
 }
 
 async function sendTo(call: Call, attempt: Attempt, { endpoint, options }: Service): Promise<void> {
-  // an answer before this one may have seemed to be over
+  // cancels the wait that the finish of an earlier answer may have started
   attempt.linger?.(undefined, 0)
   const { toRawPrompt, stream = true, keepAlive, extraBody, thinkTags = true } = options
   const prefix = prefixOf(call)
   const common = { stream, ...(keepAlive === undefined ? undefined : { keep_alive: keepAlive }) }
   const raw = prefix === undefined ? undefined : toRawPrompt
   if (call.tools !== undefined && call.toolChoice !== undefined && call.toolChoice !== 'auto' && call.toolChoice !== 'none') {
-    attempt.emit({ type: 'warning', setting: 'toolChoice', message: 'Ollama cannot be made to call a tool: sent as "auto".' })
+    attempt.emit({
+      type: 'warning',
+      setting: 'toolChoice',
+      message: 'Ollama cannot be forced to call a tool, so "auto" was sent.',
+    })
   }
   const own = raw === undefined ? chatBody(call) : rawBody(call, raw)
   await post({
@@ -137,9 +169,9 @@ async function sendTo(call: Call, attempt: Attempt, { endpoint, options }: Servi
     connections: endpoint.connections,
     respond: (status, headers) =>
       guarded(attempt, status, ways =>
-        readOllama({
+        readAnswer({
           ...{ status, headers, secrets: endpoint.secrets, thinkTags: tagsAfter(prefix, thinkTags), ...ways },
-          // the text that is continued may have been whole
+          // the continued text may have been complete already
           allowEmpty: prefix !== undefined,
           call,
         }),

@@ -1,21 +1,20 @@
-import type { Call, Target } from '../contract.ts'
-import type { Dialect, Warn } from './chat-completions/dialect.ts'
-import { hasTools, plainDialect, without } from './chat-completions/dialect.ts'
-import { openaiSchema } from './chat-completions/openai-schema.ts'
+import type { Call } from '../contract.ts'
+import type { Target } from '../contract-targets.ts'
+import { type Dialect, hasTools, plainDialect, type Warn, without } from './chat-completions/dialect.ts'
+import { openaiSchema } from './chat-request/openai-schema.ts'
 import { chatCompletions } from './chat-completions/provider.ts'
-import { reasoningSwitches } from './chat-completions/reasoning.ts'
-import { withStrictTools } from './chat-completions/strict-tools.ts'
-import type { DialectOptions } from './dialect-options.ts'
-import { dialectChecks, withDialectOptions } from './dialect-options.ts'
+import { reasoningSwitches } from './chat-request/reasoning.ts'
+import { withStrictTools } from './chat-request/encode.ts'
+import { dialectChecks, type DialectOptions, withDialectOptions } from './dialect-options.ts'
 import { createEndpoint } from './endpoint.ts'
 import { priceOf } from './prices.ts'
 import { withSilenceOf } from './silent-models.ts'
-import type { ServiceOptions } from './target.ts'
-import { createTarget, modelAndOptions, serviceChecks } from './target.ts'
+import { createTarget, modelAndOptions, serviceChecks, type ServiceOptions } from './target.ts'
 
-/** Any id is passed on; these are known. */
+/** The known ids; any other id is accepted too. */
 export type OpenAIModel = 'gpt-6-luna' | 'gpt-6-sol' | 'gpt-6-astra' | 'gpt-5.6-luna' | 'gpt-5.4-nano' | (string & {})
 
+/** Options of `openai()`. */
 export type OpenAIOptions = ServiceOptions & DialectOptions
 
 const defaultModel = 'gpt-6-luna'
@@ -65,13 +64,19 @@ function adapt(call: Call, warn: Warn): Call {
   const switched = call.extraBody?.['reasoning_effort'] === 'none' ? { ...call, reasoning: 'off' as const } : call
   const tooled = withoutReasoningForTools(withStrictTools(switched, { warn, enforceable: openaiSchema }), warn)
   if (tooled.reasoning === 'off' || !/^gpt-6\b/.test(call.model)) return tooled
-  const reason = `${call.model} takes it only with reasoning: "off": it was left out.`
+  const reason = `${call.model} takes it only with reasoning: "off", so it was left out.`
   return without(without(tooled, 'temperature', { warn, reason }), 'topP', { warn, reason })
 }
 
-/** The gpt-6 family, and gpt-5.6 before it, calls functions in chat completions only with `reasoning_effort: "none"` (its model page). */
+/**
+ * The gpt-6 family, and gpt-5.6 before it, supports function calls in chat completions only with `reasoning_effort: "none"`
+ * (according to its model page).
+ */
 function withoutReasoningForTools(call: Call, warn: Warn): Call {
   if (!hasTools(call) || call.reasoning === 'off' || !/^gpt-(?:6|5\.6)\b/.test(call.model)) return call
-  warn('reasoning', `${call.model} can call tools in chat completions only without reasoning: sent with reasoning "off".`)
+  warn(
+    'reasoning',
+    `${call.model} can call tools in chat completions only without reasoning, so the request was sent with reasoning "off".`,
+  )
   return { ...call, reasoning: 'off' }
 }

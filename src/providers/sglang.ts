@@ -1,17 +1,14 @@
-import type { Target } from '../contract.ts'
-import { reasoningSwitches } from './chat-completions/reasoning.ts'
-import type { LocalServer } from './local-server.ts'
-import { localChecks, localTarget } from './local-server.ts'
-import { metricsLoad } from './server-load.ts'
+import type { Target } from '../contract-targets.ts'
+import { reasoningSwitches } from './chat-request/reasoning.ts'
+import { localChecks, type LocalServer, localTarget, metricsLoad } from './local-server.ts'
 import type { DialectOptions } from './dialect-options.ts'
-import type { ServiceOptions } from './target.ts'
-import { modelAndOptions } from './target.ts'
+import { modelAndOptions, type ServiceOptions } from './target.ts'
 
+/** Options of `sglang()`. */
 export type SglangOptions = ServiceOptions & DialectOptions
 
 /**
- * An SGLang server. It runs one model and does not look at the name. No key is needed; `apiKey` or SGLANG_API_KEY is sent when there
- * is one.
+ * An SGLang server. It serves one model and ignores the name. No key is needed; `apiKey` or SGLANG_API_KEY is sent if set.
  *
  * @example
  * sglang({ baseURL: 'http://gpu-2:30000/v1' })
@@ -28,12 +25,19 @@ export function sglang(modelOrOptions?: string | SglangOptions, optionsOfModel?:
 const server: LocalServer = {
   baseURL: 'http://127.0.0.1:30000/v1',
   keyVariable: 'SGLANG_API_KEY',
-  load: endpoint => metricsLoad(endpoint, { running: 'sglang:num_running_reqs', waiting: 'sglang:num_queue_reqs' }),
+  load: endpoint =>
+    metricsLoad(endpoint, {
+      running: 'sglang:num_running_reqs',
+      waiting: 'sglang:num_queue_reqs',
+      kvUsage: 'sglang:token_usage',
+      isRepeated: true,
+    }),
+  keepLoaded: 'always',
   dialect: {
     service: 'sglang',
     capabilities: { output: 'json-schema', prefix: true },
     reasoning: reasoningSwitches.template,
-    // the text is put behind the generation prompt, where a thinking template has just opened a thought
+    // SGLang appends the text to the generation prompt, where the template of a thinking model has just opened a thought
     prefix: { message: {}, body: { continue_final_message: true }, stopsThinking: true },
   },
 }

@@ -1,9 +1,9 @@
 import type { Dialect } from './chat-completions/dialect.ts'
 
-/** Models of services that hide their reasoning, but that do not think at all. By the names that they have everywhere. */
+/** Models that do not think, at services that hide the reasoning of others. The names are the same everywhere. */
 const plain = /^(?:gpt-3|gpt-4|chatgpt-|gemini-1\.|gemini-2\.0)/
 
-/** The dialect as this model speaks it: one that does not think has nothing to hide. */
+/** Clears `hidesReasoning` for a model that does not think and so has nothing to hide. */
 export function withSilenceOf(dialect: Dialect, model: string): Dialect {
   const { capabilities } = dialect
   if (capabilities.hidesReasoning !== true || !plain.test(model)) return dialect

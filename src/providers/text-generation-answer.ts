@@ -3,15 +3,13 @@ import { ProviderError, shortName } from '../errors.ts'
 import { inMebibytes, maxDocumentLength } from '../http/limits.ts'
 import type { BodyReader } from '../http/post.ts'
 import { endEvents, eventReader, readEvents } from '../http/server-sent-events.ts'
-import { isErrorValue, isFlatError, isNamedError } from './chat-completions/error-body.ts'
-import type { AnswerContext } from './chat-completions/failure.ts'
-import { failureOf, inBandFailure, strangeAnswer } from './chat-completions/failure.ts'
-import { finishOf } from './chat-completions/finish-reason.ts'
-import { endOfJson, startOfJson } from '../http/json-end.ts'
-import { asObject, isCutJson, parseJson } from './chat-completions/parse-json.ts'
-import type { ThinkTags } from './chat-completions/think-tags.ts'
-import { createThinkTags } from './chat-completions/think-tags.ts'
-import { usageOf } from './chat-completions/usage.ts'
+import { isErrorValue, isFlatError, isNamedError } from './chat-failure/error-body.ts'
+import { type AnswerContext, failureOf, inBandFailure, strangeAnswer } from './chat-failure/failure.ts'
+import { finishOf } from './chat-answer/finish.ts'
+import { createLineReader, endOfJson, type LineReader, startOfJson } from '../http/json-lines.ts'
+import { asObject, isCutJson, parseJson } from './json.ts'
+import { createThinkTags, type ThinkTags } from './chat-answer/think-tags.ts'
+import { endIn, type Fields, isFirstOfMany, isLast, textIn, usageIn } from './text-generation-fields.ts'
 
 export type TextAnswer = {
   readonly status: number
@@ -21,38 +19,38 @@ export type TextAnswer = {
   readonly linger: Attempt['linger']
   readonly responseField: string
   readonly thinkTags: boolean | 'opened'
-  /** Some servers give it back before the text. */
+  /** The prompt, because some servers repeat it before the text. */
   readonly prompt: string
 }
 
-type Fields = { readonly [key: string]: unknown }
-
-/** The end of a body comes right behind its last bracket, or never. */
+/** The end of a body follows its last bracket immediately, or never. */
 const endWithinMs = 1_000
 
 type Reading = {
   readonly answer: TextAnswer
   readonly pieces: string[]
   length: number
-  form: 'blank' | 'json' | 'events' | 'text'
+  form: 'blank' | 'json' | 'events' | 'text' | 'lines'
   isWhole: boolean
   isOver: boolean
-  /** Of a stream: the text so far, and how it ended. */
+  /** The text of a stream so far. */
   streamed: string
   channels: Pick<ThinkTags, 'write' | 'end'> | undefined
   hasText: boolean
+  /** Objects without a list or events around them, one on each line. */
+  lines: LineReader | undefined
   finishReason: FinishReason | undefined
   usage: Usage | undefined
 }
 
 /**
  * Reads the answer of a plain server by its content: JSON with the text in a field, in the list `text` (vLLM's demo server) or in
- * `[{ generated_text }]` (TGI); server-sent events of such objects; a bare text where the server calls it `text/plain`.
+ * `[{ generated_text }]` (TGI); server-sent events of such objects; or a bare text, if the content type is `text/plain`.
  */
 export function readText(answer: TextAnswer): BodyReader {
   const reading: Reading = {
     ...{ answer, pieces: [], length: 0, form: 'blank', isWhole: false, isOver: false },
-    ...{ streamed: '', channels: undefined, hasText: false, finishReason: undefined, usage: undefined },
+    ...{ streamed: '', channels: undefined, hasText: false, lines: undefined, finishReason: undefined, usage: undefined },
   }
   const { status, emit, linger } = answer
   const json = startOfJson()
@@ -69,11 +67,16 @@ export function readText(answer: TextAnswer): BodyReader {
       if (reading.form === 'blank') emit({ type: 'queued' })
       keep(reading, part)
       if (reading.form === 'events' && !isRefusal) readEvents(events, part)
-      if (reading.form === 'json' && !reading.isWhole && endOfJson(json, part) !== undefined) close()
+      if (reading.lines !== undefined) reading.lines.write(part)
+      else if (reading.form === 'json' && !reading.isWhole && endOfJson(json, part) !== undefined) {
+        if (!isRefusal && isFirstOfMany(firstOf(reading))) startLines(reading)
+        else close()
+      }
       return true
     },
     end() {
       if (reading.form === 'events' && !isRefusal && !reading.isOver) endEvents(events)
+      reading.lines?.end()
       end(reading)
     },
     isOver: () => reading.isOver,
@@ -82,6 +85,18 @@ export function readText(answer: TextAnswer): BodyReader {
       return reading.isOver
     },
   }
+}
+
+function firstOf({ pieces }: Reading): string {
+  const text = pieces.join('').trimStart()
+  const lineEnd = text.indexOf('\n')
+  return lineEnd === -1 ? text : text.slice(0, lineEnd)
+}
+
+function startLines(reading: Reading): void {
+  reading.form = 'lines'
+  reading.lines = createLineReader({ onLine: line => readEvent(reading, line, undefined) })
+  reading.lines.write(reading.pieces.join(''))
 }
 
 function begin(reading: Reading, part: string): void {
@@ -106,7 +121,7 @@ function end(reading: Reading): void {
   const { answer, form } = reading
   const body = reading.pieces.join('').replace(/^\uFEFF/, '')
   if (answer.status < 200 || answer.status > 299) throw failureOf({ ...answer, body })
-  if (form === 'events') return endStream(reading)
+  if (form === 'events' || form === 'lines') return endStream(reading)
   const text = form === 'text' ? plainText(body, answer) : textOfDocument(reading, body)
   const own = withoutPrompt(text, answer.prompt)
   if (own.trim() === '') throw failed('empty', 'The server answered with an empty text.', reading)
@@ -115,7 +130,7 @@ function end(reading: Reading): void {
   finish(reading)
 }
 
-/** Thought and text apart. `opened`: the text begins inside a thought. */
+/** Separates reasoning from text. `opened`: the text begins inside a thought. */
 function channelsOf(reading: Reading, opened: boolean): Pick<ThinkTags, 'write' | 'end'> {
   const { emit, thinkTags } = reading.answer
   const onText = (text: string): void => {
@@ -127,7 +142,9 @@ function channelsOf(reading: Reading, opened: boolean): Pick<ThinkTags, 'write' 
   return createThinkTags({ opened, onText, onReasoning: text => void emit({ type: 'reasoning-delta', text }) })
 }
 
-/** In a whole text a tag that was never opened is seen before anything was handed on (F64). */
+/**
+ * Whether a complete text closes a think tag that it never opened (F64). Only a complete text shows this before it is emitted.
+ */
 function closesUnopened(text: string): boolean {
   const close = text.indexOf('</think>')
   return close !== -1 && !text.slice(0, close).includes('<think>')
@@ -140,7 +157,7 @@ function finish(reading: Reading): void {
   answer.emit({ type: 'finish', finishReason, ...(usage === undefined ? undefined : { usage }) })
 }
 
-/** A 200 of a proxy is plain text as well: only what the server itself calls a text is one. */
+/** A proxy's 200 page may be plain text too, so a bare text counts only if the content type says so. */
 function plainText(body: string, answer: TextAnswer): string {
   const isText = /^text\/plain\b/i.test(String(answer.headers['content-type'] ?? ''))
   if (isText && !/^\s*<(?:!doctype|html|head|body)\b/i.test(body)) return body
@@ -153,79 +170,59 @@ function textOfDocument(reading: Reading, body: string): string {
   try {
     value = parseJson(body)
   } catch {
-    // no cause: the parser's message quotes the answer
+    // no `cause`: the parser's message quotes the answer
     throw failed(isCutJson(body) ? 'truncated' : 'malformed-response', 'The answer is not JSON, or it was cut.', reading)
   }
   if (typeof value === 'string') return value
   const fields = asObject(Array.isArray(value) ? value[0] : value) ?? {}
   if (isNamedError(fields)) throw inBandFailure(fields, contextOf(reading))
   noteEnd(reading, fields)
-  const text = textIn(fields, reading.answer)
+  const text = textIn(fields, reading.answer.responseField)
   if (text !== undefined) return text
   throw isError(fields) ? inBandFailure(fields, contextOf(reading)) : withoutText(fields, reading)
 }
 
-/** Where there is no text, a `detail` is one too, whatever stands beside it. */
+/** A `detail` is an error when there is no text, whatever other fields there are. */
 function isError(fields: Fields): boolean {
   return isNamedError(fields) || isFlatError(fields) || isErrorValue(fields['detail'])
 }
 
-/** What a failure is judged by: an error after content is no fault of the request (F25). */
+/** The context that a failure is classified with: an error after content is not the request's fault (F25). */
 function contextOf({ answer, hasText }: Reading): AnswerContext {
   return { ...answer, begun: hasText }
-}
-
-function textIn(fields: Fields, { responseField }: TextAnswer): string | undefined {
-  const named = fields[responseField]
-  if (typeof named === 'string') return named
-  const { text, generated_text: generated, meta_info: meta } = fields
-  if (typeof generated === 'string') return generated
-  // SGLang's own form
-  if (typeof text === 'string' && asObject(meta) !== undefined) return text
-  return Array.isArray(text) && typeof text[0] === 'string' ? text[0] : undefined
 }
 
 function withoutText(fields: Fields, { answer: { status, responseField } }: Reading): ProviderError {
   const names = Object.keys(fields).slice(0, 8).map(shortName)
   const shown = names.filter(name => name !== '').join(', ')
   return new ProviderError(
-    `The answer has no text in the field '${responseField}' (its fields: ${shown === '' ? 'none that can be named' : shown}). Set the option responseField.`,
+    `The answer has no text in the field '${responseField}' (its fields: ${shown === '' ? 'none with a short name' : shown}). Set the option responseField.`,
     { reason: 'malformed-response', status },
   )
 }
 
-/** Why it ended and what it cost, wherever servers of this kind write it (F106). */
 function noteEnd(reading: Reading, fields: Fields): void {
-  const inner = asObject(fields['details']) ?? asObject(fields['meta_info']) ?? {}
-  reading.usage = usageIn(fields, inner) ?? reading.usage
-  const said = fields['finish_reason'] ?? fields['done_reason'] ?? inner['finish_reason']
-  const word = asObject(said)?.['type'] ?? said
-  if (typeof word !== 'string' || word === '' || word === 'null') return
+  reading.usage = usageIn(fields) ?? reading.usage
+  const word = endIn(fields)
+  if (word === undefined) return
   const known = finishOf(word)
   if (known.failure !== undefined) throw failed(known.failure, known.message, reading)
   reading.finishReason = known.finishReason
 }
 
-function usageIn(fields: Fields, inner: Fields): Usage | undefined {
-  const counts = { ...fields, ...inner }
-  const output = counts['generated_tokens'] ?? counts['eval_count']
-  const counted = { completion_tokens: output, prompt_tokens: counts['prompt_eval_count'] }
-  return usageOf(fields['usage']) ?? usageOf(inner) ?? usageOf(fields) ?? usageOf(counted)
-}
-
-/** `[DONE]`, or an object with the next piece, or with all that there is by now. */
+/** Reads `[DONE]`, or an object with either the next piece or all text so far. */
 function readEvent(reading: Reading, data: string, event: string | undefined): void {
   if (reading.isWhole) return
   if (data.trim() === '[DONE]') return void (reading.isWhole = true)
-  // whatever stands in it (F63)
+  // an error event, whatever its data (F63)
   if (event === 'error') throw failureOf({ ...contextOf(reading), body: data })
   const fields = fieldsOf(reading, data)
   if (isNamedError(fields)) throw inBandFailure(fields, contextOf(reading))
   noteEnd(reading, fields)
-  reading.isWhole = fields['done'] === true
+  reading.isWhole = isLast(fields)
   const token = asObject(fields['token'])?.['text']
   if (typeof token === 'string') return add(reading, token)
-  const piece = textIn(fields, reading.answer)
+  const piece = textIn(fields, reading.answer.responseField)
   if (piece === undefined) {
     if (isError(fields)) throw inBandFailure(fields, contextOf(reading))
     return
@@ -238,7 +235,7 @@ function fieldsOf(reading: Reading, data: string): Fields {
   try {
     return asObject(parseJson(data)) ?? {}
   } catch {
-    throw failed('malformed-response', `The stream holds an event that is no JSON (${data.length} characters).`, reading)
+    throw failed('malformed-response', `The stream contains an event that is not JSON (${data.length} characters).`, reading)
   }
 }
 
@@ -254,7 +251,7 @@ function endStream(reading: Reading): void {
   finish(reading)
 }
 
-/** vLLM's demo server and some pipelines give the prompt back, and the answer behind it. */
+/** Removes the prompt, which vLLM's demo server and some pipelines repeat before the answer. */
 function withoutPrompt(text: string, prompt: string): string {
   return prompt.length > 0 && text.length > prompt.length && text.startsWith(prompt) ? text.slice(prompt.length) : text
 }

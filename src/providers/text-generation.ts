@@ -1,48 +1,55 @@
-import type { Attempt, Call, Capabilities, Provider, Target } from '../contract.ts'
+import { callback, checkOptions, group, oneOf, returnedText, text } from '../check.ts'
+import type { Attempt, Call, Capabilities, Message, Provider } from '../contract.ts'
+import type { Target } from '../contract-targets.ts'
 import { post } from '../http/post.ts'
 import { guarded } from './answer-guard.ts'
 import { plainDialect } from './chat-completions/dialect.ts'
-import { withJsonInstruction } from './chat-completions/output-format.ts'
-import { refusal } from './chat-completions/refusal.ts'
-import { callback, checkOptions, group, oneOf, returnedText, text } from '../check.ts'
+import { withJsonInstruction } from './chat-request/structured-output.ts'
+import { refusal } from './chat-request/encode.ts'
 import { dialectChecks } from './dialect-options.ts'
-import type { Endpoint } from './endpoint.ts'
-import { createEndpoint, urlOf, withKey } from './endpoint.ts'
-import { localTimeout } from './local-timeout.ts'
-import { mergeBody } from './merge-body.ts'
+import { createEndpoint, type Endpoint, urlOf, withKey } from './endpoint.ts'
+import { localTimeout } from './local-server.ts'
 import { free } from './prices.ts'
-import { promptOf } from './prompt-of.ts'
-import type { ServiceOptions } from './target.ts'
-import { createTarget, serviceChecks } from './target.ts'
+import { mergeBody, wireJson } from './json.ts'
+import { createTarget, serviceChecks, type ServiceOptions } from './target.ts'
 import { readText } from './text-generation-answer.ts'
-import { wireJson } from './wire-json.ts'
 
 const sampling = ['temperature', 'topP', 'maxOutputTokens', 'stopSequences', 'seed'] as const
 
+/** Options of `textGeneration()`. */
 export type TextGenerationOptions = Omit<ServiceOptions, 'stream'> & {
   readonly baseURL: string
   /** @default '/generate' */
   readonly path?: string | undefined
   /** @default 'POST' */
   readonly method?: 'POST' | 'GET' | undefined
-  /** `body`: the prompt is a field of a JSON body. `query`: it stands in the URL as `?prompt=`. @default 'body', with GET 'query' */
+  /**
+   * `body`: the prompt is a field of a JSON body. `query`: the prompt is in the URL as `?prompt=`.
+   * @default 'body', with GET 'query'
+   */
   readonly promptIn?: 'body' | 'query' | undefined
   /** The field, or the query parameter, that holds the prompt. @default 'prompt' */
   readonly promptField?: string | undefined
   /** The field of the answer that holds the text. @default 'response' */
   readonly responseField?: string | undefined
-  /** What the model is called in results and events; it is not sent. @default 'default' */
+  /** The model's name in results and events; it is not sent. @default 'default' */
   readonly model?: string | undefined
-  /** How the target is called in results, events and errors. @default 'text-generation' */
+  /** The target's name in results, events and errors. @default 'text-generation' */
   readonly name?: string | undefined
   /**
-   * `<think>` at the beginning of the text, or a `</think>` that was never opened, is reasoning. `opened`: the template opens the tag
-   * itself, so only its end comes. @default true
+   * Treat `<think>` at the beginning of the text, or a `</think>` that was never opened, as reasoning. `opened`: the template
+   * opens the tag itself, so only the end tag appears. @default true
    */
   readonly thinkTags?: boolean | 'opened' | undefined
-  /** The server's names of settings, for example `{ maxOutputTokens: 'max_tokens' }`. What has none is left out, with a warning. @default none */
+  /**
+   * The server's names for settings, for example `{ maxOutputTokens: 'max_tokens' }`. A setting without a name here is omitted,
+   * with a warning. @default none
+   */
   readonly fields?: Readonly<Partial<Record<(typeof sampling)[number], string>>> | undefined
-  /** Writes the conversation as one prompt. @default a single user message as it is; else turns headed by their role (see `promptOf`) */
+  /**
+   * Writes the conversation as one prompt.
+   * @default the instructions, then a single user message unchanged; a conversation as `User: ...` and `Assistant: ...`, ending in `Assistant:`
+   */
   readonly toPrompt?: ((messages: Call['messages']) => string) | undefined
 }
 
@@ -59,8 +66,8 @@ type Form = {
 }
 
 /**
- * The plain kind of server that people put before a model: `POST /generate` with `{ prompt }` answers `{ response }`. It is not asked to
- * stream. Sampling settings are sent where `fields` names them; each other gives a warning.
+ * A minimal custom server in front of a model: `POST /generate` with `{ prompt }` answers `{ response }`. It is not asked to
+ * stream. Sampling settings are sent if `fields` names them; each other setting gives a warning.
  *
  * @example
  * textGeneration({ baseURL: 'http://r1.internal:8000' })
@@ -91,7 +98,8 @@ const checks = {
 function formOf(options: TextGenerationOptions): Form {
   const { path = '/generate', method = 'POST', promptField = 'prompt', responseField = 'response', toPrompt = promptOf } = options
   const { promptIn = method === 'GET' ? 'query' : 'body' } = options
-  if (method === 'GET' && promptIn === 'body') throw new TypeError("textGeneration: a GET has no body: write promptIn: 'query'.")
+  if (method === 'GET' && promptIn === 'body')
+    throw new TypeError("textGeneration: a GET request has no body. Write promptIn: 'query'.")
   return {
     ...{ path: path.startsWith('/') ? path : `/${path}`, method, promptIn, promptField, responseField },
     ...{ toPrompt, extraBody: options.extraBody, ...readingOf(options) },
@@ -116,7 +124,7 @@ function createProvider(endpoint: Endpoint, form: Form): Provider {
     name: endpoint.service,
     capabilities,
     identity: { ...endpoint.identity, path: `${endpoint.identity.path ?? ''}${form.path}` },
-    // nothing comes until the whole answer is there
+    // nothing arrives until the whole answer is complete
     timeout: { ...localTimeout, headersMs: 300_000, firstChunkMs: 300_000 },
     refuse: call => refusal(call, capabilities, endpoint),
     stream: (call, attempt) => withKey(endpoint, keyed => generate(call, attempt, { endpoint: keyed, form })),
@@ -128,7 +136,7 @@ function createProvider(endpoint: Endpoint, form: Form): Provider {
 async function generate(call: Call, attempt: Attempt, { endpoint, form }: { endpoint: Endpoint; form: Form }): Promise<void> {
   for (const setting of [...sampling, 'reasoning'] as const) {
     if (call[setting] === undefined || (setting !== 'reasoning' && form.fields[setting] !== undefined)) continue
-    const message = `${endpoint.service} is told of no field for it: it was left out. The option fields can name one, extraBody can set one.`
+    const message = `${endpoint.service} has no field for it, so it was left out. Name one in the option fields, or set one in extraBody.`
     attempt.emit({ type: 'warning', setting, message })
   }
   const { url, body, prompt } = requestOf(call, endpoint, form)
@@ -166,4 +174,27 @@ function requestOf(
   const own = { ...(form.promptIn === 'body' ? { [form.promptField]: prompt } : undefined), ...settings }
   const body = form.method === 'GET' ? '' : wireJson(mergeBody(own, form.extraBody, call.extraBody))
   return { url: url.href, body, prompt }
+}
+
+/**
+ * Writes a conversation as one text, for servers that take a prompt without roles. A single user message is sent as it is, below
+ * a system message if there is one. A longer conversation gets a heading for each turn, and ends with the heading under which the
+ * model writes.
+ */
+function promptOf(messages: readonly Message[]): string {
+  const instructions = messages.filter(message => message.role === 'system' || message.role === 'developer').map(textOf)
+  const turns = messages.filter(message => message.role !== 'system' && message.role !== 'developer')
+  const [only] = turns
+  if (turns.length === 1 && only?.role === 'user') return [...instructions, textOf(only)].join('\n\n')
+  return [...instructions, ...turns.map(turn => `${headings[turn.role]}: ${textOf(turn)}`), `${headings.assistant}:`].join('\n\n')
+}
+
+const headings = { user: 'User', assistant: 'Assistant', tool: 'Tool result', system: 'System', developer: 'System' } as const
+
+function textOf(message: Message): string {
+  if (typeof message.content !== 'string') return message.content.map(part => (part.type === 'text' ? part.text : '')).join('\n')
+  const calls = message.role === 'assistant' ? (message.toolCalls ?? []) : []
+  return [message.content, ...calls.map(call => `${call.toolName}(${wireJson(call.input)})`)]
+    .filter(part => part !== '')
+    .join('\n')
 }

@@ -1,14 +1,16 @@
 import { Socket } from 'node:net'
 /**
- * The user's own client, by the few methods that are used of it: no package is imported, and either one will do.
- * Both libraries find the place of keys in a command by themselves (ioredis' `keyPrefix` holds for ours too).
+ * Your own client, reduced to the few methods that are used. No package is imported, and either package works.
+ * Both libraries find the keys in a command by themselves (the `keyPrefix` of ioredis applies to our keys too).
  */
 export type RedisClient = NodeRedisClient | IoRedisClient
 
 /** A client of the package `redis` (node-redis). */
 export type NodeRedisClient = {
   readonly isOpen: boolean
+  /** Sends one command. */
   sendCommand(command: readonly string[]): Promise<unknown>
+  /** A second connection, which listens. */
   duplicate(): NodeRedisSubscriber
 }
 
@@ -23,7 +25,9 @@ export type NodeRedisSubscriber = {
 
 /** A client of the package `ioredis`. */
 export type IoRedisClient = {
+  /** Sends one command. */
   call(command: string, values: string[]): Promise<unknown>
+  /** A second connection, which listens. */
   duplicate(): IoRedisSubscriber
 }
 
@@ -36,41 +40,43 @@ export type IoRedisSubscriber = {
   readonly stream?: unknown
 }
 
-/** What is needed of Redis, whichever client it is reached by. */
+/** The operations of Redis that are needed, with either client. */
 export type Redis = {
-  /** Rejects with an error reply, or when the connection breaks; may also never settle. */
+  /** Sends one command. Rejects on an error reply, or when the connection breaks; may also never settle. */
   send(command: readonly string[]): Promise<unknown>
-  /** Listens to a channel on a connection of its own, which connects again by itself. */
-  listen(channel: string, listener: Listener): Listening
+  /** Subscribes to a channel on a separate connection, which reconnects by itself. */
+  subscribe(channel: string, listener: Listener): Subscription
 }
 
 export type Listener = {
   onText(text: string): void
-  /** From now on it hears; told again after every loss. */
+  /** Called when messages begin to arrive, also after every loss. */
   onReady(): void
   onLoss(error: unknown): void
 }
 
-export type Listening = {
-  /** It has given up: only a new one may hear again. */
+export type Subscription = {
+  /** Whether the subscription has given up: then only a new subscription can receive messages. */
   isOver(): boolean
   close(): void
 }
 
-/** Tells the two libraries apart by what they can do. */
+/** Tells the two libraries apart by their methods. */
 export function redisOf(client: RedisClient): Redis {
   const given: unknown = client
-  if (typeof given !== 'object' || given === null) throw new TypeError(`redisHealth: the client is ${typeof given}. ${howTo}`)
-  if (given instanceof Promise) throw new TypeError(`redisHealth: the client is a promise. Await it: redisHealth(await ...).`)
+  if (typeof given !== 'object' || given === null) throw new TypeError(notOne)
+  if (given instanceof Promise) throw new TypeError(`redisHealth: the client is a promise. Write redisHealth(await ...).`)
   if ('slots' in given || Reflect.get(given, 'isCluster') === true) {
-    throw new TypeError('redisHealth: a cluster is not supported. Give it a client of one Redis server.')
+    throw new TypeError('redisHealth: a cluster is not supported. Pass a client of a single Redis server.')
   }
   if (hasMethods(given, 'call', 'duplicate')) return ioRedis(client as IoRedisClient)
   if (hasMethods(given, 'sendCommand', 'duplicate')) return nodeRedis(client as NodeRedisClient)
-  throw new TypeError(`redisHealth: this is no client of the package redis or ioredis. ${howTo}`)
+  throw new TypeError(notOne)
 }
 
-const howTo = "Write redisHealth(redis) with redis = createClient() of 'redis' or new Redis() of 'ioredis'."
+const notOne =
+  'redisHealth: this is not a client of the package redis or ioredis. ' +
+  "Write redisHealth(redis) with redis = createClient() from 'redis', or new Redis() from 'ioredis'."
 
 function hasMethods(value: object, ...names: readonly string[]): boolean {
   return names.every(name => typeof Reflect.get(value, name) === 'function')
@@ -79,24 +85,24 @@ function hasMethods(value: object, ...names: readonly string[]): boolean {
 function nodeRedis(client: NodeRedisClient): Redis {
   return {
     send: command => client.sendCommand(command),
-    listen(channel, { onText, onReady, onLoss }) {
+    subscribe(channel, { onText, onReady, onLoss }) {
       const copy = client.duplicate()
       let isSubscribed = false
       let hasFailed = false
-      // Without a listener for errors Node would end the process when Redis goes away.
+      // Without an `error` listener Node would terminate the process when Redis goes away.
       copy.on('error', onLoss)
-      // whoever ends its own connection is done: to hear from others is no reason to stay (F87)
+      // The subscription must not keep a process running that has closed its own connection (F87).
       copy.unref?.()
       copy.on('ready', () => {
         if (isSubscribed) onReady()
       })
-      const subscribe = async (): Promise<void> => {
+      const connectAndSubscribe = async (): Promise<void> => {
         await copy.connect()
         await copy.subscribe(channel, onText)
         isSubscribed = true
         onReady()
       }
-      subscribe().catch((error: unknown) => {
+      connectAndSubscribe().catch((error: unknown) => {
         hasFailed = true
         onLoss(error)
       })
@@ -117,7 +123,7 @@ function unrefStream(stream: unknown): void {
 function ioRedis(client: IoRedisClient): Redis {
   return {
     send: ([name = '', ...values]) => client.call(name, values),
-    listen(channel, { onText, onReady, onLoss }) {
+    subscribe(channel, { onText, onReady, onLoss }) {
       const copy = client.duplicate()
       let hasFailed = false
       copy.on('error', onLoss)
@@ -128,7 +134,7 @@ function ioRedis(client: IoRedisClient): Redis {
       copy.on('ready', () => {
         unref()
         copy.subscribe(channel).then(onReady, (error: unknown) => {
-          // It is not tried again until it connects again: a user who may not subscribe.
+          // This user may not subscribe. There is no new attempt until the client reconnects.
           hasFailed = copy.status === 'ready'
           onLoss(error)
         })

@@ -1,30 +1,26 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../contract.ts'
 import type { HealthFact, HealthStore, StoreMessage } from '../health/store.ts'
-import { createArchive } from './archive.ts'
-import type { Archive } from './archive.ts'
-import type { Ask } from './bounded.ts'
-import { beatMs, createCensus } from './census.ts'
-import type { Census } from './census.ts'
-import { createLedger } from './ledger.ts'
-import type { Ledger } from './ledger.ts'
-import { createLink } from './link.ts'
-import type { Link } from './link.ts'
-import { createOutbox } from './outbox.ts'
-import type { Outbox } from './outbox.ts'
-import { releaseProbeLease, takeProbeLease } from './probe-lease.ts'
-import { readRecord, writeRecord } from './record.ts'
+import { createConnection } from './connection.ts'
+import type { Connection, Send } from './connection.ts'
+import { createFactStore, createRedisTime } from './fact-store.ts'
+import type { FactStore } from './fact-store.ts'
+import { createFactCache, readRecord, writeRecord } from './facts.ts'
+import type { FactCache } from './facts.ts'
+import { createMembership, heartbeatMs, releaseProbeLease, takeProbeLease } from './membership.ts'
+import type { Membership } from './membership.ts'
 import { type Redis, type RedisClient, redisOf } from './redis-client.ts'
-import { createRedisTime } from './redis-time.ts'
 
+/** Options of `redisHealth()`. */
 export type RedisHealthOptions = {
   /**
-   * What the keys and the channel of this fleet begin with. Clients of one prefix share one memory: give each environment its own
-   * (a channel is heard in all databases of a Redis). @default 'unbusy'
+   * The prefix of all keys and of the channel of this fleet. Clients with the same prefix share one memory, so give each environment its
+   * own prefix (all databases of a Redis share its channels). @default 'unbusy'
    */
   readonly prefix?: string | undefined
   /**
-   * How long one command may take, in milliseconds, before Redis counts as lost and this process goes on alone. No call waits for it.
+   * How long one command may take, from 1 to 60_000 milliseconds, before Redis counts as lost and this process continues alone. No call waits
+   * for a command.
    * @default 500
    */
   readonly commandTimeoutMs?: number | undefined
@@ -39,26 +35,29 @@ function checkNames(options: unknown): void {
     throw new TypeError("redisHealth: options must be an object like { prefix: 'shop' }.")
   const unknown = Object.keys(options).find(name => !optionNames.includes(name))
   if (unknown === undefined) return
-  throw new TypeError(`redisHealth: there is no option '${unknown}'. Known are: ${optionNames.join(', ')}.`)
+  throw new TypeError(`redisHealth: there is no option '${unknown}'. Write one of ${optionNames.join(', ')}.`)
 }
 
 /**
- * One memory for all processes of a fleet: gates, open breakers, refused keys and probe leases are shared, limits that a server named are
- * divided among the processes that live. Every process decides from its own memory; Redis is read and written in the background.
+ * Returns a memory for all processes of a fleet. Gates, open breakers, refused keys and probe leases are shared; limits that a server named
+ * and the `limits` of targets are divided among the live processes. Every process decides from its own memory; Redis is read and written in
+ * the background.
  *
- * The client stays yours: it needs a connection, an `error` listener, and is not closed. A second connection is made for listening.
+ * The Redis client stays yours: connect it, give it an `error` listener, and close it yourself. A second connection is opened for the
+ * subscription.
  *
  * @example
  * const redis = await createRedis().on('error', log).connect()
  * const client = createClient({ chain: [deepseek(), openai()], health: redisHealth(redis) })
  *
- * @throws {TypeError} It is no client of `redis` or `ioredis`.
+ * @throws {TypeError} The client is not one of `redis` or `ioredis`, or an option is wrong.
  */
 export function redisHealth(client: RedisClient, options: RedisHealthOptions = {}): HealthStore {
   checkNames(options)
   const { prefix = 'unbusy', commandTimeoutMs = 500, clock = systemClock } = options
-  if (typeof prefix !== 'string' || prefix === '') throw new TypeError("redisHealth: prefix must be a text, for example 'shop'.")
-  if (!(commandTimeoutMs > 0 && commandTimeoutMs < 60_000)) {
+  if (typeof prefix !== 'string' || prefix === '')
+    throw new TypeError("redisHealth: prefix must be a non-empty string, for example 'shop'.")
+  if (!(commandTimeoutMs >= 1 && commandTimeoutMs <= 60_000)) {
     throw new TypeError('redisHealth: commandTimeoutMs must be a number of milliseconds from 1 to 60_000, for example 500.')
   }
   const redis = redisOf(client)
@@ -71,7 +70,7 @@ export function redisHealth(client: RedisClient, options: RedisHealthOptions = {
     },
     subscribe(listener) {
       if (member !== undefined)
-        throw new TypeError('redisHealth: one belongs to one client. Call redisHealth() for each of them.')
+        throw new TypeError('redisHealth: a store belongs to one client. Call redisHealth() for each client.')
       const joined = join({ redis, prefix, clock, timeoutMs: commandTimeoutMs, listener })
       member = joined
       return () => {
@@ -80,38 +79,38 @@ export function redisHealth(client: RedisClient, options: RedisHealthOptions = {
       }
     },
     async lease(key, forMs) {
-      if (member?.link.isUp() !== true) return true
-      const { link, id } = member
-      return takeProbeLease({ ask: link.ask, name: leaseOf(key), id, forMs })
+      if (member?.connection.isUp() !== true) return true
+      const { connection, id } = member
+      return takeProbeLease({ send: connection.send, name: leaseOf(key), id, forMs })
     },
     async release(key) {
-      if (member?.link.isUp() !== true) return
-      const { link, id, archive } = member
-      await releaseProbeLease({ ask: link.ask, name: leaseOf(key), id, mayRunScripts: archive.mayRunScripts() })
+      if (member?.connection.isUp() !== true) return
+      const { connection, id, store } = member
+      await releaseProbeLease({ send: connection.send, name: leaseOf(key), id, mayRunScripts: store.mayRunScripts() })
     },
   }
 }
 
-/** A process of a service ends when its work does: the memory of a fleet must not keep it. */
+/** Timers that do not keep the process alive: it should end when its work is done, even while it belongs to a fleet. */
 const systemClock: Clock = {
   now: () => performance.now(),
   setTimeout: (listener, delayMs) => setTimeout(listener, delayMs).unref(),
   clearTimeout: handle => clearTimeout(handle as NodeJS.Timeout),
 }
 
-/** This process as one of the fleet, from `subscribe` to its end. */
+/** This process as a member of the fleet, from `subscribe` until the subscription ends. */
 type Member = {
   readonly id: string
   readonly redis: Redis
   readonly clock: Clock
   readonly channel: string
   readonly listener: (message: StoreMessage) => void
-  readonly link: Link
-  readonly ledger: Ledger
-  readonly outbox: Outbox
-  readonly archive: Archive
-  readonly census: Census
-  heart: unknown
+  readonly connection: Connection
+  readonly cache: FactCache
+  readonly queue: PublishQueue
+  readonly store: FactStore
+  readonly membership: Membership
+  heartbeatTimer: unknown
 }
 
 type JoinOptions = Pick<Member, 'redis' | 'clock' | 'listener'> & { readonly prefix: string; readonly timeoutMs: number }
@@ -120,93 +119,144 @@ function join({ redis, prefix, clock, timeoutMs, listener }: JoinOptions): Membe
   const id = randomUUID()
   const channel = `${prefix}:news`
   const time = createRedisTime(clock)
-  const ledger = createLedger(clock)
-  const archive = createArchive({ index: `${prefix}:facts`, prefix: `${prefix}:fact:`, time })
-  const census = createCensus({
+  const cache = createFactCache(clock)
+  const store = createFactStore({ index: `${prefix}:facts`, prefix: `${prefix}:fact:`, time })
+  const membership = createMembership({
     ...{ id, key: `${prefix}:processes`, clock, time },
-    onChange: () => divideLimits(member),
-    onForgotten: () => remind(member),
+    onChange: () => divide(member),
+    onForgotten: () => publishOwn(member),
   })
-  const link = createLink({
+  const connection = createConnection({
     ...{ redis, channel, clock, timeoutMs },
-    tell: listener,
-    onText: text => hear(member, text),
-    resync: ask => resync(member, ask),
-    onUp: () => remind(member),
+    report: listener,
+    onText: text => receive(member, text),
+    resync: send => resync(member, send),
+    onUp: () => publishOwn(member),
   })
-  const outbox = createOutbox(clock, fact => void deliver(member, fact))
-  const member: Member = { id, redis, clock, channel, listener, link, ledger, outbox, archive, census, heart: undefined }
-  member.heart = clock.setTimeout(() => void beat(member), beatMs)
+  const queue = createPublishQueue(clock, fact => void sendFact(member, fact))
+  const member: Member = {
+    id,
+    redis,
+    clock,
+    channel,
+    listener,
+    connection,
+    cache,
+    queue,
+    store,
+    membership,
+    heartbeatTimer: undefined,
+  }
+  member.heartbeatTimer = clock.setTimeout(() => void heartbeat(member), heartbeatMs)
   return member
 }
 
-function leave({ clock, heart, outbox, link, census }: Member): void {
-  clock.clearTimeout(heart)
-  outbox.close()
-  if (link.isUp()) census.leave(link.ask).catch(() => {})
-  link.close()
+function leave({ clock, heartbeatTimer, queue, connection, membership }: Member): void {
+  clock.clearTimeout(heartbeatTimer)
+  queue.close()
+  if (connection.isUp()) membership.leave(connection.send).catch(() => {})
+  connection.close()
 }
 
-async function beat(member: Member): Promise<void> {
-  const { clock, link, census } = member
-  member.heart = clock.setTimeout(() => void beat(member), beatMs)
-  if (link.isUp()) await census.beat(link.ask).catch(() => {})
+async function heartbeat(member: Member): Promise<void> {
+  const { clock, connection, membership } = member
+  member.heartbeatTimer = clock.setTimeout(() => void heartbeat(member), heartbeatMs)
+  if (connection.isUp()) await membership.heartbeat(connection.send).catch(() => {})
 }
 
 function publish(member: Member, fact: HealthFact): void {
-  const { ledger, outbox } = member
-  const isNews = !ledger.covers(fact)
+  const { cache, queue } = member
+  const isNews = !cache.covers(fact)
   if (isNews) {
-    ledger.keep(fact, true)
-    outbox.put(fact)
+    cache.keep(fact, true)
+    queue.put(fact)
   }
-  // What was named is the account's, and this process has just taken it for its own. Told later, not amid the end of an attempt.
-  if (fact.kind === 'limit') queueMicrotask(() => pass(member, fact))
+  // This process has just applied the limit of the whole account. Its share follows in a microtask, not while an attempt is ending.
+  if (fact.kind === 'limit') queueMicrotask(() => passOn(member, fact))
 }
 
-async function deliver({ id, channel, link, archive }: Member, fact: HealthFact): Promise<void> {
-  if (!link.isUp()) return
+async function sendFact({ id, channel, connection, store }: Member, fact: HealthFact): Promise<void> {
+  if (!connection.isUp()) return
   const record = { from: id, fact }
   try {
-    await Promise.all([link.ask('PUBLISH', channel, writeRecord(record)), archive.write(link.ask, record)])
+    await Promise.all([connection.send('PUBLISH', channel, writeRecord(record)), store.write(connection.send, record)])
   } catch {
-    // The link has told of it. What still holds is sent again when Redis is back.
+    // The connection has reported the loss. Facts that still hold are sent again when Redis is back.
   }
 }
 
-function hear(member: Member, text: string): void {
+function receive(member: Member, text: string): void {
   const record = readRecord(text)
   if (record === undefined || record.from === member.id) return
   learn(member, record.fact)
 }
 
 function learn(member: Member, fact: HealthFact): void {
-  member.ledger.keep(fact, false)
-  pass(member, fact)
+  member.cache.keep(fact, false)
+  passOn(member, fact)
 }
 
-function pass({ listener, census }: Member, fact: HealthFact): void {
+function passOn({ listener, membership }: Member, fact: HealthFact): void {
   if (fact.kind !== 'limit') return listener(fact)
-  listener({ ...fact, forMs: 0, limit: Math.max(1, Math.floor((fact.limit ?? 1) / census.count())) })
+  listener({ ...fact, forMs: 0, limit: Math.max(1, Math.floor((fact.limit ?? 1) / membership.count())) })
 }
 
-function divideLimits(member: Member): void {
-  for (const fact of member.ledger.limits()) pass(member, fact)
+function divide(member: Member): void {
+  member.listener({ kind: 'processes', count: member.membership.count() })
+  for (const fact of member.cache.limits()) passOn(member, fact)
 }
 
-async function resync(member: Member, ask: Ask): Promise<void> {
-  const { archive, census, id } = member
-  await census.beat(ask)
-  await archive.prepare(ask)
-  for (const { from, fact } of await archive.read(ask)) if (from !== id) learn(member, doubted(fact))
+async function resync(member: Member, send: Send): Promise<void> {
+  const { store, membership, id } = member
+  await membership.heartbeat(send)
+  await store.prepare(send)
+  for (const { from, fact } of await store.read(send)) if (from !== id) learn(member, doubted(fact))
 }
 
-/** The record of an outage is one process's word, and the fault may be its own: half-open, so that one probe finds out (F93). */
+/** Turns an outage that another process recorded into half-open: the fault may be that process's own, so one probe finds out (F93). */
 function doubted(fact: HealthFact): HealthFact {
   return fact.kind === 'open' && fact.reason === 'network' ? { ...fact, forMs: Math.min(1, fact.forMs) } : fact
 }
 
-/** A Redis that was away, flushed or started anew learns again what this process knows. */
-function remind({ ledger, outbox }: Member): void {
-  for (const fact of ledger.own()) outbox.put(fact)
+/** Fills a Redis that was lost, flushed or restarted without its data with what this process knows. */
+function publishOwn({ cache, queue }: Member): void {
+  for (const fact of cache.own()) queue.put(fact)
+}
+
+/** Sends the first fact at once and collects the facts right after it; for each slot only the latest fact is sent. */
+type PublishQueue = {
+  put(fact: HealthFact): void
+  close(): void
+}
+
+/** How long facts are collected, in milliseconds: a thousand calls that are refused together make one message, not a thousand. */
+const gatherMs = 50
+
+function createPublishQueue(clock: Clock, deliver: (fact: HealthFact) => void): PublishQueue {
+  const waiting = new Map<string, HealthFact>()
+  let timer: unknown
+
+  function flush(): void {
+    timer = undefined
+    if (waiting.size === 0) return
+    timer = clock.setTimeout(flush, gatherMs)
+    const facts = [...waiting.values()]
+    waiting.clear()
+    for (const fact of facts) deliver(fact)
+  }
+
+  return {
+    put(fact) {
+      // `open` and `closed` share a slot, because they are about one breaker: only the last of them is true.
+      const slot = JSON.stringify([fact.kind === 'closed' ? 'open' : fact.kind, fact.key])
+      waiting.delete(slot)
+      waiting.set(slot, fact)
+      if (timer === undefined) flush()
+    },
+    close() {
+      if (timer !== undefined) clock.clearTimeout(timer)
+      waiting.clear()
+      timer = undefined
+    },
+  }
 }

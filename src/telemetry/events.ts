@@ -1,23 +1,24 @@
-import type { EventListener } from '../contract.ts'
+import type { EventListener } from '../contract-events.ts'
 
 /**
- * Tells every listener of every event. One that throws, or returns a promise that rejects, harms neither the call nor the other
- * listeners. Undefined where nobody listens: then no event need be made.
+ * Passes every event to every listener. A listener that throws, or returns a promise that rejects, affects neither the call nor the
+ * other listeners.
+ *
+ * @param listeners may grow later
  */
-export function createTeller(listeners: readonly EventListener[]): EventListener | undefined {
-  if (listeners.length === 0) return undefined
+export function createTeller(listeners: readonly EventListener[]): EventListener {
   return event => {
     for (const listener of listeners) tellOne(listener, event)
   }
 }
 
-/** What becomes of a listener is nobody's trouble but its own. */
+/** Calls one listener and ignores its errors. */
 export function tellOne<Event>(listener: (event: Event) => unknown, event: Event): void {
   try {
     const returned = listener(event)
-    // also a promise of another library, or of another realm, as test runners have them
+    // duck typing also covers promises of other libraries and other realms, which test runners create
     if (typeof returned === 'object' && returned !== null && 'then' in returned) Promise.resolve(returned).catch(() => {})
   } catch {
-    // the call goes on
+    // a listener must not break the call
   }
 }

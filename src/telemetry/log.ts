@@ -1,20 +1,23 @@
-import type { AttemptRecord, ClientEvent, EventListener } from '../contract.ts'
+import type { AttemptRecord, ClientEvent, EventListener } from '../contract-events.ts'
 import { ChainExhaustedError } from '../errors.ts'
 import { tellOne } from './events.ts'
 
-/** What a logger must be able to do: pino's order of arguments, fields first. */
+/** The methods that a logger needs. The order of arguments is pino's: fields first. */
 export type Logger = {
+  /** Used for waits, skips and successful pings. */
   debug(fields: object, message: string): void
+  /** Used for calls that were answered or aborted, and for changes of health. */
   info(fields: object, message: string): void
+  /** Used for failed attempts, calls and pings, for targets that are down, and for trouble with the network or the store. */
   warn(fields: object, message: string): void
 }
 
 /**
- * Turns events into lines: one for each attempt that failed, one for each call, one for each change of a target's health. No prompt, no
- * answer and no key is in any of them.
+ * Writes a line for each failed attempt, each call and each change of a target's health; waits and skips have the level debug. No line
+ * contains a prompt, an answer or a key. Fields with an OpenTelemetry name are also written under that name.
  */
 export function logEvents(given: Logger): EventListener {
-  const logger = unheard(fieldsFirst(given))
+  const logger = unheard(fieldsFirst(childOf(given)))
   return event => {
     switch (event.type) {
       case 'attempt-end':
@@ -25,19 +28,79 @@ export function logEvents(given: Logger): EventListener {
         return logCall(logger, event)
       case 'health-change': {
         const { provider, model, name, state, reason, untilMs, sinceMs } = event
-        return logger.info({ provider, model, name, state, reason, untilMs, sinceMs }, 'health changed')
+        const fields = { provider, model, target: name, state, reason, untilMs, sinceMs, ...namesOf({ provider, model, reason }) }
+        return state === 'open' ? logger.warn(fields, 'health changed') : logger.info(fields, 'health changed')
+      }
+      case 'keep-warm': {
+        const { provider, model, name, job, ok, durationMs, reason } = event
+        const fields = { provider, model, name, job, durationMs: Math.round(durationMs), reason }
+        return ok ? logger.debug(fields, 'kept warm') : logger.warn(fields, 'not kept warm')
+      }
+      case 'wait': {
+        const { callId, provider, model, attempt, waitMs, reason } = event
+        return logger.debug({ callId, provider, model, attempt, waitMs: Math.round(waitMs), reason }, 'waits')
+      }
+      case 'target-skip': {
+        const { callId, provider, model, reason } = event
+        return logger.debug({ callId, provider, model, reason }, 'target skipped')
       }
       case 'local-network-suspected':
-        return logger.warn({ providers: event.providers }, 'several services cannot be reached: is it our own network?')
+        return logger.warn(
+          { providers: event.providers },
+          'several services cannot be reached, so the fault may be in the network of this process',
+        )
       case 'health-store':
-        return logger.warn({ state: event.state, detail: event.message }, 'shared health store')
+        return logger.warn({ state: event.state, detail: event.message }, 'the store of the shared health changed its state')
       default:
         return undefined
     }
   }
 }
 
-/** A logger may write by promises. What it does not manage to write must not end the process (F82). */
+type Parent = { readonly child: (bindings: object) => unknown; readonly bindings?: () => object }
+
+/**
+ * Makes one child logger per client, so that its lines can be told apart. If the parent already has a `module` field, the child does not
+ * set one: pino would write the key twice, which strict JSON parsers reject.
+ */
+function childOf(logger: Logger): Logger {
+  if (!hasChildren(logger)) return logger
+  try {
+    if ('module' in (logger.bindings?.() ?? {})) return logger
+    const child: unknown = logger.child({ module: 'unbusy' })
+    return isLogger(child) ? child : logger
+  } catch {
+    return logger
+  }
+}
+
+function hasChildren(logger: Logger): logger is Logger & Parent {
+  return 'child' in logger && typeof logger.child === 'function'
+}
+
+function isLogger(value: unknown): value is Logger {
+  const methods = ['debug', 'info', 'warn']
+  return typeof value === 'object' && value !== null && methods.every(method => typeof Reflect.get(value, method) === 'function')
+}
+
+type Named = {
+  readonly provider?: string | undefined
+  readonly model?: string | undefined
+  readonly reason?: string | undefined
+  readonly status?: number | undefined
+}
+
+/** The fields under their OpenTelemetry names. */
+function namesOf({ provider, model, reason, status }: Named): object {
+  return {
+    'gen_ai.provider.name': provider,
+    'gen_ai.request.model': model,
+    'error.type': reason,
+    'http.response.status_code': status,
+  }
+}
+
+/** A logger may return promises. A rejected one must not end the process (F82). */
 function unheard(logger: Logger): Logger {
   return {
     debug: (fields, message) => tellOne(line => logger.debug(line, message), fields),
@@ -46,7 +109,7 @@ function unheard(logger: Logger): Logger {
   }
 }
 
-/** winston takes the message first. Of fields that come first it makes the whole line, and the message is lost. */
+/** Swaps the arguments for winston, which expects the message first and would otherwise lose it. */
 function fieldsFirst(logger: Logger): Logger {
   if (!isWinston(logger)) return logger
   return {
@@ -58,46 +121,76 @@ function fieldsFirst(logger: Logger): Logger {
 
 type Winston = { readonly [level in keyof Logger]: (message: string, fields: object) => void }
 
-/** Only winston's loggers have these. */
+/** Checks for properties that only winston's loggers have. */
 function isWinston(logger: object): logger is Winston {
   return 'transports' in logger && 'exceptions' in logger && 'profile' in logger
 }
 
 function attemptFields(callId: number, record: AttemptRecord): object {
   const { provider, model, name, attempt, reason, status, clock, requestId, durationMs, message } = record
+  const { responseId, responseModel, finishReason, kind, cost } = record
   return {
     callId,
     provider,
     model,
-    name,
+    target: name,
     attempt,
     reason,
     status,
     clock,
     requestId,
+    responseId,
+    responseModel,
+    finishReason,
+    kind,
+    cost,
     durationMs: Math.round(durationMs),
     detail: message,
+    ...namesOf({ provider, model, reason, status }),
+    'gen_ai.response.id': responseId,
+    'gen_ai.response.model': responseModel,
   }
 }
 
 function logCall(logger: Logger, event: ClientEvent & { type: 'call-end' }): void {
-  const { callId, outcome, provider, model, usage } = event
+  const { callId, outcome, provider, model, targetIndex, step, usage, cost, metadata } = event
   const fields = {
     callId,
     outcome,
     provider,
     model,
+    targetIndex,
+    step,
     usage,
+    cost,
+    metadata: labelsOf(metadata),
     attempts: event.attempts.length,
     durationMs: Math.round(event.durationMs),
+    'gen_ai.provider.name': provider,
+    'gen_ai.request.model': model,
+    'gen_ai.usage.input_tokens': usage?.inputTokens,
+    'gen_ai.usage.output_tokens': usage?.outputTokens,
   }
   if (outcome === 'failed' || outcome === 'degraded')
-    logger.warn({ ...fields, ...whyOf(event.error) }, 'call not answered by any target')
+    logger.warn({ ...fields, ...whyOf(event.error) }, 'no target answered the call')
   else logger.info(fields, outcome === 'aborted' ? 'call aborted' : 'call answered')
+}
+
+/** The strings of `metadata` that may be logged: ids and names. A string with spaces may be part of a prompt. */
+const label = /^[^\s\p{C}]{1,64}$/u
+
+/** Returns the metadata that cannot be a prompt: numbers, booleans and strings like ids. Undefined if there is none. */
+function labelsOf(metadata: object): object | undefined {
+  const entries = Object.entries(metadata)
+  if (entries.length === 0) return undefined
+  const labels = entries.filter(
+    ([, value]) => ['number', 'boolean'].includes(typeof value) || (typeof value === 'string' && label.test(value)),
+  )
+  return labels.length === 0 ? undefined : Object.fromEntries(labels)
 }
 
 function whyOf(error: unknown): object {
   if (!ChainExhaustedError.isInstance(error)) return {}
   const { reason, status, retryAfterMs, trail } = error
-  return { reason, status, retryAfterMs, trail }
+  return { reason, status, retryAfterMs, trail, 'error.type': reason, 'http.response.status_code': status }
 }

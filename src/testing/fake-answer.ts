@@ -1,58 +1,68 @@
-import type { FailureReason, FinishReason, ProviderEvent, Usage } from '../contract.ts'
+import type { FinishReason, ProviderEvent, ProviderMetadata, ToolCall, Usage } from '../contract.ts'
+import type { FailureReason } from '../contract-failures.ts'
 import { ProviderError } from '../errors.ts'
 
-/** What a fake target does in one attempt. Times are in milliseconds of the target's clock; `Infinity` is for ever. */
+/** What a fake target does in one attempt. Times are in milliseconds on the target's clock; `Infinity` means for ever. */
 export type FakeAnswer = {
-  /** A text is one delta, a list one for each item. */
+  /** A string is emitted as one delta, a list as one delta per item. */
   readonly text?: string | readonly string[] | undefined
   readonly reasoning?: string | readonly string[] | undefined
   readonly toolCalls?:
-    | readonly { readonly toolName: string; readonly input: unknown; readonly toolCallId?: string | undefined }[]
+    | readonly {
+        readonly toolName: string
+        readonly input: unknown
+        readonly toolCallId?: string | undefined
+        /** What the service expects back with this tool call. It is sent back as it is here, not nested under the provider's name. */
+        readonly providerMetadata?: ProviderMetadata | undefined
+      }[]
     | undefined
+  /** What the service expects back with this turn. It is emitted as a `reasoning-delta` without text, after all others. */
+  readonly reasoningMetadata?: ProviderMetadata | undefined
+  /** Also reported with an `error` that is a reason, because a failed answer may have been billed. */
   readonly usage?: Usage | undefined
   /** @default 'stop', with tool calls 'tool-calls' */
   readonly finishReason?: FinishReason | undefined
   readonly providerMetadata?: { readonly [key: string]: unknown } | undefined
   readonly warnings?: readonly { readonly setting: string; readonly message: string }[] | undefined
-  /** Told as `response-metadata`, if one of the three is set. */
+  /** `response-metadata` is emitted if any of the three is set. */
   readonly id?: string | undefined
   readonly model?: string | undefined
   readonly requestId?: string | undefined
 
-  /** Time until it is connected. @default 0 */
+  /** Time until the connection is established. @default 0 */
   readonly connectAfterMs?: number | undefined
-  /** From there until the headers. @default 0 */
+  /** Time from the connection to the response headers. @default 0 */
   readonly headersAfterMs?: number | undefined
-  /** So many `queued` events after the headers. @default 0, with `keepAliveForMs` as many as fit */
+  /** The number of `queued` events after the headers. @default 0, with `keepAliveForMs` as many as fit */
   readonly keepAlives?: number | undefined
   readonly keepAliveForMs?: number | undefined
   /** @default 1000 */
   readonly keepAliveEveryMs?: number | undefined
-  /** From headers or the last keep-alive to the first delta. @default 0 */
+  /** Time from the headers, or from the last keep-alive, to the first delta. @default 0 */
   readonly firstChunkAfterMs?: number | undefined
-  /** Between two deltas. @default 0 */
+  /** Time between two deltas. @default 0 */
   readonly chunkEveryMs?: number | undefined
 
   /**
-   * Fails: with a reason, as a `ProviderError` with the status that goes with it, or with an error of your own, which is thrown
-   * as it is. `network` and `timeout` fail before there are headers.
+   * Makes the attempt fail. A reason becomes a `ProviderError` with the matching status; an error of your own is thrown unchanged.
+   * `network` and `timeout` fail before the headers.
    */
   readonly error?: FailureReason | Error | undefined
-  /** Fails after so many deltas, inside a 200. @default 0 */
+  /** Fails after this number of deltas, inside a response with status 200. @default 0 */
   readonly errorAfterChunks?: number | undefined
-  /** Goes with an `error` that is a reason. */
+  /** The `retryAfterMs` of the failure. Only for an `error` that is a reason. */
   readonly retryAfterMs?: number | undefined
-  /** The HTTP status. @default 200, or what goes with the reason */
+  /** The HTTP status. @default 200, or the status that matches the reason */
   readonly status?: number | undefined
-  /** Resolves without `finish` after so many deltas: a cut stream. */
+  /** Resolves without `finish` after this number of deltas, as a truncated stream does. */
   readonly cutAfterChunks?: number | undefined
-  /** Says nothing more after so many deltas, until it is aborted. */
+  /** Stays silent after this number of deltas until the attempt is aborted. */
   readonly hangAfterChunks?: number | undefined
-  /** Never gets as far as headers. @default false */
+  /** Never sends headers. @default false */
   readonly hang?: boolean | undefined
 }
 
-/** What is done, one after the other. */
+/** The steps of an attempt, in order. */
 export type FakeStep =
   | { readonly type: 'wait'; readonly delayMs: number }
   | { readonly type: 'say'; readonly event: ProviderEvent }
@@ -68,7 +78,7 @@ export function stepsOf(answer: FakeAnswer, asked: Asked): readonly FakeStep[] {
   return [...openingOf(answer, answer.status ?? 200), ...contentOf(answer, failure)]
 }
 
-/** The status that a failure of this reason comes with; the others have none. */
+/** The HTTP status for each reason. Reasons that are missing here have no status. */
 const statusOf: Partial<Record<FailureReason, number>> = {
   overloaded: 503,
   loading: 503,
@@ -96,10 +106,11 @@ function errorOf(error: FailureReason | Error, { answer, asked }: { answer: Fake
     status: answer.status ?? (isInside ? 200 : statusOf[error]),
     retryAfterMs: answer.retryAfterMs,
     requestId: answer.requestId,
+    usage: answer.usage,
   })
 }
 
-/** Up to the failure: one without a status comes before the headers, one of the network before the request was sent. */
+/** The steps before the failure. A failure without a status comes before the headers, a network failure before the request is sent. */
 function failingOpening(answer: FakeAnswer, failure: Error): readonly FakeStep[] {
   const { status, reason } = ProviderError.isInstance(failure) ? failure : { status: undefined, reason: undefined }
   const steps = openingOf(answer, status ?? 200)
@@ -123,7 +134,7 @@ function openingOf(answer: FakeAnswer, status: number): readonly FakeStep[] {
 
 function keepAlivesOf({ keepAlives, keepAliveForMs, keepAliveEveryMs = 1_000 }: FakeAnswer): readonly FakeStep[] {
   const count = keepAlives ?? Math.floor((keepAliveForMs ?? 0) / keepAliveEveryMs)
-  // A queue without end: a day of it outlasts every clock.
+  // An endless queue is cut to one day, which is longer than any timeout.
   const bounded = Math.min(count, Math.ceil(86_400_000 / keepAliveEveryMs))
   return Array.from({ length: bounded }, () => [...wait(keepAliveEveryMs), say({ type: 'queued' })]).flat()
 }
@@ -162,18 +173,20 @@ function deltasOf(answer: FakeAnswer): readonly ProviderEvent[] {
 
 function endOf(answer: FakeAnswer): readonly FakeStep[] {
   const calls = callsOf(answer)
-  const { finishReason = calls.length > 0 ? 'tool-calls' : 'stop', providerMetadata, usage } = answer
+  const { finishReason = calls.length > 0 ? 'tool-calls' : 'stop', providerMetadata, reasoningMetadata, usage } = answer
   return [
+    ...(reasoningMetadata === undefined ? [] : [say({ type: 'reasoning-delta', text: '', providerMetadata: reasoningMetadata })]),
     ...calls.map(call => say({ type: 'tool-call', ...call })),
     say({ type: 'finish', finishReason, usage, providerMetadata }),
   ]
 }
 
-function callsOf({ toolCalls = [] }: FakeAnswer): readonly { toolCallId: string; toolName: string; input: unknown }[] {
-  return toolCalls.map(({ toolCallId, toolName, input }, index) => ({
+function callsOf({ toolCalls = [] }: FakeAnswer): readonly ToolCall[] {
+  return toolCalls.map(({ toolCallId, toolName, input, providerMetadata }, index) => ({
     toolCallId: toolCallId ?? `call-${index}`,
     toolName,
     input,
+    ...(providerMetadata === undefined ? undefined : { providerMetadata }),
   }))
 }
 

@@ -1,26 +1,27 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../contract.ts'
+import { type Appointment, createAgenda, delayAsNode } from './agenda.ts'
 
-/** Virtual time: it stands still until the test moves it. */
+/** Virtual time that stands still until the test moves it. Its time of day is `now()`, counted from 1970 (see `startAtMs`). */
 export type FakeClock = Clock & {
-  /** Moves time by so many milliseconds. Timers fire in their order, each at its own time, and promises settle in between. */
+  /** Moves time forward by this number of milliseconds. Timers fire in order, each at its own time, and promises settle in between. */
   advance(byMs: number): Promise<void>
-  /** Moves time to the next timer and fires what is due then. False: there is none. */
+  /** Moves time to the next timer and fires every timer that is due then. Returns false if there is no timer. */
   advanceToNext(): Promise<boolean>
   /**
-   * Moves time on, from timer to timer, until the promise settles, and hands on what it settles to. Rejects when no timer is left
-   * and it still has not: then it waits for something that this clock does not know.
+   * Moves time from timer to timer until the promise settles, and settles in the same way. Rejects if no timer is left and the
+   * promise is still pending: then it waits for something that this clock does not control.
    */
   until<Result>(work: Promise<Result>): Promise<Result>
-  /** How many timers are set: 0 after a call proves that it left none behind. */
+  /** The number of pending timers. A value of 0 after a call proves that the call left no timer behind. */
   pending(): number
 }
 
 /**
- * A clock for `createClient({ clock })`, so that a test of an hour takes no time and its durations are exact. It behaves as
- * Node's timers do: a delay that is below 1, above 2^31-1 or no number is 1 millisecond, and fractions are cut off.
+ * A clock for `createClient({ clock })`, so that a test of an hour takes no time and its durations are exact. Its timers behave
+ * like Node's: a delay below 1, above 2^31-1 or NaN becomes 1 millisecond, and fractions are cut off.
  *
- * It knows nothing of real sockets: use it with `fakeTarget`, and `startServer` with real time.
+ * It does not control real sockets: use it with `fakeTarget`, and use `startServer` with real time.
  *
  * @example
  * const clock = fakeClock()
@@ -30,32 +31,22 @@ export type FakeClock = Clock & {
  * clock.now()   //=> 20000, the time after which the first target was given up
  */
 export function fakeClock(options: { readonly startAtMs?: number | undefined } = {}): FakeClock {
-  let nowMs = options.startAtMs ?? 0
-  let count = 0
-  const timers = new Map<unknown, Timer>()
-
-  function fireNext(untilMs: number): boolean {
-    const next = soonest(timers)
-    if (next === undefined || next.dueMs > untilMs) return false
-    timers.delete(next.id)
-    nowMs = next.dueMs
-    next.listener()
-    return true
-  }
+  const agenda = createAgenda(options.startAtMs ?? 0)
+  const { now, pending } = agenda
 
   async function advance(byMs: number): Promise<void> {
-    if (!(byMs >= 0)) throw new TypeError(`advance: ${byMs} is no time. Give milliseconds, 0 or more.`)
-    const untilMs = nowMs + byMs
+    if (!(byMs >= 0)) throw new TypeError(`advance: ${byMs} is not a time. Write a number of milliseconds, 0 or more.`)
+    const untilMs = now() + byMs
     await settle()
-    while (fireNext(untilMs)) await settle()
-    nowMs = untilMs
+    while (agenda.runNext(untilMs)) await settle()
+    agenda.moveTo(untilMs)
   }
 
   async function advanceToNext(): Promise<boolean> {
     await settle()
-    const next = soonest(timers)
-    if (next === undefined) return false
-    await advance(next.dueMs - nowMs)
+    const dueMs = agenda.nextAt()
+    if (dueMs === undefined) return false
+    await advance(dueMs - now())
     return true
   }
 
@@ -66,39 +57,27 @@ export function fakeClock(options: { readonly startAtMs?: number | undefined } =
     await settle()
     while (state.isOpen && (await advanceToNext()));
     if (state.isOpen)
-      throw new Error(`No timer is left at ${nowMs} ms, and the promise has not settled. Does it wait for real time?`)
+      throw new Error(
+        `No timer is left at ${now()} ms, and the promise has not settled. It may wait for real time or for real I/O.`,
+      )
     return work
   }
 
   return {
-    now: () => nowMs,
-    setTimeout(listener, delayMs) {
-      count += 1
-      timers.set(count, { id: count, dueMs: nowMs + asNodeDoes(delayMs), listener })
-      return count
+    now,
+    date: now,
+    setTimeout: (listener, delayMs) => agenda.at(now() + delayAsNode(delayMs), listener),
+    clearTimeout(handle) {
+      if (typeof handle === 'object' && handle !== null) agenda.cancel(handle as Appointment)
     },
-    clearTimeout: handle => void timers.delete(handle),
     advance,
     advanceToNext,
     until,
-    pending: () => timers.size,
+    pending,
   }
 }
 
-type Timer = { readonly id: number; readonly dueMs: number; readonly listener: () => void }
-
-/** The earliest; of those that are due together the one that was set first. */
-function soonest(timers: ReadonlyMap<unknown, Timer>): Timer | undefined {
-  let first: Timer | undefined
-  for (const timer of timers.values()) if (first === undefined || timer.dueMs < first.dueMs) first = timer
-  return first
-}
-
-/** A turn of the event loop: by then every promise that could settle has. */
+/** Waits one turn of the event loop, after which every promise that can settle has settled. */
 async function settle(): Promise<void> {
   await setImmediate()
-}
-
-function asNodeDoes(delayMs: number): number {
-  return delayMs >= 1 && delayMs <= 2 ** 31 - 1 ? Math.trunc(delayMs) : 1
 }

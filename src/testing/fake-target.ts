@@ -1,54 +1,67 @@
-import type { Attempt, Call, Capabilities, Clock, Provider, ProviderEvent, Target } from '../contract.ts'
-import { stepsOf } from './fake-answer.ts'
-import type { FakeAnswer, FakeStep } from './fake-answer.ts'
-import { waitFor } from './wait-for.ts'
+import type { Attempt, Call, Capabilities, Clock, Provider, ProviderEvent } from '../contract.ts'
+import type { Target } from '../contract-targets.ts'
+import { type FakeAnswer, type FakeStep, stepsOf } from './fake-answer.ts'
 
-/** One attempt's part of a script. A string is short for `{ text }`. */
+/** The script of one attempt. A string is short for `{ text }`. */
 export type FakeReply = FakeAnswer | string
 
-/** One reply for every attempt; a list, one each, of which the last stays; or a function of the call and the attempt, from 1. */
+/**
+ * One reply for every attempt; or a list with one reply per attempt, whose last reply repeats; or a function of the call and the
+ * number of the attempt, counted from 1.
+ */
 export type FakeScript = FakeReply | readonly FakeReply[] | ((call: Call, attempt: number) => FakeReply)
 
-export type FakeTargetOptions = Pick<Target, 'retry' | 'timeout' | 'price' | 'when'> & {
+/** Options of `fakeTarget()`. */
+export type FakeTargetOptions = Pick<
+  Target,
+  'retry' | 'timeout' | 'price' | 'budget' | 'when' | 'prepare' | 'keepWarm' | 'limits'
+> & {
   /** The provider's name. @default 'fake' */
   readonly name?: string | undefined
   /** @default 'fake-1' */
   readonly model?: string | undefined
-  /** @default the clock of the client that asks it; that of the machine where there is no client */
+  /** @default the clock of the client that calls the target; without a client, the system clock */
   readonly clock?: Clock | undefined
+  /** The capabilities that the target declares. @default none declared: every call is attempted */
   readonly capabilities?: Capabilities | undefined
+  /** Targets with equal identities share their health. @default none: the target has its own health */
   readonly identity?: Provider['identity']
+  /** Rejects a call before it is sent. @default none */
   readonly refuse?: Provider['refuse']
+  /** Keeps a model loaded, for `keepWarm`. @default none */
+  readonly keepLoaded?: Provider['keepLoaded']
 }
 
 /** One attempt as the fake target saw it. */
 export type FakeCall = {
   readonly call: Call
-  /** From 1, over all calls. */
+  /** Counted from 1, over all calls. */
   readonly attempt: number
   readonly signal: AbortSignal
-  /** On the clock that the target keeps. */
+  /** When the attempt began, on the target's clock. */
   readonly at: number
-  /** Undefined while it is under way. */
+  /** When the attempt ended; undefined while it is in progress. */
   readonly endedAt: number | undefined
-  /** `cut`: resolved without `finish`. `aborted`: the signal fired. */
+  /** `cut`: the attempt resolved without `finish`. `aborted`: the signal fired. */
   readonly outcome: 'open' | 'answered' | 'cut' | 'failed' | 'aborted'
-  /** Deltas that were emitted. */
+  /** The number of deltas that were emitted. */
   readonly chunks: number
 }
 
+/** The provider of a fake target. It records every attempt. */
 export type FakeProvider = Provider & {
   /** Every attempt so far, in order. */
   readonly calls: readonly FakeCall[]
-  /** How many attempts are under way. */
+  /** The number of attempts in progress. */
   active(): number
 }
 
+/** A target that needs no network. */
 export type FakeTarget = Target & { readonly provider: FakeProvider }
 
 /**
- * A target without a network: it does what the script says and remembers what it was asked. Without times in the script every
- * event is emitted in one go; on a client with a {@link fakeClock} hours take no time.
+ * Makes a target that needs no network: it follows the script and records every attempt. If the script has no times, all events are
+ * emitted at once. On a client with a {@link fakeClock}, hours take no time.
  *
  * @example
  * const target = fakeTarget([{ error: 'overloaded' }, 'Hello.'])
@@ -56,13 +69,14 @@ export type FakeTarget = Target & { readonly provider: FakeProvider }
  * target.provider.calls.length   //=> 2
  */
 export function fakeTarget(script: FakeScript, options: FakeTargetOptions = {}): FakeTarget {
-  const { name = 'fake', model = 'fake-1', capabilities, identity, refuse, clock: _, ...limits } = options
+  const { name = 'fake', model = 'fake-1', capabilities, identity, refuse, keepLoaded, clock: _, ...limits } = options
   const calls: Mutable<FakeCall>[] = []
   const provider: FakeProvider = {
     name,
     capabilities,
     identity,
     ...(refuse === undefined ? {} : { refuse }),
+    ...(keepLoaded === undefined ? {} : { keepLoaded }),
     calls,
     active: () => calls.filter(call => call.outcome === 'open').length,
     async stream(call, attempt) {
@@ -110,7 +124,7 @@ function answerOf(script: FakeScript, { attempt, call }: FakeCall): FakeAnswer {
   const reply =
     typeof script === 'function' ? script(call, attempt) : isList(script) ? script[Math.min(attempt, script.length) - 1] : script
   if (reply === undefined)
-    throw new TypeError('fakeTarget: the script is empty. Give at least one reply; the last one is repeated.')
+    throw new TypeError('fakeTarget: the script is empty. Write at least one reply; the last one is repeated.')
   return typeof reply === 'string' ? { text: reply } : reply
 }
 
@@ -120,9 +134,9 @@ function isList(script: FakeScript): script is readonly FakeReply[] {
 
 type Performance = { readonly clock: Clock; readonly record: Mutable<FakeCall>; readonly attempt: Attempt }
 
-/** True when it finished, false when it was cut. */
+/** Returns true if the attempt finished, false if it was cut. */
 async function perform(steps: readonly FakeStep[], { clock, record, attempt }: Performance): Promise<boolean> {
-  // No real provider has an answer before `stream()` has returned.
+  // A real provider never has an answer before `stream()` has returned.
   await Promise.resolve()
   for (const step of steps) {
     attempt.signal.throwIfAborted()
@@ -131,7 +145,7 @@ async function perform(steps: readonly FakeStep[], { clock, record, attempt }: P
     if (step.type === 'wait') await waitFor(step.delayMs, { clock, signal: attempt.signal })
     else {
       if (isContent(step.event)) record.chunks += 1
-      // Without a wait in the script nothing is awaited here: events come as fast as from bytes that arrived together.
+      // If the script has no waits, nothing is awaited here: events come as fast as from bytes that arrived together.
       if (!attempt.emit(step.event)) await untilDrained(attempt)
     }
   }
@@ -149,4 +163,22 @@ async function untilDrained(attempt: Attempt): Promise<void> {
   signal.addEventListener('abort', leave, { once: true })
   attempt.onDrain(resolve)
   await promise.finally(() => signal.removeEventListener('abort', leave))
+}
+
+/** Node fires a timer with a longer delay at once. */
+const longestTimerMs = 2 ** 31 - 1
+
+/** Waits on a clock. Rejects with the signal's reason as soon as the signal fires. A wait of more than 24.8 days never ends. */
+async function waitFor(delayMs: number, { clock, signal }: { clock: Clock; signal: AbortSignal }): Promise<void> {
+  signal.throwIfAborted()
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const leave = (): void => reject(signal.reason)
+  signal.addEventListener('abort', leave, { once: true })
+  const timer = delayMs > longestTimerMs ? undefined : clock.setTimeout(resolve, delayMs)
+  try {
+    await promise
+  } finally {
+    if (timer !== undefined) clock.clearTimeout(timer)
+    signal.removeEventListener('abort', leave)
+  }
 }

@@ -1,12 +1,12 @@
-/** A gate in the hands of the test: whoever awaits `released` goes on when the test calls `release()`. */
+/** A gate that the test controls: code that awaits `released` continues when the test calls `release()`. */
 export type Hold = {
   readonly released: Promise<void>
-  /** May be called more than once; only the first call does something. */
+  /** Opens the gate. Further calls do nothing. */
   release(): void
 }
 
 /**
- * Makes a gate, so that a test decides when a server goes on instead of sleeping for "long enough".
+ * Makes a gate, so that a test decides when a server continues, instead of sleeping for "long enough".
  *
  * @example
  * const gate = hold()

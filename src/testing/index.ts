@@ -1,4 +1,4 @@
-/** `unbusy/testing`: a server that misbehaves on request, fake targets, fake time, and the suite that every provider passes. */
+/** `unbusy/testing`: a server that misbehaves on request, fake targets, fake time, and the test suite that every provider must pass. */
 
 import '../require-node.ts'
 

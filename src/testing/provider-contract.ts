@@ -1,50 +1,53 @@
-import type { Target } from '../contract.ts'
+import type { Target } from '../contract-targets.ts'
 import { answers } from './contract/answers.ts'
 import { connections } from './contract/connections.ts'
 import { attemptOf, contractKey } from './contract/contract-case.ts'
 import type { Opened, Promised, Stand } from './contract/contract-case.ts'
+import { endings } from './contract/endings.ts'
 import { failures } from './contract/failures.ts'
 import type { AttemptRun } from './run-attempt.ts'
 import { startServer } from './start-server.ts'
 import type { TestServer } from './start-server.ts'
 import type { WireFormat, WireFormatName } from './wire/wire-format.ts'
+import { wireFormatOf } from './wire/wire-formats.ts'
 
-const promises = { ...answers, ...failures, ...connections } satisfies Record<string, Promised>
+const promises = { ...answers, ...endings, ...failures, ...connections } satisfies Record<string, Promised>
 
-/** What a provider promises, by a short name. */
+/** The short names of the promises that a provider makes. */
 export type PromiseName = keyof typeof promises
 
+/** Options of `testProvider()` and `providerContract()`. */
 export type ContractOptions = {
-  /** What the service of this provider speaks: one of ours, or a format of your own. */
+  /** The wire format of this provider's service: the name of a built-in format, or a format of your own. */
   readonly format: WireFormatName | WireFormat
-  /** Promises that this provider cannot keep, each with the reason, for example `{ usage: 'The service reports none.' }`. */
+  /** Promises that this provider cannot keep, each with the reason, for example `{ usage: 'The service does not report usage.' }`. */
   readonly skip?: { readonly [name in PromiseName]?: string } | undefined
-  /** A case that takes longer than this has failed. @default 8000 */
+  /** A case that takes longer than this, in milliseconds, fails. @default 8000 */
   readonly timeoutMs?: number | undefined
 }
 
-/** What a target of the suite is made for. */
+/** The server that a target must call. */
 export type ContractServer = {
   /** The origin, with `/v1` where the format has it. */
   readonly baseURL: string
-  /** Use this key: the suite looks for it where no key belongs. */
+  /** The key that the target must use. The suite checks that it does not leak into events and errors. */
   readonly apiKey: string
 }
 
-/** One test, for any framework. */
+/** One test case, for any test framework. */
 export type ContractCase = {
   readonly promise: PromiseName
-  /** A sentence, with the reason if it is skipped. */
+  /** The promise as a sentence, followed by the reason if the case is skipped. */
   readonly name: string
-  /** Why it is not run; undefined: it is. */
+  /** Why the case is skipped; undefined if it runs. */
   readonly skip: string | undefined
   /** Rejects when the promise is broken. Does nothing when it is skipped. */
   run(): Promise<void>
 }
 
 /**
- * The suite that every provider passes, as plain functions: one case for each promise. Every case starts a server of its own on
- * 127.0.0.1 and closes it, so they may run in any order and at once.
+ * The suite that every provider must pass, as plain functions: one case for each promise. Every case starts and closes its own
+ * server on 127.0.0.1, so cases may run in any order and in parallel.
  *
  * @example
  * const cases = providerContract(({ baseURL, apiKey }) => myProvider({ baseURL, apiKey }), { format: 'openai' })
@@ -69,15 +72,15 @@ export function providerContract(
   })
 }
 
-/** What came of running the whole suite. */
+/** The result of running the whole suite. */
 export type ContractReport = {
   readonly kept: readonly PromiseName[]
   readonly skipped: readonly { readonly promise: PromiseName; readonly reason: string }[]
 }
 
 /**
- * Runs the whole suite, one case after the other, without a test framework. Rejects with an `AggregateError` that holds one
- * error for every promise that was broken.
+ * Runs the whole suite, one case after the other, without a test framework. Rejects with an `AggregateError` that holds one error
+ * for every broken promise.
  *
  * @example
  * await testProvider(({ baseURL, apiKey }) => myProvider({ baseURL, apiKey }), { format: 'openai' })
@@ -100,7 +103,7 @@ export async function testProvider(
   if (broken.length > 0)
     throw new AggregateError(
       broken,
-      `The provider breaks ${broken.length} promises.\n${broken.map(error => `  ${error.message}`).join('\n')}`,
+      `The provider breaks ${broken.length} ${broken.length === 1 ? 'promise' : 'promises'}.\n${broken.map(error => `  ${error.message}`).join('\n')}`,
     )
   return { kept, skipped }
 }
@@ -112,8 +115,8 @@ function namesOf(all: typeof promises): readonly PromiseName[] {
 function checkSkips(skip: { readonly [name: string]: string | undefined }): void {
   for (const [name, reason] of Object.entries(skip)) {
     if (!(name in promises))
-      throw new TypeError(`skip: '${name}' is no promise. Write one of ${Object.keys(promises).join(', ')}.`)
-    if (typeof reason !== 'string' || reason.trim() === '') throw new TypeError(`skip: '${name}' needs its reason, in words.`)
+      throw new TypeError(`skip: '${name}' is not a promise of the suite. Write one of ${Object.keys(promises).join(', ')}.`)
+    if (typeof reason !== 'string' || reason.trim() === '') throw new TypeError(`skip: '${name}' needs a reason, as a string.`)
   }
 }
 
@@ -123,12 +126,13 @@ type Terms = {
   readonly timeoutMs: number
 }
 
-/** Runs one case and cleans up behind it, also when it failed or hangs. */
+/** Runs one case and cleans up after it, even if it fails or hangs. */
 async function keep(promised: Promised, { makeTarget, format, timeoutMs }: Terms): Promise<void> {
   const servers: TestServer[] = []
   const targets: Target[] = []
   const runs: AttemptRun[] = []
   const stand: Stand = {
+    format: wireFormatOf(format),
     async open(replies, options = {}): Promise<Opened> {
       const server = await startServer(replies, { format, ...options })
       const target = makeTarget({ baseURL: server.baseURL, apiKey: contractKey })
@@ -157,6 +161,6 @@ async function keep(promised: Promised, { makeTarget, format, timeoutMs }: Terms
 
 async function within(timeoutMs: number, work: Promise<unknown>): Promise<void> {
   const { promise, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`It was not over after ${timeoutMs} ms.`)), timeoutMs)
+  const timer = setTimeout(() => reject(new Error(`The case did not end within ${timeoutMs} ms.`)), timeoutMs)
   await Promise.race([work, promise]).finally(() => clearTimeout(timer))
 }

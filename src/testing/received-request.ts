@@ -1,28 +1,28 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** One request as the server saw it. The fields that tell how it ended change until `closed` resolves. */
+/** One request as the server saw it. The fields that describe its end change until `closed` resolves. */
 export type ReceivedRequest = {
-  /** In the order of arrival, from 0. */
+  /** Its place in the order of arrival, counted from 0. */
   readonly index: number
   readonly method: string
-  /** With the query. */
+  /** The path, including the query. */
   readonly path: string
   readonly headers: IncomingHttpHeaders
   readonly body: string
-  /** The body parsed; undefined when it is no JSON. */
+  /** The parsed body; undefined if the body is not JSON. */
   readonly json: unknown
-  /** Which connection it came on, from 0: two requests with the same number shared one. */
+  /** The number of the connection, counted from 0. Two requests with the same number shared a connection. */
   readonly connection: number
-  /** When the whole request was there, in milliseconds of `performance.now()`. */
+  /** When the whole request had arrived, in milliseconds of `performance.now()`. */
   readonly at: number
-  /** When the exchange was over, on the same clock; undefined while it is under way. */
+  /** When the exchange ended, on the same clock; undefined while it is in progress. */
   readonly closedAt: number | undefined
-  /** The client left before the answer was whole. */
+  /** The client disconnected before the answer was complete. */
   readonly aborted: boolean
-  /** Bytes of the body that were handed to the socket so far. */
+  /** The number of body bytes handed to the socket so far. */
   readonly bytesSent: number
-  /** Resolves when the exchange is over, however it ended. */
+  /** Resolves when the exchange has ended, in whatever way. */
   readonly closed: Promise<void>
-  /** Resolves when the client has stopped reading: what was written is not taken any more. See back pressure in the contract suite. */
+  /** Resolves when the client has stopped reading, so that the socket accepts no more bytes. See back pressure in the contract suite. */
   untilBlocked(): Promise<void>
 }

@@ -1,23 +1,25 @@
-import type { AttemptRecord, ClientEvent } from '../contract.ts'
+import type { AttemptRecord, ClientEvent } from '../contract-events.ts'
 
 type EventType = ClientEvent['type']
 type EventOf<Type extends EventType> = Extract<ClientEvent, { readonly type: Type }>
 
-/** Collects what clients tell, so that a test compares one whole list. */
+/** Collects the events of clients, so that a test can compare one complete list. */
 export type EventRecorder = {
   /** Give it to the client as `onEvent`. Several clients may share one. */
   listener(event: ClientEvent): void
-  /** Everything that was told, in order. */
+  /** All events, in order. */
   readonly events: readonly ClientEvent[]
-  /** Only the types, in order. */
+  /** The types of all events, in order. */
   types(): readonly EventType[]
+  /** The events of one type, in order. */
   of<Type extends EventType>(type: Type): readonly EventOf<Type>[]
   /** The records of all attempts that ended, in the order in which they ended. */
   attempts(): readonly AttemptRecord[]
-  /** What breaks the promise that every start has exactly one end, one sentence each. Ask it when all calls are over. */
+  /** Returns one sentence for each start without exactly one end, and each end without a start. Call it when all calls have ended. */
   unpaired(): readonly string[]
-  /** Throws if `unpaired()` has anything to tell. */
+  /** Throws if `unpaired()` returns anything. */
   assertPaired(): void
+  /** Forgets all recorded events. */
   clear(): void
 }
 
@@ -42,13 +44,14 @@ export function recordEvents(): EventRecorder {
     unpaired: () => unpairedIn(events),
     assertPaired() {
       const problems = unpairedIn(events)
-      if (problems.length > 0) throw new Error(`Events are not paired.\n${problems.map(problem => `  ${problem}`).join('\n')}`)
+      if (problems.length > 0)
+        throw new Error(`Some events are not paired.\n${problems.map(problem => `  ${problem}`).join('\n')}`)
     },
     clear: () => void events.splice(0),
   }
 }
 
-/** What a start and its end have in common; undefined for events that are neither. */
+/** The name that a start and its end share; undefined for events that are neither. */
 function pairOf(event: ClientEvent): { readonly name: string; readonly isStart: boolean } | undefined {
   switch (event.type) {
     case 'call-start':

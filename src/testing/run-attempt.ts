@@ -1,32 +1,40 @@
-import type { Attempt, Call, ProviderEvent, Target } from '../contract.ts'
+import type { Attempt, Call, ProviderEvent } from '../contract.ts'
+import type { Target } from '../contract-targets.ts'
 
+/** Options of `runAttempt()`. */
 export type AttemptOptions = {
-  /** What differs from a call with the one message `Why is the sky blue?` */
+  /** Fields that override the default call, whose only message is `Why is the sky blue?` */
   readonly call?: Partial<Call> | undefined
-  /** Answers true for an event after which the reader is behind, until `drain()` is called. @default never */
+  /** Returns true for an event after which the reader lags behind, until `drain()` is called. @default never */
   readonly isBehind?: ((event: ProviderEvent) => boolean) | undefined
+  /**
+   * Runs the timer of `attempt.linger` in real time, as a client does, for a server that reports its finish but does not end the body.
+   * @default false
+   */
+  readonly keepsTime?: boolean | undefined
 }
 
 /** One attempt at a target, without a chain around it. */
 export type AttemptRun = {
-  /** What was emitted so far. */
+  /** All events so far. */
   readonly events: readonly ProviderEvent[]
-  /** What it was rejected with. */
+  /** The reason with which the attempt was rejected. */
   readonly error: unknown
   readonly outcome: 'open' | 'resolved' | 'rejected'
-  /** Resolves when the attempt is over, however it ended. */
+  /** Resolves when the attempt has ended, in whatever way. */
   readonly over: Promise<void>
-  /** Resolves with the first event that fits, also with one that came already; rejects when the attempt ends without one. */
+  /** Resolves with the first matching event, including past events; rejects if the attempt ends without one. */
   until(fits: (event: ProviderEvent) => boolean): Promise<ProviderEvent>
-  /** All text deltas together. */
+  /** Returns all text deltas, joined. */
   text(): string
+  /** Aborts the attempt. */
   abort(reason?: unknown): void
-  /** The reader has caught up. */
+  /** Reports that the reader has caught up. */
   drain(): void
 }
 
 /**
- * Asks a target once and keeps all that it emits, for tests of a provider.
+ * Makes one attempt at a target and records its events, for tests of a provider.
  *
  * @example
  * const run = runAttempt(openai('gpt-6-luna', { baseURL: server.baseURL, apiKey: 'test' }))
@@ -39,18 +47,29 @@ export function runAttempt(target: Target, options: AttemptOptions = {}): Attemp
   const drains: (() => void)[] = []
   const lookers = new Set<() => void>()
   const state: { outcome: AttemptRun['outcome']; error: unknown } = { outcome: 'open', error: undefined }
+  const end = (outcome: AttemptRun['outcome'], error?: unknown): void => {
+    time.stop()
+    if (state.outcome === 'open') Object.assign(state, { outcome, error })
+  }
+  const time = realTime((outcome, error) => {
+    end(outcome, error)
+    aborting.abort(new Error('The answer is over.'))
+  })
   const attempt: Attempt = {
     signal: aborting.signal,
     emit(event) {
       events.push(event)
+      // content after a finish: the answer has not ended
+      if (isContent(event)) time.stop()
       for (const look of lookers) look()
       return options.isBehind?.(event) !== true
     },
     onDrain: listener => void drains.push(listener),
+    ...(options.keepsTime === true ? { linger: time.linger } : undefined),
   }
   const over = target.provider.stream(callOf(target, options.call), attempt).then(
-    () => void (state.outcome = 'resolved'),
-    (error: unknown) => void Object.assign(state, { outcome: 'rejected', error }),
+    () => end('resolved'),
+    (error: unknown) => end('rejected', error),
   )
   return {
     events,
@@ -76,6 +95,32 @@ export function runAttempt(target: Target, options: AttemptOptions = {}): Attemp
     abort: reason => aborting.abort(reason),
     drain: () => drains.splice(0).forEach(listener => listener()),
   }
+}
+
+type Time = { readonly linger: NonNullable<Attempt['linger']>; stop(): void }
+
+/** The timer for the end of the body after a finish, as a client runs it. */
+function realTime(onOver: (outcome: 'resolved' | 'rejected', error?: unknown) => void): Time {
+  let timer: NodeJS.Timeout | undefined
+  const conclude = (listener: () => void): void => {
+    try {
+      listener()
+      onOver('resolved')
+    } catch (error) {
+      onOver('rejected', error)
+    }
+  }
+  return {
+    linger(listener, forMs) {
+      clearTimeout(timer)
+      if (listener !== undefined) timer = setTimeout(conclude, forMs, listener)
+    },
+    stop: () => clearTimeout(timer),
+  }
+}
+
+function isContent({ type }: ProviderEvent): boolean {
+  return type === 'text-delta' || type === 'reasoning-delta' || type === 'tool-call-delta' || type === 'tool-call'
 }
 
 function callOf(target: Target, call: Partial<Call> = {}): Call {

@@ -15,20 +15,21 @@ import type { ReplyScript } from './server/reply-script.ts'
 import type { WireFormat, WireFormatName } from './wire/wire-format.ts'
 import { wireFormatOf } from './wire/wire-formats.ts'
 
+/** Options of `startServer()`. */
 export type ServerOptions = {
-  /** The service that it speaks like, or a format of your own. @default 'deepseek' */
+  /** The service whose wire format the server uses, or a format of your own. @default 'deepseek' */
   readonly format?: WireFormatName | WireFormat | undefined
   /**
-   * Replies for single endpoints, by method and path without query. They come before the list and do not use it up, so that a
-   * health check cannot take the reply that is meant for the model.
+   * Replies for single endpoints, by method and path without the query. They take precedence over the list and do not use it up, so
+   * that a health check cannot consume a reply meant for the model.
    *
    * @example
    * { 'GET /health': status(503), 'GET /v1/models': json({ data: [{ id: 'r1' }] }) }
    */
   readonly routes?: { readonly [endpoint: string]: ReplySource } | undefined
-  /** 0 takes any that is free. @default 0 */
+  /** The port; 0 picks any free port. @default 0 */
   readonly port?: number | undefined
-  /** Closes a connection that was idle for so long, without an announcement, as many servers do. @default never */
+  /** Closes a connection without announcement once it has been idle for this time, as many servers do. @default never */
   readonly closeIdleAfterMs?: number | undefined
 }
 
@@ -36,33 +37,35 @@ export type ServerOptions = {
 export type TestServer = {
   /** The origin: `http://127.0.0.1:` and the port. */
   readonly url: string
-  /** What a client of this format is given: the origin, with `/v1` where the format has it. */
+  /** The base URL for a client of this format: the origin, with `/v1` where the format has it. */
   readonly baseURL: string
-  /** Every request that arrived whole, in order. */
+  /** Every request that arrived completely, in order. */
   readonly requests: readonly ReceivedRequest[]
-  /** Connections that were accepted so far, also those that were refused at once. */
+  /** The number of connections accepted so far, including those that were refused at once. */
   readonly connections: number
+  /** The number of open connections. */
   openConnections(): number
-  /** Resolves with request number `count`, counted from 1, as soon as it is there; rejects when the server is closed before. */
+  /** Resolves with request number `count`, counted from 1, once it has arrived; rejects if the server is closed first. */
   untilRequests(count: number): Promise<ReceivedRequest>
-  /** Resolves when no connection is open. Clients keep idle ones: close the client, or `closeIdleConnections()`, first. */
+  /** Resolves when no connection is open. Clients keep idle connections: first close the client or call `closeIdleConnections()`. */
   untilAllClosed(): Promise<void>
-  /** What comes from now on gets these replies. */
+  /** Sets the replies for all requests from now on. */
   replyWith(replies: ReplySource | readonly ReplySource[]): void
-  /** Closes, without an announcement, every connection that waits for its next request. */
+  /** Closes every idle connection without announcement. */
   closeIdleConnections(): void
-  /** The process dies: every connection is reset and nobody listens any more. */
+  /** Simulates a crash: resets every connection and stops listening. */
   down(): Promise<void>
-  /** It listens again, on the same port. */
+  /** Listens again on the same port. */
   up(): Promise<void>
-  /** Ends everything: connections, timers, waits. Rejects if a reply function had thrown. */
+  /** Ends all connections, timers and waits. Rejects if a reply function has thrown. */
   close(): Promise<void>
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /**
- * Starts a real HTTP server on 127.0.0.1 that answers like a model service and misbehaves on request. Each request takes the
- * next reply of the list; the last one stays.
+ * Starts a real HTTP server on 127.0.0.1 that answers like a model service and misbehaves on request. Each request uses the next
+ * reply of the list; the last reply repeats.
  *
  * @example
  * await using server = await startServer([status(503), answer('Hello.', { keepAlives: 3 })], { format: 'deepseek' })
@@ -87,7 +90,7 @@ export async function startServer(
     milestones: createMilestones(),
     problems: [],
   }
-  // Only what the replies say ends an exchange: none of the limits of node:http does.
+  // Only the replies end an exchange, so the timeouts of node:http are disabled.
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, (message, response) => {
     void serve(house, message, response).catch((problem: unknown) => giveUp(house, response, problem))
   })
@@ -96,22 +99,22 @@ export async function startServer(
   return faceOf(house, server)
 }
 
-/** All that a running server knows. */
+/** The state of a running server. */
 type House = {
   readonly options: ServerOptions
   readonly format: WireFormat
   readonly script: ReplyScript
   readonly requests: ReceivedRequest[]
-  /** Open connections, each with its number. */
+  /** All open connections and their numbers. */
   readonly sockets: Map<Socket, number>
-  /** Connections that have a request under way. */
+  /** Connections with a request in progress. */
   readonly exchanges: Map<Socket, Exchange>
   accepted: number
   stopListening(): void
-  /** Nobody listens, and nothing more is said over what is open. */
+  /** The server does not listen, and sends nothing more on open connections. */
   isSilent: boolean
   readonly milestones: Milestones
-  /** What reply functions threw. */
+  /** Everything that reply functions have thrown. */
   readonly problems: unknown[]
 }
 
@@ -135,7 +138,8 @@ function faceOf(house: House, server: Server): TestServer {
     async untilRequests(count) {
       await milestones.until(() => requests.length >= count)
       const request = requests[count - 1]
-      if (request === undefined) throw new TypeError(`untilRequests: ${count} is no number of requests. Count from 1.`)
+      if (request === undefined)
+        throw new TypeError(`untilRequests: ${count} is not a number of requests. Write a whole number, 1 or more.`)
       return request
     },
     untilAllClosed: () => milestones.until(() => sockets.size === 0 && exchanges.size === 0),
@@ -210,7 +214,7 @@ async function serve(house: House, message: IncomingMessage, response: ServerRes
   await play(reply, planOf(reply, exchange.request, house.format), exchange.stage)
 }
 
-/** `close()` of an HTTP server would end idle connections too; that of its base only stops to listen. */
+/** The `close()` of an HTTP server would also end idle connections; that of its base class only stops listening. */
 function fallSilent(house: House): void {
   house.isSilent = true
   for (const exchange of house.exchanges.values()) exchange.mute()
@@ -223,7 +227,7 @@ async function replyFor({ isSilent, options, script }: House, request: ReceivedR
   return typeof source === 'function' ? source(request) : source
 }
 
-/** A list is for the model. What only looks at the server, such as `GET /models`, sees the next reply and leaves it there. */
+/** The list is for calls of the model. A request that only checks the server, such as `GET /models`, gets the next reply without using it up. */
 function fromList(script: ReplyScript, { method, path }: ReceivedRequest): ReplySource {
   if (method !== 'GET') return script.take()
   const next = script.peek()
@@ -241,5 +245,5 @@ function giveUp({ problems }: House, response: ServerResponse, problem: unknown)
   if (problem === gone) return
   problems.push(problem)
   if (response.headersSent) response.destroy()
-  else response.writeHead(500).end('A reply of the test server threw; close() tells what.')
+  else response.writeHead(500).end('A reply of the test server threw. close() rejects with its error.')
 }

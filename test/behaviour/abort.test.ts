@@ -35,7 +35,6 @@ test.for([
     await new Promise(resolve => setTimeout(resolve, 20))
     controller.abort(reason)
     expect(await settlesNow(call)).toBe(reason)
-    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
     await slow.untilAllClosed()
     expect(slow.requests).toHaveLength(1)
     expect(events.of('call-end')).toMatchObject([{ outcome: 'aborted', error: reason }])
@@ -52,8 +51,8 @@ test('an abort during a backoff wait settles at once and leaves no timer (R94)',
   await clock.advance(1_000)
   controller.abort('enough')
   expect(await settlesNow(call)).toBe('enough')
-  await client.close()
   expect(clock.pending()).toBe(0)
+  await client.close()
 })
 
 test('an abort while every target is gated settles at once and leaves no timer', async ({ clock }) => {
@@ -65,8 +64,8 @@ test('an abort while every target is gated settles at once and leaves no timer',
   await clock.advance(5_000)
   controller.abort('enough')
   expect(await settlesNow(call)).toBe('enough')
-  await client.close()
   expect(clock.pending()).toBe(0)
+  await client.close()
 })
 
 test('a signal that has fired already sends nothing', async () => {
@@ -110,12 +109,12 @@ test('close() ends what runs, with an error that says so, and leaves no connecti
   call.catch(() => {})
   await slow.untilRequests(1)
   await client.close()
-  await expect(call).rejects.toThrow('This client was closed.')
+  await expect(call).rejects.toThrow('This client is closed and takes no more calls.')
   await expect(client.generate('Hi')).rejects.toBeInstanceOf(UnbusyError)
   await slow.untilAllClosed()
 })
 
-test('a thousand calls on one signal leave no listener behind', async ({ server }) => {
+test('a thousand calls on one signal leave no listener behind (R114)', async ({ server }) => {
   const local = await server([status(503), answer('Hello.')], { format: 'llama' })
   const client = createClient({ chain: [llama({ baseURL: local.baseURL })], retry: { baseDelayMs: 1 } })
   const { signal } = new AbortController()

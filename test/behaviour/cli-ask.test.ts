@@ -25,7 +25,7 @@ test('ask walks the chain of the environment, with the answer on stdout and the 
   })
   expect(end).toMatchObject({ code: 0, stdout: 'Because of scattering.\n' })
   expect(end.stderr).toMatch(/deepseek deepseek-flash +503 overloaded after [\d,]+ ms/)
-  expect(end.stderr).toMatch(/waiting [\d,]+ ms, because of: overloaded/)
+  expect(end.stderr).toMatch(/waiting [\d,]+ ms \(overloaded\)/)
   expect(end.stderr).toMatch(/openai gpt-6-luna +429 rate-limit after/)
   expect(end.stderr).toMatch(/answered by llama default, 4 requests/)
   expect(local.requests.at(-1)?.json).toMatchObject({ messages: [{ role: 'user', content: 'Why is the sky blue?' }] })
@@ -58,7 +58,7 @@ test('ask exits with 1 and tells every attempt when nobody answers', async ({ se
       ]),
     },
   })
-  expect(end.stderr).toContain('Nobody answered.')
+  expect(end.stderr).toContain('No target answered.')
   expectNoKey(end)
 })
 

@@ -55,15 +55,15 @@ test('doctor tells each fault in one line with its cure, and exits with 1', asyn
     SGLANG_BASE_URL: silent.baseURL,
   })
   expect(end).toMatchObject({ code: 1, stderr: '' })
-  expect(end.stdout).toMatch(/✗ deepseek +the key is refused \(401\): set DEEPSEEK_API_KEY/)
+  expect(end.stdout).toMatch(/✗ deepseek +the key was refused \(401\): set DEEPSEEK_API_KEY/)
   expect(end.stdout).toMatch(/✗ openai +it answers 500: .*try again later/)
-  expect(end.stdout).toMatch(/✗ llama +.* still loads its model \(503\): wait/)
-  expect(end.stdout).toMatch(/✗ vllm +.* is no model server: set VLLM_BASE_URL/)
+  expect(end.stdout).toMatch(/✗ llama +.* is still loading its model \(503\): wait/)
+  expect(end.stdout).toMatch(/✗ vllm +.* is not a model server: set VLLM_BASE_URL/)
   expect(end.stdout).toMatch(/✗ ollama +.*no model: ollama pull/)
-  expect(end.stdout).toMatch(/✗ sglang +.* was silent for/)
-  expect(end.stdout).toMatch(/✗ azure +a key, but no address: set AZURE_BASE_URL/)
-  expect(end.stdout).toMatch(/✗ groq +.*GROQ_API_KEY holds/)
-  expect(end.stdout).toContain('Nobody can answer.')
+  expect(end.stdout).toMatch(/✗ sglang +.* did not answer within/)
+  expect(end.stdout).toMatch(/✗ azure +a key is set, but no address: set AZURE_BASE_URL/)
+  expect(end.stdout).toMatch(/✗ groq +.*GROQ_API_KEY contains/)
+  expect(end.stdout).toContain('No service can answer.')
   expectNoKey(end)
 })
 
@@ -109,7 +109,7 @@ test('a key that two regions read is a fault of none of them', async ({ server }
   expect(end.stdout).toMatch(/✓ alibaba +1 model/)
   expect(end.stdout).not.toMatch(/alibaba-international/)
   const both = await runCli(['doctor'], { DASHSCOPE_API_KEY: 'sk-SECRET', ...environment, ALIBABA_BASE_URL: abroad.baseURL })
-  expect(both.stdout.match(/✗ alibaba\S* +the key is refused/g)).toHaveLength(2)
+  expect(both.stdout.match(/✗ alibaba\S* +the key was refused/g)).toHaveLength(2)
   expectNoKey(end)
 })
 
@@ -117,7 +117,7 @@ test('a host without a model of DeepSeek can answer all the same, and doctor say
   const groq = await server(status(404), { routes: { 'GET /models': models('qwen3-32b') } })
   const end = await runCli(['doctor'], { GROQ_API_KEY: 'gsk-SECRET', GROQ_BASE_URL: groq.baseURL })
   expect(end.code).toBe(0)
-  expect(end.stdout).not.toContain('Nobody can answer')
+  expect(end.stdout).not.toContain('No service can answer')
   expect(end.stdout).toContain("for example host('groq', 'qwen3-32b')")
   expectNoKey(end)
 })
@@ -136,11 +136,11 @@ test('a rate limit, an empty account and a forgotten /v1 are told as what they a
     TENSORRT_LLM_BASE_URL: `${root.url}/v1`,
   })
   expect(end.stdout).toMatch(/✗ deepseek +the account has no credit \(402\): top it up/)
-  expect(end.stdout).toMatch(/✗ openai +it answers 429: too many requests/)
+  expect(end.stdout).toMatch(/✗ openai +it answers 429: this key has sent too many requests/)
   expect(end.stdout).toMatch(/✗ together +the account has no credit \(402\): top it up/)
-  expect(end.stdout).toContain(`set VLLM_BASE_URL to where it is, most likely ${root.url}/v1`)
+  expect(end.stdout).toContain(`set VLLM_BASE_URL to its address, most likely ${root.url}/v1`)
   expect((await runCli(['doctor'])).stdout).not.toContain('tensorrt-llm')
-  expect(end.stdout).toMatch(/✗ lm-studio +.* cannot be reached: start it, or mend LM_STUDIO_BASE_URL/)
+  expect(end.stdout).toMatch(/✗ lm-studio +.* cannot be reached: start it, or correct LM_STUDIO_BASE_URL/)
   expect(end.stdout).toContain(`tensorrtLlm('r1', { baseURL: '${root.url}/v1' })`)
   expectNoKey(end)
 })
@@ -169,4 +169,96 @@ test('doctor shows the graphics cards that nvidia-smi knows', async ({ onTestFin
   await chmod(program, 0o755)
   const end = await runCli(['doctor'], { PATH: folder })
   expect(end.stdout).toMatch(/✓ gpu +NVIDIA H200, 1024 MiB/)
+})
+
+test('doctor looks servers of your own over, and names the flag for each fault', async ({ server }) => {
+  const thought = json({ choices: [{ message: { role: 'assistant', content: '<think>The user says' } }] })
+  const vllm = await server(status(404), {
+    format: 'vllm',
+    routes: {
+      'GET /v1/models': json({ data: [{ id: 'deepseek-r1', max_model_len: 4_096 }] }),
+      'GET /version': json({ version: '0.32.0' }),
+      'POST /v1/chat/completions': thought,
+    },
+  })
+  const info = { reasoning_parser: null, max_queued_requests: null, context_length: 65_536 }
+  const sglang = await server(status(404), {
+    format: 'sglang',
+    routes: { 'GET /v1/models': models('r1'), 'GET /get_server_info': json(info) },
+  })
+  const props = {
+    is_sleeping: true,
+    total_slots: 2,
+    default_generation_settings: { n_ctx: 2_048, params: { reasoning_format: 'none' } },
+  }
+  const llama = await server(status(404), {
+    format: 'llama',
+    routes: { 'GET /v1/models': models('r1-distill'), 'GET /props': json(props), 'GET /metrics': status(501) },
+  })
+  const ollama = await server(status(404), {
+    format: 'ollama',
+    routes: {
+      'GET /api/tags': json({ models: [{ name: 'deepseek-r1:8b' }] }),
+      'GET /api/ps': json({ models: [{ context_length: 4_096 }] }),
+    },
+  })
+  const end = await runCli(['doctor'], {
+    VLLM_API_KEY: 'vllm-SECRET',
+    VLLM_BASE_URL: vllm.baseURL,
+    SGLANG_BASE_URL: sglang.baseURL,
+    LLAMA_BASE_URL: llama.baseURL,
+    OLLAMA_BASE_URL: ollama.baseURL,
+  })
+  expect(end).toMatchObject({ code: 0, stderr: '' })
+  for (const line of [
+    /protects only \/v1: without a key, \/invocations runs the model.*NetworkPolicy/,
+    /may have only 4096 tokens.*--max-model-len 16384/,
+    /the reasoning comes as part of the text.*--reasoning-parser deepseek_r1/,
+    /--max-num-queued-reqs 256, and --shutdown-timeout 300.*aborts running streams/,
+    /the reasoning comes as part of the text.*--reasoning-parser deepseek-r1/,
+    /its queue is unlimited: --max-queued-requests 256/,
+    /does not report its load.*--enable-metrics/,
+    /it is asleep.*keepWarm/,
+    /may have only 2048 tokens.*-c 16384/,
+    /the reasoning comes as part of the text: --reasoning-format deepseek/,
+    /answers 2 requests at once, and its queue is unlimited: limits: \{ concurrency: 4 \}/,
+    /--metrics$/,
+    /may have only 4096 tokens.*OLLAMA_CONTEXT_LENGTH=16384/,
+  ])
+    expect(end.stdout).toMatch(new RegExp(line.source, 'm'))
+  // a sleeping server stays asleep: no page of these wakes it
+  expect(llama.requests.map(({ path }) => path).toSorted()).toEqual(['/metrics', '/props', '/v1/models'])
+  expectNoKey(end)
+})
+
+test('doctor has nothing to say of a server that is set up well', async ({ server }) => {
+  const good = await server(status(404), {
+    format: 'llama',
+    routes: {
+      'GET /v1/models': models('r1-distill'),
+      'GET /metrics': json({}),
+      'GET /props': json({
+        is_sleeping: false,
+        default_generation_settings: { n_ctx: 32_768, params: { reasoning_format: 'deepseek' } },
+      }),
+    },
+  })
+  const apart = json({ choices: [{ message: { content: null, reasoning_content: 'The user' } }] })
+  const vllm = await server(status(404), {
+    format: 'vllm',
+    routes: {
+      'GET /v1/models': json({ data: [{ id: 'deepseek-r1', max_model_len: 65_536 }] }),
+      'POST /v1/chat/completions': apart,
+    },
+  })
+  const end = await runCli(['doctor', '--json'], {
+    LLAMA_BASE_URL: good.baseURL,
+    VLLM_BASE_URL: vllm.baseURL,
+    VLLM_API_KEY: 'SECRET',
+  })
+  const { services } = JSON.parse(end.stdout) as { services: { name: string; advice: { what: string }[] }[] }
+  expect(services.find(({ name }) => name === 'llama')?.advice).toEqual([])
+  expect(services.find(({ name }) => name === 'vllm')?.advice.map(({ what }) => what)).toEqual([
+    expect.stringMatching(/check that its queue is limited/),
+  ])
 })

@@ -3,15 +3,11 @@
  * default options. A call passes when the exact text came and all of its checks hold, the advisory ones too.
  */
 import { type Client, ChainExhaustedError, createClient, openaiCompatible, StreamInterruptedError } from 'unbusy'
-import { answer, type AnswerOptions, hang, json, refuse, type Reply, type TestServer, status } from 'unbusy/testing'
+import { status, type TestServer } from 'unbusy/testing'
 import { expect } from 'vitest'
+import { failoverFaults, type Script, text, whole } from '../helpers/failover-faults.ts'
 import { flowingTime, type FlowingTime } from '../helpers/flowing-time.ts'
 import { test as base } from '../helpers/vitest.ts'
-
-const words = Array.from({ length: 60 }, (_, index) => `word${index} `)
-const text = words.join('')
-const whole = (options: AnswerOptions = {}) => answer(words, options)
-const refusal = (code: string) => json({ error: { message: 'No.', type: 'invalid_request_error', code } }, { status: 400 })
 
 type Stand = {
   readonly client: Client
@@ -20,7 +16,6 @@ type Stand = {
   readonly fallback: Asked
 }
 type Asked = { readonly server: TestServer; /** When each request came, in virtual time. */ readonly at: readonly number[] }
-type Script = (number: number, time: FlowingTime, body: string) => Reply
 type Told = {
   /** Undefined: it was not rescued. */
   readonly text: string | undefined
@@ -29,130 +24,27 @@ type Told = {
   readonly error: unknown
   readonly tookMs: number
 }
-type Fault = {
-  readonly what: string
-  readonly primary: Script
-  /** @default it answers */
-  readonly fallback?: Script
-  /** The call must be over by then. */
-  readonly withinMs: number
-  /** The reader has seen text when it breaks: `stream()` may end in a clean error. @default false */
-  readonly breaksLate?: boolean
-  /** Why nobody is to answer. @default somebody is */
-  readonly refusedFor?: string
-  check?(stand: Stand, told: Told): void
-}
-
-const faults: { readonly [number: string]: Fault } = {
-  S01: {
-    what: '429 with Retry-After: 2, then healthy',
-    primary: number => (number === 1 ? status(429, undefined, { 'retry-after': '2' }) : whole()),
-    withinMs: 40_000,
-    check({ primary: { at } }) {
-      expect(at.length).toBeGreaterThanOrEqual(2)
-      expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(1_800)
-      expect(at.filter(time => time < (at[0] ?? 0) + 1_500).length).toBeLessThanOrEqual(2)
-    },
+/** What must hold besides, by the number of the fault. */
+const checks: { readonly [number: string]: (stand: Stand, told: Told) => void } = {
+  S01({ primary: { at } }) {
+    expect(at.length).toBeGreaterThanOrEqual(2)
+    expect((at[1] ?? 0) - (at[0] ?? 0)).toBeGreaterThanOrEqual(1_800)
+    expect(at.filter(time => time < (at[0] ?? 0) + 1_500).length).toBeLessThanOrEqual(2)
   },
-  S02: {
-    what: '429 without Retry-After, always',
-    primary: () => status(429),
-    withinMs: 40_000,
-    check({ primary: { at } }) {
-      expect(at.filter(time => time < (at[0] ?? 0) + 3_000).length).toBeLessThanOrEqual(4)
-      expect(at.length).toBeLessThanOrEqual(6)
-    },
+  S02: ({ primary: { at } }) => expect(at.filter(time => time < (at[0] ?? 0) + 3_000).length).toBeLessThanOrEqual(4),
+  S03: ({ primary, fallback }) => expect([primary.at.length, fallback.at.length]).toEqual([2, 0]),
+  S10: ({ fallback }) => expect(fallback.at).toEqual([]),
+  S11({ fallback }, { outputTokens }) {
+    expect(outputTokens).toBe(60)
+    expect(fallback.at).toEqual([])
   },
-  S03: {
-    what: '500, then healthy',
-    primary: number => (number === 1 ? status(500) : whole()),
-    withinMs: 20_000,
-    check: ({ primary, fallback }) => expect([primary.at.length, fallback.at.length]).toEqual([2, 0]),
-  },
-  S04: {
-    what: '503, always',
-    primary: () => status(503),
-    withinMs: 40_000,
-    check: ({ primary }) => expect(primary.at.length).toBeLessThanOrEqual(6),
-  },
-  S05: {
-    what: 'a reset before any byte, then healthy',
-    primary: number => (number === 1 ? refuse('rst') : whole()),
-    withinMs: 20_000,
-  },
-  S06: {
-    what: 'never answered',
-    primary: () => hang(),
-    withinMs: 100_000,
-    check: ({ primary }) => expect(primary.at).toHaveLength(1),
-  },
-  S07: {
-    what: 'headers at once, the first token after 20 s',
-    primary: (_, time) => whole({ firstChunkUntil: time.after(20_000) }),
-    withinMs: 15_000,
-  },
-  S08: {
-    what: 'the stream dies after 40 of 60 tokens, always',
-    primary: () => whole({ cutAfterChunks: 40, cutBy: 'fin' }),
-    withinMs: 40_000,
-    breaksLate: true,
-  },
-  S09: {
-    what: 'after 20 tokens silent for 30 s, then closed',
-    primary: (_, time) => whole({ stallAfterChunks: 20, stallUntil: time.after(30_000), cutAfterChunks: 20, cutBy: 'fin' }),
-    withinMs: 45_000,
-    breaksLate: true,
-  },
-  S10: {
-    what: 'the tenth event is no JSON, the rest is normal',
-    primary: number => whole(number === 1 ? { malformedChunk: 9 } : {}),
-    withinMs: 40_000,
-    breaksLate: true,
-    check: ({ fallback }) => expect(fallback.at).toEqual([]),
-  },
-  S11: {
-    what: 'a whole stream without [DONE]',
-    primary: () => whole({ noDone: true }),
-    withinMs: 8_000,
-    check({ fallback }, { outputTokens }) {
-      expect(outputTokens).toBe(60)
-      expect(fallback.at).toEqual([])
-    },
-  },
-  S12: {
-    what: '400 context_length_exceeded, always',
-    primary: () => refusal('context_length_exceeded'),
-    withinMs: 40_000,
-    check: ({ primary }) => expect(primary.at).toHaveLength(1),
-  },
-  S13: {
-    what: '400 content_policy_violation, always',
-    primary: () => refusal('content_policy_violation'),
-    withinMs: 40_000,
-    refusedFor: 'content-filter',
-    check: ({ primary, fallback }) => expect([primary.at.length, fallback.at.length]).toEqual([1, 0]),
-  },
-  S14: {
-    what: 'as S08, and the fallback refuses to continue a text',
-    primary: () => whole({ cutAfterChunks: 40, cutBy: 'fin' }),
-    fallback: (_number, _time, body) => (body.includes('"assistant"') ? refusal('prefill_not_supported') : whole()),
-    withinMs: 40_000,
-    breaksLate: true,
-    check: (_, { error }) => expect(String(error)).not.toContain('400'),
-  },
-  S16: {
-    what: '503 always, and the fallback answers',
-    primary: () => status(503),
-    withinMs: 40_000,
-    check({ primary }, { model, outputTokens }) {
-      expect({ model, outputTokens }).toEqual({ model: 'fallback-model', outputTokens: 60 })
-      expect(primary.at.length).toBeLessThanOrEqual(6)
-    },
-  },
+  S13: ({ fallback }) => expect(fallback.at).toEqual([]),
+  S14: (_, { error }) => expect(String(error)).not.toContain('400'),
+  S16: (_, { model, outputTokens }) => expect({ model, outputTokens }).toEqual({ model: 'fallback-model', outputTokens: 60 }),
 }
 
 const doors = ['generate', 'stream'] as const
-const rows = doors.flatMap(door => Object.entries(faults).map(([number, fault]) => ({ door, number, ...fault })))
+const rows = doors.flatMap(door => Object.entries(failoverFaults).map(([number, fault]) => ({ door, number, ...fault })))
 
 /** Two servers, and a client with nothing set but its chain. */
 const test = base.extend('setUp', ({ server, onTestFinished }) => async (primary: Script, fallback: Script): Promise<Stand> => {
@@ -171,7 +63,7 @@ const test = base.extend('setUp', ({ server, onTestFinished }) => async (primary
   return { client, time, ...asked }
 })
 
-test.for(rows)('FailoverBench $number: $door() and $what', async ({ door, ...fault }, { setUp }) => {
+test.for(rows)('FailoverBench $number: $door() and $what', async ({ door, number, ...fault }, { setUp }) => {
   const stand = await setUp(fault.primary, fault.fallback ?? (() => whole()))
   const told = await ask(stand, door)
   expect(told.tookMs).toBeLessThan(fault.withinMs)
@@ -185,13 +77,16 @@ test.for(rows)('FailoverBench $number: $door() and $what', async ({ door, ...fau
   } else {
     expect(told).toMatchObject({ text, error: undefined })
   }
-  if (door === 'generate' || fault.breaksLate !== true) fault.check?.(stand, told)
+  if (door === 'generate' || fault.breaksLate !== true) {
+    checks[number]?.(stand, told)
+    expect(stand.primary.at.length).toBeLessThanOrEqual(fault.primaryRequests ?? Infinity)
+  }
   // it is well afterwards
   stand.primary.server.replyWith(whole())
   expect(await ask(stand, 'generate')).toMatchObject({ text })
 })
 
-test.for(Object.entries(faults).filter(([, { breaksLate }]) => breaksLate === true))(
+test.for(Object.entries(failoverFaults).filter(([, { breaksLate }]) => breaksLate === true))(
   'F77: once the reader of stream() has seen text, as in %s, nobody is asked in vain; resume() asks for the rest',
   async ([, fault], { setUp }) => {
     const stand = await setUp(fault.primary, fault.fallback ?? (() => whole()))

@@ -243,7 +243,9 @@ test('F98: replicas of one model are told apart by their names, and by the step 
     { name: 'gpu1', step: 0, targetIndex: 0, state: 'gated', sinceMs: expect.any(Number) },
   ])
   expect(vllm('r1', { baseURL: 'http://127.0.0.1:1', name: 'gpu3' })).toMatchObject({ name: 'gpu3' })
-  expect(() => vllm('r1', { baseURL: 'http://127.0.0.1:1', name: '' })).toThrow('vllm: name must be a text that is not empty')
+  expect(() => vllm('r1', { baseURL: 'http://127.0.0.1:1', name: '' })).toThrow('vllm: name must be a non-empty string')
+  // what tells that gpu1 is back, and nothing of the call
+  expect(clock.pending()).toBe(1)
   await client.close()
   expect(clock.pending()).toBe(0)
 })

@@ -170,9 +170,9 @@ test('an abort during a race ends both and leaves no timer', async ({ clock, eve
   expect(chain.map(({ provider }) => provider.active())).toEqual([1, 1])
   controller.abort('enough')
   expect(await outcome).toBe('enough')
-  await client.close()
   expect(chain.map(({ provider }) => provider.active())).toEqual([0, 0])
   expect(clock.pending()).toBe(0)
+  await client.close()
 })
 
 test('one attempt counter counts everything that was sent: retries, hedges and the walk do not multiply (R61)', async ({

@@ -1,8 +1,9 @@
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { createClient, deepseek, ollama, textGeneration } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { expect, onTestFinished } from 'vitest'
+import { tcpServer } from '../helpers/http-servers.ts'
 import { test } from '../helpers/vitest.ts'
 
 const key = { apiKey: 'sk-test-0123456789abcdef' }
@@ -19,19 +20,10 @@ type Misbehave = (socket: Socket, request: string) => void
 
 /** Bytes over bare sockets. Tells how many connections are still open: looked at before the client is closed. */
 const bareServer = async (misbehave: Misbehave) => {
-  const sockets = new Set<Socket>()
-  const server: Server = createServer(socket => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    socket.on('close', () => sockets.delete(socket))
-    socket.on('data', bytes => misbehave(socket, bytes.toString('latin1')))
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, open: () => sockets.size }
+  const { origin, sockets } = await tcpServer(
+    socket => void socket.on('data', bytes => misbehave(socket, bytes.toString('latin1'))),
+  )
+  return { url: `${origin}/v1`, open: () => sockets.size }
 }
 
 const head = (fields: readonly string[], status = '200 OK') =>

@@ -1,14 +1,14 @@
-import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage } from 'node:http'
 import { expect, test } from 'vitest'
 import { createClient, type HealthFact, host, type HealthStore, openaiCompatible, textGeneration, vllm } from 'unbusy'
+import { httpServer } from '../helpers/http-servers.ts'
 
 type Answers = (request: IncomingMessage) => { readonly status: number; readonly text: string }
 
 /** One origin in front of several services. */
 async function ingress(answers: Answers) {
   const requests: IncomingMessage[] = []
-  const server = createServer((request, response) => {
+  const { origin } = await httpServer((request, response) => {
     requests.push(request)
     request.resume().on('end', () => {
       const { status, text } = answers(request)
@@ -16,10 +16,8 @@ async function ingress(answers: Answers) {
       const choices = [{ index: 0, message: { role: 'assistant', content: text }, finish_reason: 'stop' }]
       response.end(JSON.stringify(status === 200 ? { choices, response: text } : { error: { message: text } }))
     })
-  }).listen(0, '127.0.0.1')
-  await new Promise(resolve => server.once('listening', resolve))
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { url, requests, [Symbol.asyncDispose]: async () => void server.close() }
+  })
+  return { url: origin, requests }
 }
 
 async function askTimes(client: ReturnType<typeof createClient>, times: number): Promise<number> {
@@ -29,7 +27,7 @@ async function askTimes(client: ReturnType<typeof createClient>, times: number):
 
 for (const status of [429, 503, 404, 402]) {
   test(`F90: a ${status} of one service says nothing of another one behind the same host`, async () => {
-    await using gate = await ingress(({ url }) =>
+    const gate = await ingress(({ url }) =>
       url?.startsWith('/gpu1') === true ? { status, text: 'it is busy' } : { status: 200, text: 'Hello.' },
     )
     const at = (path: string) => openaiCompatible('r1', { baseURL: `${gate.url}/${path}/v1`, stream: false, retry: 0 })
@@ -42,7 +40,7 @@ for (const status of [429, 503, 404, 402]) {
 }
 
 test('F90: text generation is told apart by its path too', async () => {
-  await using gate = await ingress(({ url }) => (url === '/a' ? { status: 429, text: 'no' } : { status: 200, text: 'Hello.' }))
+  const gate = await ingress(({ url }) => (url === '/a' ? { status: 429, text: 'no' } : { status: 200, text: 'Hello.' }))
   const at = (path: string) => textGeneration({ baseURL: gate.url, path, retry: 0 })
   const client = createClient({ chain: [at('/a'), at('/b')], hedge: false })
   expect(await askTimes(client, 4)).toBe(4)
@@ -68,7 +66,7 @@ const headersOf: readonly (readonly [string, object, object])[] = [
 for (const [what, one, two] of headersOf) {
   for (const status of [401, 403, 429, 402]) {
     test(`F91: two accounts told apart by ${what} have two fates (${status})`, async () => {
-      await using gate = await ingress(({ headers }) =>
+      const gate = await ingress(({ headers }) =>
         JSON.stringify(headers).includes('one') ? { status, text: 'no' } : { status: 200, text: 'Hello.' },
       )
       const as = (options: object) => openaiCompatible('m', { baseURL: `${gate.url}/v1`, stream: false, retry: 0, ...options })
@@ -94,7 +92,7 @@ test('F91: one account written in two ways is one, whatever the case of names an
 })
 
 test('F91: a key by function is nobody else’s in a fleet, whose processes cannot know that they mean the same', async () => {
-  await using gate = await ingress(() => ({ status: 401, text: 'no' }))
+  const gate = await ingress(() => ({ status: 401, text: 'no' }))
   const facts: HealthFact[] = []
   const health: HealthStore = { publish: fact => void facts.push(fact), subscribe: () => () => {}, lease: async () => true }
   const as = (apiKey: string | (() => string)) =>

@@ -20,13 +20,16 @@ test.for([
   [{ chain: ['deepseek'] }, 'chain[0] must be a target like deepseek(), or { provider, model }'],
   [{ chain, retries: 2 }, "there is no option 'retries'. Did you mean 'retry'?"],
   [{ chain, timeout: { totalMS: 1 } }, "there is no option 'totalMS'. Did you mean 'totalMs'?"],
-  [{ chain, timeout: { totalMs: '5s' } }, 'timeout: totalMs must be milliseconds, 0 or more, not a text.'],
-  [{ chain, timeout: { totalMs: Number.NaN } }, 'totalMs must be milliseconds, 0 or more, not NaN.'],
+  [{ chain, timeout: { totalMs: '5s' } }, 'timeout: totalMs must be a number of milliseconds, 0 or more, not a string.'],
+  [{ chain, timeout: { totalMs: Number.NaN } }, 'totalMs must be a number of milliseconds, 0 or more, not NaN.'],
   [{ chain, retry: -1 }, 'retry must be a whole number, 0 or more'],
   [{ chain, breaker: true }, 'breaker must be an object'],
   [{ chain, breaker: { failureRatio: 0 } }, 'failureRatio must be above 0. Write breaker: false to turn the breaker off.'],
   [{ chain, afterFirstToken: 'glue' }, "afterFirstToken must be one of 'fail', 'restart', 'continue'."],
   [{ chain, logger: console.log }, "logger must have pino's methods debug, info and warn"],
+  [{ chain, breaker: { windowCalls: 2 ** 40 } }, 'windowCalls must be at most 100000, not 1099511627776.'],
+  [{ chain, timeout: Promise.resolve({}) }, 'timeout must be an object, not a promise.'],
+  [{ chain, retry: new Map([['maxRetries', 2]]) }, 'retry must be an object, not a Map.'],
   [{ chain, clock: Date }, 'clock must be { now(), setTimeout(listener, delayMs), clearTimeout(handle) }'],
 ] as const)('createClient(%j) says what to write instead', ([options, message]) => {
   expect(() => createClient(options as unknown as ClientOptions)).toThrow(TypeError)
@@ -38,6 +41,9 @@ test.for([
   [{}, 'give either prompt or messages'],
   [{ prompt: 'Hi', messages: [] }, 'messages is empty'],
   [{ prompt: '  ' }, 'prompt is empty. Write what the model should answer.'],
+  [{ prompt: 'Hi', extraBody: Promise.resolve({ a: 1 }) }, 'extraBody must be an object, not a promise.'],
+  [{ prompt: 'Hi', metadata: new Date() }, 'metadata must be an object, not a Date.'],
+  [Promise.resolve('Hi'), "the input must be a string, or an object like { prompt: 'Why is the sky blue?' }, not a promise."],
   [{ promt: 'Hi' }, "there is no option 'promt'. Did you mean 'prompt'?"],
   [{ prompt: 'Hi', temperature: -1 }, 'temperature must be a number, 0 or more, not -1.'],
   [{ prompt: 'Hi', topP: 2 }, 'topP must be a number from 0 to 1, not 2.'],
@@ -45,7 +51,7 @@ test.for([
   [{ prompt: 'Hi', signal: {} }, 'signal must be an AbortSignal'],
   [{ prompt: 'Hi', reasoning: 'medium' }, "reasoning must be one of 'off', 'low', 'high', 'max'."],
   [{ messages: [{ role: 'bot', content: 'x' }] }, 'messages[0].role must be one of'],
-  [{ messages: [{ role: 'assistant', content: null }] }, 'messages[0].content must be a text, not null.'],
+  [{ messages: [{ role: 'assistant', content: null }] }, 'messages[0].content must be a string, not null.'],
   [{ messages: [{ role: 'user', content: [{ type: 'image', url: 'x' }] }] }, "messages[0].content[0] must be { type: 'text'"],
 ] as const)('generate(%j) says what to write instead, before anything is sent', async ([input, message]) => {
   const target = fakeTarget('Hello.')
@@ -65,9 +71,9 @@ const madeOf = (jsonSchema: object) => ({
 })
 
 test.for<readonly [string, unknown, string]>([
-  ['null', null, "the input must be a text, or an object like { prompt: 'Why is the sky blue?' }, not null."],
-  ['a number', 5, 'the input must be a text, or an object like'],
-  ['a list', [{ role: 'user', content: 'Hi' }], 'the input must be a text, or an object like'],
+  ['null', null, "the input must be a string, or an object like { prompt: 'Why is the sky blue?' }, not null."],
+  ['a number', 5, 'the input must be a string, or an object like'],
+  ['a list', [{ role: 'user', content: 'Hi' }], 'the input must be a string, or an object like'],
   ['toolChoice any', { prompt: 'Hi', toolChoice: 'any', tools: { a: { inputSchema } } }, "Did you mean 'required'?"],
   [
     'toolChoice null',
@@ -92,7 +98,7 @@ test.for<readonly [string, unknown, string]>([
     'tools must be an object like { weather: { inputSchema } }',
   ],
   ['a tool without a schema', { prompt: 'Hi', tools: { a: { parameters: {} } } }, 'tools.a must be { description, inputSchema'],
-  ['a description', { prompt: 'Hi', tools: { a: { inputSchema, description: 5 } } }, 'tools.a.description must be a text'],
+  ['a description', { prompt: 'Hi', tools: { a: { inputSchema, description: 5 } } }, 'tools.a.description must be a string'],
   ['strict', { prompt: 'Hi', tools: { a: { inputSchema, strict: 'yes' } } }, 'tools.a.strict must be true or false'],
   ['a circle in a tool', { prompt: 'Hi', tools: { a: { inputSchema: circle } } }, 'tools.a.inputSchema cannot be sent as JSON'],
   [
@@ -110,37 +116,41 @@ test.for<readonly [string, unknown, string]>([
   [
     'a circle in extraBody',
     { prompt: 'Hi', extraBody: circle },
-    'extraBody cannot be sent as JSON: it refers to itself or holds a BigInt.',
+    'extraBody cannot be sent as JSON: it refers to itself or contains a BigInt.',
   ],
   ['a BigInt in extraBody', { prompt: 'Hi', extraBody: { seed: 1n } }, 'extraBody cannot be sent as JSON'],
   ['toolCalls {}', callOf({}), 'messages[0].toolCalls must be a list like [{ toolCallId:'],
   ['toolCalls null', callOf(null), 'messages[0].toolCalls must be a list'],
   ['toolCalls [null]', callOf([null]), 'messages[0].toolCalls[0] must be { toolCallId, toolName, input }, not null.'],
-  ['toolCalls of OpenAI', callOf([{ id: 'a', function: {} }]), 'messages[0].toolCalls[0].toolCallId must be a text'],
+  ['toolCalls of OpenAI', callOf([{ id: 'a', function: {} }]), 'messages[0].toolCalls[0].toolCallId must be a non-empty string'],
   [
     'tool_calls',
     { messages: [{ role: 'assistant', content: '', tool_calls: [] }] },
     "there is no 'tool_calls'. Write toolCalls:",
   ],
-  ['a tool name', callOf([{ toolCallId: 'a', toolName: 5 }]), 'messages[0].toolCalls[0].toolName must be a text'],
+  ['a tool name', callOf([{ toolCallId: 'a', toolName: 5 }]), 'messages[0].toolCalls[0].toolName must be a non-empty string'],
   [
     'a circle in a call',
     callOf([{ toolCallId: 'a', toolName: 'b', input: circle }]),
     'toolCalls[0].input cannot be sent as JSON',
   ],
   ['a BigInt as input', callOf([{ toolCallId: 'a', toolName: 'b', input: 1n }]), 'toolCalls[0].input is a BigInt'],
-  ['toolCallId {}', { messages: [{ role: 'tool', toolCallId: {}, content: '1' }] }, 'messages[0].toolCallId must be a text'],
-  ['no toolCallId', { messages: [{ role: 'tool', content: '1' }] }, 'messages[0].toolCallId must be a text'],
+  [
+    'toolCallId {}',
+    { messages: [{ role: 'tool', toolCallId: {}, content: '1' }] },
+    'messages[0].toolCallId must be a non-empty string',
+  ],
+  ['no toolCallId', { messages: [{ role: 'tool', content: '1' }] }, 'messages[0].toolCallId must be a non-empty string'],
   [
     'reasoningText',
     { messages: [{ role: 'assistant', content: '', reasoningText: 5 }] },
-    'messages[0].reasoningText must be a text',
+    'messages[0].reasoningText must be a string',
   ],
   ['prefix', { messages: [{ role: 'assistant', content: '', prefix: 'yes' }] }, 'messages[0].prefix must be true or false'],
   [
     'a default null',
     { prompt: 'Hi', defaultResponse: null },
-    'defaultResponse must be a text, a value, or a function that returns one',
+    'defaultResponse must be a string, a value, or a function that returns one',
   ],
   [
     'a default promise',
@@ -180,9 +190,9 @@ test.for<readonly [string, unknown, unknown, string]>([
     { tools: { weather: { inputSchema } } },
     'tools.weather has no function execute. Write { inputSchema, execute: input => ... }',
   ],
-  ['tools in the input', { prompt: 'Hi', tools: { weather } }, { tools: { weather } }, 'tools belong into the third argument'],
-  ['a choice in the input', { prompt: 'Hi', toolChoice: 'auto' }, { tools: { weather } }, 'It has no toolChoice.'],
-  ['null', null, { tools: { weather } }, 'the input must be a text, or an object like'],
+  ['tools in the input', { prompt: 'Hi', tools: { weather } }, { tools: { weather } }, 'tools belong in the third argument'],
+  ['a choice in the input', { prompt: 'Hi', toolChoice: 'auto' }, { tools: { weather } }, 'There is no toolChoice.'],
+  ['null', null, { tools: { weather } }, 'the input must be a string, or an object like'],
 ])('F89: runTools with %s says what to write instead, and nothing is sent', async ([, input, options, message]) => {
   const target = fakeTarget('Hello.')
   const client = createClient({ chain: [target] })
@@ -199,7 +209,11 @@ test.for<readonly [string, () => unknown, string]>([
     () => createClient(undefined as unknown as ClientOptions),
     'options must be an object like { chain: [deepseek(), openai()] }',
   ],
-  ['a default null', () => createClient({ chain, defaultResponse: null as unknown as string }), 'defaultResponse must be a text'],
+  [
+    'a default null',
+    () => createClient({ chain, defaultResponse: null as unknown as string }),
+    'defaultResponse must be a string',
+  ],
   ['a circle in extraBody', () => deepseek({ extraBody: circle }), 'extraBody cannot be sent as JSON'],
   [
     'a BigInt in extraBody',
@@ -226,12 +240,12 @@ test.for<readonly [string, ClientOptions, string]>([
   [
     'affinity',
     { chain: [pool([fakeTarget('x'), fakeTarget('y')], { affinity: (async () => 'a') as never })] },
-    'affinity must return a text',
+    'affinity must return a string',
   ],
   [
     'toPrompt',
     { chain: [textGeneration({ baseURL: 'http://127.0.0.1:1', toPrompt: (async () => 'a') as never })] },
-    'toPrompt must return a text at once, not a promise.',
+    'toPrompt must return a string, not a promise.',
   ],
 ])('F89: a promise from %s is a TypeError, not an answer', async ([, options, message]) => {
   const client = createClient({ ...options, defaultResponse: 'Busy.' })

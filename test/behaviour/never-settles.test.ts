@@ -53,7 +53,7 @@ for (const [what, options, input] of cases) {
       const outcome = outcomeOf(start(client, way, input))
       await clock.advance(10)
       await client.close()
-      expect(await outcome).toMatchObject({ message: 'This client was closed.' })
+      expect(await outcome).toMatchObject({ message: 'This client is closed and takes no more calls.' })
       expect(clock.pending()).toBe(0)
     })
 

@@ -242,3 +242,10 @@ test('an error inside a schema is the caller own: it is thrown as it is', async 
   })
   await expect(createClient({ chain: [fakeTarget(whole)] }).generate({ prompt: 'Hi', output })).rejects.toBe(bug)
 })
+
+test.for([undefined, 7n, () => 'Sorry.', Symbol('sorry')])('a default function that returns %s is told of it', async value => {
+  const client = createClient({ chain: [fakeTarget({ error: 'quota' })], defaultResponse: () => value })
+  const message = 'The function in `defaultResponse` returned'
+  await expect(client.generate('Hi')).rejects.toThrow(message)
+  await expect(client.stream('Hi')).rejects.toBeInstanceOf(TypeError)
+})

@@ -114,3 +114,64 @@ test('F105: a replica that loads its model is not the first just because nothing
   chance = 0.5
   expect(await clock.until(exploring.generate('Hi'))).toMatchObject({ text: 'Back.' })
 })
+
+test('of replicas with equal queues the one with more KV cache left is asked, and status() tells what they said', async () => {
+  const full = fakeTarget('Full.', { name: 'full' })
+  const empty = fakeTarget('Empty.', { name: 'empty' })
+  Object.assign(full.provider, { load: async () => ({ running: 1, waiting: 0, kvUsage: 0.9 }) })
+  Object.assign(empty.provider, { load: async () => ({ running: 1, waiting: 0, kvUsage: 0.2 }) })
+  const client = createClient({ chain: [pool([full, empty])] })
+  await client.generate('Hi')
+  for (let call = 0; call < 10; call += 1) await client.generate('Hi')
+  expect(empty.provider.calls.length).toBeGreaterThanOrEqual(10)
+  expect(client.status().targets.map(({ server }) => server)).toEqual([
+    { running: 1, waiting: 0, kvUsage: 0.9 },
+    { running: 1, waiting: 0, kvUsage: 0.2 },
+  ])
+  await client.close()
+})
+
+test('by latency, of two replicas drawn at random the one that usually begins sooner is asked, and all others after it', async ({
+  clock,
+}) => {
+  let isDown = false
+  const replica = (name: string, firstChunkAfterMs: number) =>
+    fakeTarget(() => (isDown && name === 'fast' ? { error: 'server-error' } : { text: name, firstChunkAfterMs }), {
+      ...{ clock, name, retry: 0 },
+    })
+  const replicas = [replica('slow', 900), replica('fast', 100), replica('slower', 1_800)]
+  let step = 0
+  const random = () => ((step += 0.618033988749895) % 1) * 0.999
+  const client = createClient({ chain: [pool(replicas, { strategy: 'latency' })], clock, random, hedge: false })
+  const ask = async (calls: number) => {
+    const answers = []
+    for (let call = 0; call < calls; call += 1) answers.push(await clock.until(client.generate('Hi')))
+    return names(answers)
+  }
+  await ask(20)
+  const measured = await ask(60)
+  // the slowest of three loses against both others, and the fastest is drawn in two of three calls
+  expect(measured).not.toContain('slower')
+  expect(measured.filter(name => name === 'fast').length).toBeGreaterThan(30)
+  expect(measured).toContain('slow')
+  isDown = true
+  expect(new Set(await ask(30))).toEqual(new Set(['slow', 'slower']))
+})
+
+test('of replicas that begin equally soon chance decides, and a pool of one has one', async ({ clock }) => {
+  const replicas = ['a', 'b'].map(name => fakeTarget({ text: name, firstChunkAfterMs: 100 }, { clock, name }))
+  let step = 0
+  const random = () => ((step += 0.618033988749895) % 1) * 0.999
+  const options = { clock, random, hedge: false } as const
+  const client = createClient({ chain: [pool(replicas, { strategy: 'latency' })], ...options })
+  for (let call = 0; call < 40; call += 1) await clock.until(client.generate('Hi'))
+  for (const { provider } of replicas) expect(provider.calls.length).toBeGreaterThan(10)
+  const alone = createClient({ chain: [pool([fakeTarget('alone', { clock })], { strategy: 'latency' })], ...options })
+  expect(await clock.until(alone.generate('Hi'))).toMatchObject({ text: 'alone' })
+})
+
+test.each(['least-busy', null, ['weighted'], 7])('pool() says what its options must be: %j', options => {
+  expect(() => pool([fakeTarget('Hi')], options as never)).toThrow(
+    "pool: options must be an object like { strategy: 'least-busy' }.",
+  )
+})

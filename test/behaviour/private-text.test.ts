@@ -145,7 +145,7 @@ test('F74: what the server said is there for those who ask, without the key, and
   expect(failure.said).toMatch(/\(code: no_way\)$/)
   expect(failure.said).toHaveLength(1_000)
   expect(failure.message).toBe(
-    'The key may not do this (403, code no_way). Check what the key, the account and the region are allowed to use.',
+    'The key has no permission for this (403, code no_way). Check what the key, the account and the region are allowed to use.',
   )
   expect(Object.keys(failure)).not.toContain('said')
 })

@@ -57,7 +57,7 @@ test.for([407, 403])('F86: a proxy that says %s is asked once, and shuts no targ
 test.for([
   ['localhost.pem', 'localhost', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'NODE_EXTRA_CA_CERTS'],
   ['expired.pem', 'localhost', 'CERT_HAS_EXPIRED', 'the date of this machine'],
-  ['localhost.pem', '127.0.0.1', 'ERR_TLS_CERT_ALTNAME_INVALID', 'check the host name in the base URL'],
+  ['localhost.pem', '127.0.0.1', 'ERR_TLS_CERT_ALTNAME_INVALID', 'Check the host name in the base URL'],
 ] as const)('F86: a refused certificate is shown once, with the advice that helps: %s %s', async ([file, host, code, advice]) => {
   if (code !== 'DEPTH_ZERO_SELF_SIGNED_CERT') trust(file)
   const { port, handshakes } = await tlsServer(file)

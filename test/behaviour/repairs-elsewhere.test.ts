@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { createClient, type GenerateInput, openai, openaiCompatible, type Target } from 'unbusy'
-import { chatStream, startRecorder } from '../unit/providers/recording-server.ts'
+import { chatStream, startRecorder } from '../helpers/recording-server.ts'
 
 /** The same refusals in the words of other services: what must change is the same, whoever says it and however. */
 type Body = {

@@ -11,8 +11,7 @@ import {
   openaiCompatible,
   type Target,
 } from 'unbusy'
-import type { Answer } from '../unit/providers/recording-server.ts'
-import { chatStream, startRecorder } from '../unit/providers/recording-server.ts'
+import { type Answer, chatStream, startRecorder } from '../helpers/recording-server.ts'
 
 const apiKey = 'sk-test'
 const hello = chatStream('Hello')

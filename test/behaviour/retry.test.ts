@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { createClient, type RetrySettings } from 'unbusy'
+import { createClient, type Provider, ProviderError, type RetrySettings } from 'unbusy'
 import { fakeTarget, recordEvents } from 'unbusy/testing'
 import { expect } from 'vitest'
 import { test } from '../helpers/vitest.ts'
@@ -248,4 +248,38 @@ test('each target is visited at most once in a round, in order, however calls ar
     },
   )
   await fc.assert(property, { numRuns: 40 })
+})
+
+/** A provider that changes its request before its `stream()` returns. Each request uses five tokens. */
+const early: Provider = {
+  name: 'early',
+  async stream(_, { emit }) {
+    const usage = { inputTokens: 0, outputTokens: 5 }
+    emit({ type: 'asked-again', failure: new ProviderError('Not so.', { reason: 'invalid-request', usage }) })
+    emit({ type: 'text-delta', text: 'Hello.' })
+    emit({ type: 'finish', finishReason: 'stop', usage })
+  },
+}
+
+test('a request that its provider changes before `stream()` returns stands in its place in `attempts`', async ({ clock }) => {
+  const first = fakeTarget({ error: 'server-error' }, { clock, name: 'first', retry: 0 })
+  const { attempts } = await clock.until(createClient({ chain: [first, { provider: early, model: 'm' }], clock }).generate('Hi'))
+  expect(attempts.map(({ provider, attempt, outcome }) => `${provider} ${attempt} ${outcome}`)).toEqual([
+    ...['first 1 failed', 'early 1 failed', 'early 2 answered'],
+  ])
+})
+
+test('the changed request of such a provider needs money of its own', async ({ clock }) => {
+  const chain = [{ provider: early, model: 'm', price: { input: 0, output: 1_000_000 } }, fakeTarget('Other.', { clock })]
+  const ask = async (maxCost: number) =>
+    clock.until(createClient({ chain, clock }).generate({ prompt: 'Hi', maxOutputTokens: 7, maxCost }))
+  expect(await ask(12)).toMatchObject({ text: 'Hello.', cost: 10 })
+  // seven dollars for the first request, of which five were spent: two more are not enough for the second
+  await expect(ask(11)).rejects.toMatchObject({
+    attempts: [
+      { provider: 'early', outcome: 'failed', cost: 5 },
+      { provider: 'early', outcome: 'skipped', reason: 'budget' },
+      { provider: 'fake', outcome: 'skipped', reason: 'budget' },
+    ],
+  })
 })

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { createClient, ollama, openaiCompatible } from 'unbusy'
-import { createToolMarkup } from '../../src/providers/chat-completions/tool-markup.ts'
-import { startRecorder } from '../unit/providers/recording-server.ts'
+import { createClient, ollama, openaiCompatible, type Target } from 'unbusy'
+import { createToolMarkup } from '../../src/providers/chat-answer/tool-markup.ts'
+import { startRecorder } from '../helpers/recording-server.ts'
 
 const tools = { get_weather: { inputSchema: z.object({ city: z.string(), days: z.number().optional() }) } }
 const schemas = {
@@ -13,6 +13,8 @@ const schemas = {
 const oslo = '{"city":"Oslo","days":2}'
 const dsml = (bar: string, word: string) =>
   `<${bar}DSML${bar}${word}>\n<${bar}DSML${bar}invoke name="get_weather">\n<${bar}DSML${bar}parameter name="city" string="true">Oslo</${bar}DSML${bar}parameter>\n<${bar}DSML${bar}parameter name="days" string="false">2</${bar}DSML${bar}parameter>\n</${bar}DSML${bar}invoke>\n</${bar}DSML${bar}${word}>`
+
+const oneCall = `<tool_call>{"name":"get_weather","arguments":${oslo}}</tool_call>`
 
 const forms: readonly (readonly [string, string])[] = [
   [
@@ -114,6 +116,52 @@ test.each(forms)('F54: %s: also as one document, and without a text before it', 
   expect(result).toMatchObject({ toolCalls: [{ toolName: 'get_weather', input: { city: 'Oslo', days: 2 } }] })
 })
 
+/** The chunks of a thought and nothing else. */
+const thoughtOf = (text: string, finish: string | null = 'stop', behind: readonly object[] = []) =>
+  [
+    ...pairs(text).map(piece => event({ reasoning_content: piece })),
+    ...behind.map(delta => event(delta)),
+    event({}, finish),
+  ].join('')
+
+async function askAt(make: (baseURL: string) => Target, body: string, toolChoice?: 'none') {
+  const { origin } = await startRecorder(() => ({ body }))
+  const client = createClient({ chain: [make(origin)] })
+  return client
+    .generate({ prompt: 'Weather?', tools, toolChoice })
+    .catch((error: { failures: { reason: string }[] }) => error.failures[0])
+}
+
+const chat = (baseURL: string) => openaiCompatible('m', { baseURL, retry: 0 })
+
+test.each(forms)('F54: %s at the end of a thought that nothing follows: read as a call', async (_, markup) => {
+  const called = { toolCalls: [{ input: { city: 'Oslo', days: 2 } }], finishReason: 'tool-calls' }
+  const thought = `I will look. ${markup}`
+  expect(await askAt(chat, thoughtOf(thought))).toMatchObject(called)
+  const message = { content: null, reasoning: thought }
+  expect(await askAt(chat, JSON.stringify({ choices: [{ message, finish_reason: 'stop' }] }))).toMatchObject(called)
+  const line = JSON.stringify({ message: { content: '', thinking: thought }, done: true })
+  expect(await askAt(baseURL => ollama('m', { baseURL, retry: 0 }), line)).toMatchObject(called)
+  expect(await askAt(chat, streamOf(pairs(`<think>${thought}`)))).toMatchObject(called)
+})
+
+test.each<[string, string, object]>([
+  ['an answer follows it', thoughtOf(`${oneCall} No.`, 'stop', [{ content: 'Cold.' }]), { text: 'Cold.', toolCalls: [] }],
+  ['thoughts follow it', thoughtOf(`${oneCall} No, I must not.`), { reason: 'empty' }],
+  ['it was only a draft', thoughtOf(`${oneCall} Or: ${oneCall}`), { reason: 'empty' }],
+  ['it names no offered tool', thoughtOf(oneCall.replace('get_weather', 'get_mail')), { reason: 'empty' }],
+  ['it is quoted', thoughtOf(`One writes \`${oneCall}\``), { reason: 'empty' }],
+  ['the token limit cut the thought', thoughtOf(oneCall, 'length'), { reason: 'empty' }],
+  ['a filter removed the answer', thoughtOf(oneCall, 'content_filter'), { reason: 'content-filter' }],
+  ['the stream was cut', thoughtOf(oneCall, null), { reason: 'truncated' }],
+])('F54: markup in a thought is no call when %s', async (_, body, expected) => {
+  expect(await askAt(chat, body)).toMatchObject(expected)
+})
+
+test('F54: markup in a thought is no call when the caller wants none', async () => {
+  expect(await askAt(chat, thoughtOf(oneCall), 'none')).toMatchObject({ reason: 'empty' })
+})
+
 test('F54: Ollama: read as a call', async () => {
   const [, markup = ''] = forms.find(([name]) => name === 'Qwen and Hermes') ?? []
   const body = `${JSON.stringify({ message: { content: markup }, done: true, done_reason: 'stop' })}\n`
@@ -205,10 +253,7 @@ test.each([
 
 test('F54: a value is what its schema says, or what it looks like; a text that is marked so keeps its line breaks', () => {
   const call = (parameters: string) => `<tool_call><function=get_weather>${parameters}</function></tool_call>`
-  const inputs = (markup: string) =>
-    (collect([markup]).toolCalls as { function: { arguments: string } }[]).map(
-      one => JSON.parse(one.function.arguments) as unknown,
-    )
+  const inputs = (markup: string) => (collect([markup]).toolCalls ?? []).map(one => JSON.parse(one.function.arguments) as unknown)
   expect(inputs(call('<parameter=city>\n12\n</parameter><parameter=days>\n2\n</parameter>'))).toEqual([{ city: '12', days: 2 }])
   expect(inputs(call('<parameter=other>two</parameter><parameter=list>[1]</parameter>'))).toEqual([{ other: 'two', list: [1] }])
   expect(inputs(call('') + call('<parameter=days>3</parameter>'))).toEqual([{}, { days: 3 }])

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { ChainExhaustedError, createClient, type Message, runTools, RunToolsError, type ToolStep, UnbusyError } from 'unbusy'
 import { fakeClock, fakeTarget } from 'unbusy/testing'
+import { failureOf } from '../helpers/failures.ts'
 
 const weather = { description: 'Tells the weather.', inputSchema: z.object({ city: z.string(), days: z.number().default(1) }) }
 const call = (input: unknown, toolName = 'weather') => ({ toolCalls: [{ toolCallId: 'call_1', toolName, input }] })
@@ -50,7 +51,7 @@ test('a call of a tool that there is not is told so as its result', async () => 
   await createClient({ chain: [target], repair: 1 }).generate({ prompt: 'Weather?', tools })
   expect(target.provider.calls[1]?.call.messages.at(-1)).toMatchObject({
     ...{ role: 'tool', toolCallId: 'call_1' },
-    content: expect.stringContaining('it calls a tool that there is not'),
+    content: expect.stringContaining('it calls a tool that does not exist'),
   })
 })
 
@@ -177,13 +178,6 @@ const never = async () => Promise.withResolvers<never>().promise
 /** Answers for Oslo, and for no other city. */
 const onlyOslo = { ...weather, execute: async ({ city }: { city: string }) => (city === 'Oslo' ? -3 : never()) }
 
-async function failureOf(run: Promise<unknown>): Promise<unknown> {
-  return run.then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-}
-
 test('timeout.totalMs is the time of the whole run, and what came until then is in the error', async () => {
   const clock = fakeClock()
   const target = fakeTarget([call({ city: 'Oslo' }), twoCalls], { clock })
@@ -192,7 +186,7 @@ test('timeout.totalMs is the time of the whole run, and what came until then is 
   const error = await clock.until(failureOf(runTools(client, input, { tools: { weather: onlyOslo } })))
   expect(clock.now()).toBe(5_000)
   if (!RunToolsError.isInstance(error)) throw new Error('expected an error with steps', { cause: error })
-  expect(error.message).toContain('after 2 steps. The time of the whole run was over (timeout.totalMs)')
+  expect(error.message).toContain('after 2 steps. The time of the whole run ran out (timeout.totalMs)')
   expect(error.steps).toMatchObject([
     { toolCalls: [{}], toolResults: [{ result: -3, error: undefined }] },
     {

@@ -1,15 +1,12 @@
 import { type ChainExhaustedError, createClient, type Provider, ProviderError } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { expect } from 'vitest'
+import { failureOf as failureIn } from '../helpers/failures.ts'
 import { test } from '../helpers/vitest.ts'
 
 const refuses = { error: 'overloaded' } as const
 const limited = (retryAfterMs?: number) => ({ error: 'rate-limit', retryAfterMs }) as const
-const failureOf = async (call: Promise<unknown>) =>
-  call.then(
-    () => undefined,
-    (error: unknown) => error as ChainExhaustedError,
-  )
+const failureOf = async (call: Promise<unknown>) => failureIn<ChainExhaustedError>(call)
 
 test('F95: a call waits for its own probe before it gives up', async ({ clock, events }) => {
   let isDown = true
@@ -106,8 +103,8 @@ test('F79: a chain that is wholly down fails within about ten seconds by default
     expect(clock.now() - startedAt).toBeLessThan(11_000)
     expect(clock.now() - startedAt).toBeGreaterThan(1_000)
     for (const { provider } of chain) expect(provider.calls.length).toBeLessThanOrEqual(4)
-    await client.close()
     expect(clock.pending()).toBe(0)
+    await client.close()
   }
 })
 
@@ -291,9 +288,11 @@ test('what cannot be a round or a clock of a target is refused before anything i
     expect(() => createClient({ chain, retry: { rounds } as never })).toThrow('rounds must be a whole number, 1 or more')
   }
   expect(() => createClient({ chain: [fakeTarget('x', { timeout: { firstContentMs: 5 } as never })] })).toThrow(
-    'firstContentMs is a clock of the whole call. Set it in createClient({ timeout })',
+    'firstContentMs limits the whole call. Set it in createClient({ timeout })',
   )
-  expect(() => createClient({ chain, timeout: { firstContentMs: -1 } })).toThrow('firstContentMs must be milliseconds')
+  expect(() => createClient({ chain, timeout: { firstContentMs: -1 } })).toThrow(
+    'firstContentMs must be a number of milliseconds',
+  )
 })
 
 test('F75: a break after a long silence is a silence that ended: the next target is asked at once', async ({ clock }) => {

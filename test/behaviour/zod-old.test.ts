@@ -37,7 +37,7 @@ test('two calls at once may be the first that need it', async () => {
 test('a type that JSON Schema has no word for is refused before anything is sent', async () => {
   const target = fakeTarget('{}')
   const asked = createClient({ chain: [target] }).generate({ prompt: 'When?', output: mini.object({ on: mini.date() }) })
-  await expect(asked).rejects.toThrow(/^generate: output holds a type that JSON Schema has no word for: Date/)
+  await expect(asked).rejects.toThrow(/^generate: output contains a type that JSON Schema cannot express: Date/)
   expect(target.provider.calls).toEqual([])
 })
 
@@ -65,7 +65,7 @@ test.skipIf(olderZods.isMissing)(`F102: users of zod 3 are told that zod 4 is in
   const target = fakeTarget(answered)
   const asked = createClient({ chain: [target] }).generate({ prompt: 'A recipe.', output: old.object({ name: old.string() }) })
   await expect(asked).rejects.toThrow(
-    /^generate: output is a schema that offers no JSON Schema\. It is one of zod 3.*from 'zod\/v4'/,
+    /^generate: output is a schema that cannot be converted to JSON Schema\. It is one of zod 3.*from 'zod\/v4'/,
   )
   expect(target.provider.calls).toEqual([])
 })

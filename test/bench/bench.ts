@@ -9,14 +9,15 @@ import type { ClientName } from './jobs.ts'
 export type Effort = {
   readonly rounds: number
   readonly sampleMs: number
+  /** The longest that one client warms up; most have made enough calls before. */
   readonly warmUpMs: number
   readonly crowdRounds: number
   readonly crowdStreams: number
 }
 
 export const efforts = {
-  full: { rounds: 31, sampleMs: 80, warmUpMs: 1_500, crowdRounds: 3, crowdStreams: 1_000 },
-  quick: { rounds: 15, sampleMs: 50, warmUpMs: 1_000, crowdRounds: 1, crowdStreams: 1_000 },
+  full: { rounds: 31, sampleMs: 80, warmUpMs: 10_000, crowdRounds: 3, crowdStreams: 1_000 },
+  quick: { rounds: 15, sampleMs: 50, warmUpMs: 6_000, crowdRounds: 1, crowdStreams: 1_000 },
 } as const satisfies { readonly [name: string]: Effort }
 
 export type Bench = {
@@ -35,7 +36,7 @@ export type Figure = {
   readonly subject: string
   readonly value: number
   /** Empty for a plain number. */
-  readonly unit: 'us' | 'ms' | 'KB' | ''
+  readonly unit: 'us' | 'ms' | 'KB' | 'MB' | ''
   /** To raw undici: the median of the ratios of each round, so that a slow minute hits both. */
   readonly ratio: number | undefined
 }
@@ -48,10 +49,13 @@ export const measureNames = [
   'streams',
   'promises',
   'health',
+  'telemetry',
   'import',
   'bundle',
   'partial-json',
   'stall',
+  'gateway',
+  'gateway-open',
 ] as const
 export type MeasureName = (typeof measureNames)[number]
 export type Measure = (bench: Bench) => Promise<readonly Figure[]>

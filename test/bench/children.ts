@@ -40,6 +40,27 @@ export const startServer = async (): Promise<{ readonly origin: string; stop(): 
   return { origin: `http://127.0.0.1:${port}`, stop: () => child.disconnect() }
 }
 
+export type Door = {
+  readonly origin: string
+  /** CPU so far, and the most memory since the last `begin`. */
+  tell(what?: 'begin'): Promise<{ readonly cpuUs: number; readonly rssMb: number }>
+  stop(): void
+}
+
+/** See door.ts. */
+export const startDoor = async (kind: string, upstream: string): Promise<Door> => {
+  const child = start('door.ts', [kind, upstream], { execArgv: ['--expose-gc'] })
+  const { port } = await messageOf(child)
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    async tell(what) {
+      child.send(what ?? 'tell')
+      return (await messageOf(child)) as never
+    },
+    stop: () => child.disconnect(),
+  }
+}
+
 export type RunnerOptions = { readonly entry: string; readonly execArgv?: readonly string[] }
 
 export const startRunner = async (name: ClientName, { entry, execArgv = [] }: RunnerOptions): Promise<Runner> => {

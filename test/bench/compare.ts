@@ -33,7 +33,7 @@ const { values, positionals } = parseArgs({
   },
 })
 
-const warmUpMs = 2_000
+const warmUpMs = 10_000
 
 type Side = { readonly name: string; readonly runner: Runner; readonly json: boolean; readonly samples: number[] }
 

@@ -20,6 +20,22 @@ export const floors: readonly Floor[] = [
   { measure: 'streams', subject: 'unbusy stream', case: 'heap of one', most: 25, of: 'value', unit: 'KB' },
   { measure: 'promises', subject: 'unbusy generate', case: 'per streamed token', most: 0.01, of: 'value', unit: '' },
   { measure: 'health', subject: 'unbusy', most: 3, of: 'value', unit: 'us' },
+  {
+    measure: 'telemetry',
+    subject: 'OpenTelemetry with SDK, prom-client, pino and status',
+    case: 'added to a call',
+    most: 15,
+    of: 'value',
+    unit: 'us',
+  },
+  {
+    measure: 'telemetry',
+    subject: 'OpenTelemetry with SDK, prom-client, pino and status',
+    case: 'added to a token',
+    most: 0.05,
+    of: 'value',
+    unit: 'us',
+  },
   { measure: 'partial-json', subject: 'unbusy, as it comes', case: 'records, 1024 a piece', most: 3, of: 'ratio', unit: 'x' },
   {
     measure: 'partial-json',
@@ -33,6 +49,8 @@ export const floors: readonly Floor[] = [
   { measure: 'stall', subject: 'worst stall of a hostile reply', case: 'up to 2 MiB', most: 50, of: 'value', unit: 'ms' },
   { measure: 'stall', subject: 'worst stall of a hostile reply', case: 'up to 8 MiB', most: 200, of: 'value', unit: 'ms' },
   { measure: 'stall', subject: 'worst stall of a hostile reply', case: 'up to 16 MiB', most: 400, of: 'value', unit: 'ms' },
+  { measure: 'gateway', subject: 'gateway, upstream streams', case: 'JSON', most: 3, of: 'ratio', unit: 'x' },
+  { measure: 'gateway', subject: 'gateway', case: 'stream of 27', most: 4, of: 'ratio', unit: 'x' },
   { measure: 'import', subject: 'unbusy', case: 'CPU', most: 1.3, of: 'ratio', unit: 'x' },
 ]
 

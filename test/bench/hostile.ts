@@ -38,11 +38,16 @@ const escapes = (length: number): string => filled('\\u0061', length)
 const inChat: { readonly [name: string]: string } = {
   'many empty events': filled('data: {}\n\n'),
   'many events': filled(delta('{"content":"a"}')) + stop,
+  'lines without blank lines': `${filled('data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n')}\n${stop}`,
+  'labels of data': event(`${filled('data: ')}x`) + stop,
   'many events with a name': filled('event: x\ndata: {}\n\n'),
   'events without data': filled('event: x\n\n'),
   comments: filled(':\n\n'),
   'lone CRs': `data: {\r${filled('\r')}`,
   'blank lines': filled('\n'),
+  'lines that are no fields': `data: {}\n\n${filled('x\n')}`,
+  'empty documents': filled('{}\n'),
+  'documents in one event': event(filled('{"a":1}')),
   'one event, nested': event(nested(most / 2)),
   'one event, wide': event(`{"choices":[${filled('{},')}{}]}`),
   'one event, lists': event(`{"choices":[],"x":[${filled('[],')}[]]}`),
@@ -60,6 +65,7 @@ const inChat: { readonly [name: string]: string } = {
   'thoughts in blanks': content(filled(' ')) + stop,
   'parts of content': delta(`{"content":[${listed(() => '{"type":"text","text":"a"}', 60_000)}]}`) + stop,
   'details of thought': delta(`{"reasoning_details":[${listed(() => '{"text":"a"}', 100_000)}]}`) + stop,
+  'a finish reason of many words': event(`{"choices":[{"delta":{"content":"a"},"finish_reason":"${filled('max ')}"}]}`),
   'log probabilities': filled(
     `data: {"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{"token":"a","logprob":-0.1,"top_logprobs":[]}]}}]}\n\n`,
   ),
@@ -111,6 +117,8 @@ const inTools: { readonly [name: string]: string } = {
   'fragments of a tool call':
     filled(delta('{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":" "}}]}')) + stop,
   'fragments in one event': delta(`{"tool_calls":[${listed(() => '{"index":0,"function":{"arguments":"1"}}', 40_000)}]}`) + stop,
+  'pieces that name their call in one event': delta(`{"tool_calls":[${listed(() => call(0, '{"a":1}'), 26_000)}]}`) + stop,
+  'input encoded twice': delta(`{"tool_calls":[${call(0, JSON.stringify(`{"a":"${filled('\\"', most / 12)}"}`))}]}`) + stop,
   'names in pieces': delta(`{"tool_calls":[${listed(() => '{"index":0,"function":{"name":"f"}}', 50_000)}]}`) + stop,
   'input of escapes': delta(`{"tool_calls":[${call(0, `{"a":"${escapes(most / 2)}"}`)}]}`) + stop,
   'input, wide': delta(`{"tool_calls":[${call(0, `{"a":[${filled('{},', most / 2)}{}]}`)}]}`) + stop,
@@ -124,6 +132,8 @@ const inTools: { readonly [name: string]: string } = {
     content(`<｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n\`\`\`json${filled(' ', most)}x<｜tool▁call▁end｜>`) + stop,
   'markup of keys': content(`<tool_call>f${filledInJson('<arg_key>k</arg_key><arg_value>v</arg_value>')}</tool_call>`) + stop,
   'markup of one list': content(`[TOOL_CALLS][${listed(() => '{"name":"f","arguments":{}}', 50_000)}]`) + stop,
+  'markup of one list, by name': content(`functools[${listed(() => '{"name":"f","arguments":{}}', 50_000)}]`) + stop,
+  'markup with fences': content(filledInJson('<tool_call>f\n```json\n{}\n```</tool_call>')) + stop,
   'markup that begins often': content(filledInJson('<')) + stop,
   'markup that is a text': content(filledInJson('`<tool_call>')) + stop,
 }
@@ -160,6 +170,10 @@ export const hostileReplies = (): ReadonlyMap<string, HostileReply> =>
     ...shapes('text', inText),
     ['an error page', { dialect: 'chat', status: 500, body: () => filled('<') }],
     ['an error, nested', { dialect: 'chat', status: 400, body: () => filled('{"error":') }],
+    [
+      'an error that quotes blanks',
+      { dialect: 'chat', status: 400, body: () => `{"error":{"message":"set stream to false '${filled(' ')}"}}` },
+    ],
     ['an event of 8 MiB', { dialect: 'chat', body: () => delta(`{"content":"${escapes(8 * mebibyte - 1_000)}"}`) + stop }],
     [
       'an event of 8 MiB, wide',

@@ -15,7 +15,14 @@ export type ProfileKind = 'cpu' | 'heap' | 'held'
 
 /** Each job names the text that every single answer must hold. */
 export type Job = { readonly expected: string } & (
-  | { readonly type: 'load'; readonly work: Work; readonly concurrency: number; readonly forMs: number }
+  | {
+      readonly type: 'load'
+      readonly work: Work
+      readonly concurrency: number
+      readonly forMs: number
+      /** Ends sooner, after so many calls. */
+      readonly calls?: number | undefined
+    }
   | { readonly type: 'first-token'; readonly url: string; readonly forMs: number }
   | { readonly type: 'promises'; readonly work: Work; readonly calls: number }
   | {

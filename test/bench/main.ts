@@ -7,8 +7,10 @@ import { bundle } from './measures/bundle.ts'
 import { call } from './measures/call.ts'
 import { chunk } from './measures/chunk.ts'
 import { fallback } from './measures/fallback.ts'
+import { gateway, gatewayOpen } from './measures/gateway.ts'
 import { firstToken } from './measures/first-token.ts'
 import { health } from './measures/health.ts'
+import { telemetry } from './measures/telemetry.ts'
 import { importTime } from './measures/import.ts'
 import { partialJson } from './measures/partial-json.ts'
 import { promises } from './measures/promises.ts'
@@ -29,10 +31,13 @@ const measures: { readonly [name in MeasureName]: Measure } = {
   streams,
   promises,
   health,
+  telemetry,
   import: importTime,
   bundle,
   'partial-json': partialJson,
   stall,
+  gateway,
+  'gateway-open': gatewayOpen,
 }
 
 const [nodeMajor = 0] = process.versions.node.split('.').map(Number)

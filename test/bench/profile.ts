@@ -62,7 +62,7 @@ type Profiled = { readonly profile: unknown; readonly calls: number; readonly us
 
 const profileLoad = async (runner: Runner, scene: Scene, origin: string): Promise<Profiled> => {
   const load = { work: workFor(scene, origin), concurrency: Number(values.concurrency), expected: answerText(scene.tokens) }
-  const warmUp: Extract<Job, { type: 'load' }> = { type: 'load', ...load, forMs: 2_000 }
+  const warmUp: Extract<Job, { type: 'load' }> = { type: 'load', ...load, forMs: 10_000 }
   await runner.run<'load'>(warmUp)
   const kind = values.heap ? 'heap' : 'cpu'
   const job: Extract<Job, { type: 'profile' }> = { type: 'profile', kind, ...load, forMs: Number(values.seconds) * 1000 }

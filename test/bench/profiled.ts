@@ -28,7 +28,7 @@ const stops: { readonly [kind in ProfileKind]: (session: Session) => Promise<unk
   held: stopHeap,
 }
 
-/** Starts a profiler of this process. Answers how to stop it and get what it found. */
+/** Starts a profiler of this process. Returns how to stop it and get what it found. */
 export const startProfile = async (kind: ProfileKind): Promise<() => Promise<unknown>> => {
   const session = new Session()
   session.connect()

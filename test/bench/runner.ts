@@ -52,6 +52,7 @@ const load = async ({
   work,
   concurrency,
   forMs,
+  calls: enough = Infinity,
   expected,
 }: Omit<Extract<Job, { type: 'load' }>, 'type'>): Promise<LoadResult> => {
   const run = runOf(work)
@@ -59,7 +60,7 @@ const load = async ({
   const before = performance.now()
   let calls = 0
   const worker = async (): Promise<void> => {
-    while (performance.now() - before < forMs) {
+    while (performance.now() - before < forMs && calls < enough) {
       check(await run(), expected)
       calls++
     }

@@ -9,9 +9,14 @@ const titles: { readonly [measure in MeasureName]: string } = {
   streams: 'Many slow streams at once, a token every 400 ms',
   promises: 'Promises made (counted, without noise)',
   health: 'CPU of gate, breaker, budget, limiter and latency together, for one call that goes well',
+  telemetry: 'CPU that OpenTelemetry with its SDK, prom-client, pino and the status add, together and one by one',
   import: 'Import in a fresh process',
   bundle: 'Bundle, minified, with everything it needs',
   'partial-json': '1 MB of JSON, read piece by piece as it comes (x = to one JSON.parse of the whole)',
+  gateway:
+    'The gateway beside a bare pass-through of node:http (x = to it): CPU of a request, 16 at once, and the most memory with slow streams open',
+  'gateway-open':
+    'Slow streams open at once through the gateway, each whole at its end: 4,000 from a server, 10,000 from a target in memory',
   stall: 'The longest turn of the event loop while one hostile reply is read, in CPU time',
 }
 

@@ -2,9 +2,13 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
-import type { Target } from '../../src/contract.ts'
+import type { Target } from '../../src/contract-targets.ts'
 import { policy } from '../../src/chain/policy.ts'
+import { gateSettings } from '../../src/health/gate.ts'
+import { limiterSettings } from '../../src/health/limiter.ts'
+import { localFaultSettings } from '../../src/health/local-fault.ts'
 import { loadFirst } from '../../src/health/settings.ts'
+import { waitingSettings } from '../../src/health/waiters.ts'
 import { defaults } from '../../src/options.ts'
 import { embedded } from '../../src/embedded/index.ts'
 import { deepseek, llama, ollama, openai, openaiCompatible, sglang, tensorrtLlm, textGeneration, vllm } from '../../src/index.ts'
@@ -14,7 +18,7 @@ import { tableOf } from './markdown.ts'
 
 /** Tables in the docs that repeat what the code says: `<!-- table: name -->` stands above each. */
 const repository = join(import.meta.dirname, '../..')
-const paths = globSync(['README.md', 'docs/**/*.md'], { cwd: repository })
+const paths = globSync(['README.md', 'docs/*.md'], { cwd: repository })
 const pages = new Map(paths.map(path => [path, readFileSync(join(repository, path), 'utf8')]))
 
 type Row = readonly string[]
@@ -23,22 +27,37 @@ type Row = readonly string[]
 const expected: Readonly<Record<string, readonly Row[]>> = {
   policy: Object.entries(policy).map(([reason, { decision, charged, again }]) => [reason, decision, charged, again]),
   ...tablesOf('defaults', defaults),
-  ...tablesOf('health', loadFirst),
+  ...tablesOf('health', {
+    ...loadFirst,
+    ...{ limiter: limiterSettings, gate: gateSettings, waiting: waitingSettings, localFault: localFaultSettings },
+  }),
   ClientOptions: membersOf('src/options.ts', 'ClientOptions'),
   GenerateInput: membersOf('src/options.ts', 'GenerateInput'),
-  ServiceOptions: [...membersOf('src/contract.ts', 'Target'), ...membersOf('src/providers/target.ts', 'ServiceOptions')].filter(
-    ([name]) => name !== 'provider' && name !== 'model',
-  ),
+  ServiceOptions: [
+    ...membersOf('src/contract-targets.ts', 'Target'),
+    ...membersOf('src/providers/target.ts', 'ServiceOptions'),
+  ].filter(([name]) => name !== 'provider' && name !== 'model'),
   DialectOptions: membersOf('src/providers/dialect-options.ts', 'DialectOptions'),
   DeepSeekOptions: membersOf('src/providers/deepseek.ts', 'DeepSeekOptions'),
   OllamaOptions: membersOf('src/providers/ollama.ts', 'OllamaOptions'),
   TextGenerationOptions: membersOf('src/providers/text-generation.ts', 'TextGenerationOptions'),
   OpenAICompatibleOptions: membersOf('src/providers/openai-compatible.ts', 'OpenAICompatibleOptions'),
+  ResponseOptions: membersOf('src/answer/web-body.ts', 'ResponseOptions'),
   EmbeddedOptions: membersOf('src/embedded/embedded.ts', 'EmbeddedOptions'),
-  StreamEvent: namesIn('src/answer/answer-stream.ts', 'export type StreamEvent', 'export type AnswerStream'),
-  ClientEvent: namesIn('src/contract.ts', 'export type ClientEvent', 'export type EventListener'),
-  AttemptRecord: membersOf('src/contract.ts', 'AttemptRecord'),
-  TargetSnapshot: membersOf('src/health/snapshot.ts', 'TargetSnapshot'),
+  GatewaySettings: membersOf('src/interop/gateway/config.ts', 'GatewaySettings'),
+  AiSdkOptions: membersOf('src/interop/ai-sdk/ai-sdk.ts', 'AiSdkOptions'),
+  ChatHandlerOptions: [
+    ...membersOf('src/interop/openai/endpoint.ts', 'EndpointOptions'),
+    ...membersOf('src/interop/openai/chat-handler.ts', 'ChatHandlerOptions'),
+  ],
+  StreamEvent: namesIn('src/answer/stream-event.ts', 'export type StreamEvent', 'type ElementOf'),
+  ClientEvent: namesIn('src/contract-events.ts', 'export type ClientEvent', 'export type EventListener'),
+  PriceRule: membersOf('src/contract-targets.ts', 'PriceRule'),
+  Costs: membersOf('src/cost.ts', 'Costs'),
+  PrometheusOptions: membersOf('src/prometheus/prometheus.ts', 'PrometheusOptions'),
+  OpenTelemetryOptions: membersOf('src/opentelemetry/open-telemetry.ts', 'OpenTelemetryOptions'),
+  AttemptRecord: membersOf('src/contract-events.ts', 'AttemptRecord'),
+  TargetSnapshot: membersOf('src/health/health.ts', 'TargetSnapshot'),
   capabilities: Object.entries(services()).map(([name, { provider }]) => {
     const { stream = true, tools, images, reasoning, output, prefix = false } = provider.capabilities ?? {}
     return [name, word(stream), word(tools), word(images), word(reasoning), output ?? 'tried', word(prefix)]

@@ -36,6 +36,7 @@ export const tinyModel = process.env['UNBUSY_LIVE_MODEL'] ?? ''
 const gguf = process.env['UNBUSY_GGUF'] ?? ''
 const ollamaProgram = `${places.ollama}/ollama`
 const scripts = fileURLToPath(new URL('../real/servers', import.meta.url))
+const recipes = fileURLToPath(new URL('../../examples/deploy', import.meta.url))
 
 type Starting = {
   /** The path that answers 200 when the server is ready. */
@@ -90,7 +91,7 @@ export function startLitellm(urls: { readonly well: string; readonly broken: str
 }
 
 export function startGenerate(engineURL: string, env: Readonly<Record<string, string>> = {}): Promise<LiveServer> {
-  const values = ['generate_service:app', '--host', '127.0.0.1']
+  const values = ['generate_service:app', '--app-dir', `${recipes}/fastapi`, '--host', '127.0.0.1']
   return start(port => [`${places.fastapi}/bin/uvicorn`, ...values, '--port', port], {
     ...{ ready: '/openapi.json', env: { ENGINE_URL: engineURL, GENERATE_KEY: liveKey, MAX_AT_ONCE: '2', ...env } },
   })

@@ -1,7 +1,7 @@
 import { type PeerGroup, peerGroups } from '../peers/groups.ts'
 
 /** What not every machine has. A group of peers needs no line here. */
-const own = ['redis', 'llama', 'embedded', 'vllm', 'litellm', 'fastapi', 'ollama'] as const
+const own = ['redis', 'prometheus', 'chromium', 'promtool', 'llama', 'embedded', 'vllm', 'litellm', 'fastapi', 'ollama'] as const
 export const needs = [...own, ...peerGroups]
 export type Need = (typeof own)[number] | PeerGroup
 

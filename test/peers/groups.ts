@@ -8,7 +8,21 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
-export const peerGroups = ['bench', 'bundlers', 'node-llama-cpp', 'redis-5', 'runtimes', 'workflow', 'zod-old'] as const
+export const peerGroups = [
+  'ai-sdk',
+  'bench',
+  'browser',
+  'bundlers',
+  'deploy',
+  'node-llama-cpp',
+  'openai-clients',
+  'otel',
+  'redis-5',
+  'runtimes',
+  'web',
+  'workflow',
+  'zod-old',
+] as const
 export type PeerGroup = (typeof peerGroups)[number]
 
 type Manifest = {

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { expect, onTestFinished, test } from 'vitest'
-import type { Call, ProviderEvent, Target } from '../../src/contract.ts'
+import type { Call, ProviderEvent } from '../../src/contract.ts'
+import type { Target } from '../../src/contract-targets.ts'
 import { embedded } from '../../src/embedded/index.ts'
 import { needed } from '../helpers/needed.ts'
 import { peers } from '../helpers/peers.ts'
+import { endOfCli, startCli } from '../helpers/run-cli.ts'
 
 /** A tiny GGUF file. */
 const modelPath = process.env['UNBUSY_GGUF'] ?? ''
@@ -55,6 +57,30 @@ test(`a file that is no model is a failure${suffix}`, skip, async () => {
     name: 'ProviderError',
     reason: 'not-found',
   })
+})
+
+test(`ask and demo take it as the last target${suffix}`, { ...skip, timeout: 120_000 }, async () => {
+  // the command itself looks for the package beside itself; here it is in a folder of its own
+  const hook = `import { registerHooks } from 'node:module'
+    registerHooks({ resolve: (name, context, next) => name === 'node-llama-cpp' ? next(name, { ...context, parentURL: ${JSON.stringify(`file://${peer.folder}/package.json`)} }) : next(name, context) })`
+  const environment = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }
+  // this model never comes to its end by itself: Ctrl-C at its first word
+  const asking = startCli(['ask', 'Once upon a time', '--embedded', modelPath, '--chain', 'deepseek'], environment)
+  asking.stdin.end()
+  const ended = endOfCli(asking)
+  asking.stdout.once('data', () => asking.kill('SIGINT'))
+  const asked = await ended
+  expect(asked.code, asked.stderr).toBe(130)
+  expect(asked.stdout).not.toBe('')
+  expect(asked.stderr).toMatch(/embedded \S+ +asked/)
+  // its calls take as long as the machine is busy: that they are answered is for those of the tests above
+  const showing = startCli(['demo'], { ...environment, UNBUSY_EMBEDDED: modelPath })
+  showing.stdin.end()
+  const end = endOfCli(showing)
+  showing.stdout.once('data', () => showing.kill('SIGINT'))
+  const shown = await end
+  expect(shown.code, shown.stderr).toBe(130)
+  expect(shown.stdout).toContain('[deepseek(), openai(), embedded()]')
 })
 
 function whatIsMissing(): string | undefined {

@@ -60,12 +60,52 @@ describe.skipIf(installed.isMissing || llamaServer.isMissing)(
       expect(answers.map(({ text }) => text === '')).toEqual(Array.from({ length: 6 }, () => false))
     })
 
-    test('an aborted call frees the place and the slot of the engine', async () => {
-      const run = runAttempt(target(long))
+    test('asked for a stream it answers in pieces, with the reason of the end and the usage', async () => {
+      const run = runAttempt(target({ extraBody: { max_tokens: 30, stream: true } }))
+      await run.over
+      const pieces = run.events.filter(({ type }) => type === 'text-delta')
+      expect(pieces.length).toBeGreaterThan(10)
+      expect(run.events.at(-1)).toMatchObject({ type: 'finish', finishReason: 'length', usage: { outputTokens: 30 } })
+    })
+
+    test('when it is full it says so at once, with a time', async () => {
+      const body = JSON.stringify({ prompt: short.prompt, max_tokens: 3_000 })
+      const headers = { 'content-type': 'application/json', authorization: `Bearer ${liveKey}` }
+      const leave = new AbortController()
+      const ask = async () => fetch(`${service.origin}/generate`, { method: 'POST', headers, body, signal: leave.signal })
+      const running = [ask(), ask()].map(async asked => asked.catch(() => undefined))
+      await eventually(async () => expect(await load()).toMatchObject({ running: 2 }))
+      const startedAt = performance.now()
+      const refused = await ask()
+      expect(refused.status).toBe(503)
+      expect(refused.headers.get('retry-after')).toBe('1')
+      expect(performance.now() - startedAt).toBeLessThan(500)
+      leave.abort()
+      await Promise.all(running)
+      await eventually(async () => expect(await load()).toEqual({ running: 0, waiting: 0 }))
+    })
+
+    test('what the engine refuses is told with a status, also where a stream was asked for', async () => {
+      const tooLong = { messages: [{ role: 'user' as const, content: 'word '.repeat(8_000) }] }
+      const run = runAttempt(target({ extraBody: { stream: true } }), { call: tooLong })
+      await run.over
+      expect(run.error).toMatchObject({ reason: 'context-length', status: 400 })
+    })
+
+    test.each([
+      ['whole', long],
+      ['streamed', { extraBody: { ...long.extraBody, stream: true } }],
+    ])('an aborted call frees the place and the slot of the engine: %s', async (kind, options) => {
+      const run = runAttempt(target(options))
       await eventually(async () => expect(await load()).toMatchObject({ running: 1 }))
+      // in the middle of the stream
+      if (kind === 'streamed') await eventually(() => expect(run.text()).not.toBe(''))
+      const leftAt = performance.now()
       run.abort('enough')
       await run.over
       await eventually(async () => expect(await load()).toEqual({ running: 0, waiting: 0 }))
+      // the answer alone would take several seconds
+      expect(performance.now() - leftAt).toBeLessThan(1_500)
     })
 
     test('SIGTERM: a call that runs is answered, new ones go to the next target', async () => {

@@ -3,8 +3,9 @@ import { constants } from 'node:fs'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { type ChainExhaustedError, type ClientEvent, createClient, llama } from 'unbusy'
+import { type ChainExhaustedError, type ClientEvent, createClient, llama, pool } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { llamaServer, startLlama } from '../helpers/llama-server.ts'
@@ -71,23 +72,53 @@ describe.skipIf(llamaServer.isMissing)(`llama.cpp while it loads its model${llam
   })
 })
 
+describe.skipIf(llamaServer.isMissing)(`llama.cpp that wakes up slowly${llamaServer.suffix}`, () => {
+  test(
+    'is not taken for a stopped one, though it answered that it sleeps just before (F104, F107)',
+    { timeout: 60_000 },
+    async () => {
+      const server = await startLoading(['--sleep-idle-seconds', '1'])
+      await server.load()
+      const client = createClient({ chain: [pool([llama({ baseURL: server.baseURL })])] })
+      onTestFinished(async () => client.close())
+      await client.generate(input)
+      await vi.waitFor(async () => expect(await isAsleep(server.baseURL)).toBe(true), { timeout: 10_000 })
+      // asks how busy the server is, which a sleeping one answers, and wakes it
+      const call = client.generate(input)
+      // twice as long as it takes to find out that a server has stopped
+      await delay(8_000)
+      await server.wake()
+      expect((await call).attempts).toMatchObject([{ outcome: 'answered', provider: 'llama' }])
+    },
+  )
+})
+
+async function isAsleep(baseURL: string): Promise<boolean> {
+  const response = await fetch(new URL('/props', baseURL))
+  return ((await response.json()) as { readonly is_sleeping?: boolean }).is_sleeping === true
+}
+
 /**
  * A server that reads its model for as long as the test wants: the last thing it reads is a pipe, and it is done when the pipe's
  * other end was opened and closed. No large file and no race against a small one.
  */
-async function startLoading(): Promise<{ readonly baseURL: string; load(): Promise<void> }> {
+async function startLoading(
+  values: readonly string[] = [],
+): Promise<{ readonly baseURL: string; load(): Promise<void>; wake(): Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'unbusy-loading-'))
   const pipe = join(folder, 'lookup-cache')
   onTestFinished(async () => rm(folder, { recursive: true }))
   await promisify(execFile)('mkfifo', [pipe])
-  const server = await startLlama(['--spec-type', 'ngram-cache', '--lookup-cache-static', pipe], 503)
+  const server = await startLlama(['--spec-type', 'ngram-cache', '--lookup-cache-static', pipe, ...values], 503)
   let loaded: Promise<void> | undefined
+  // refused until the server has come to read it
+  const wake = async () =>
+    vi.waitFor(async () => (await open(pipe, constants.O_WRONLY | constants.O_NONBLOCK)).close(), { timeout: 20_000 })
   const load = async () => {
-    // refused until the server has come to read it
-    await vi.waitFor(async () => (await open(pipe, constants.O_WRONLY | constants.O_NONBLOCK)).close(), { timeout: 20_000 })
+    await wake()
     await server.ready()
   }
   const once = async () => (loaded ??= load())
   onTestFinished(async () => once().finally(async () => server.stop()))
-  return { baseURL: server.baseURL, load: once }
+  return { baseURL: server.baseURL, load: once, wake }
 }

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
-import type { Call, ProviderEvent, Target } from '../../src/contract.ts'
+import type { Call, ProviderEvent } from '../../src/contract.ts'
+import type { Target } from '../../src/contract-targets.ts'
 import { llama } from '../../src/providers/llama.ts'
 import type { LlamaOptions } from '../../src/providers/llama.ts'
 import { apiKey, baseURL, keyURL, llamaRunning, llamaWithKey } from '../helpers/llama-running.ts'

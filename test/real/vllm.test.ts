@@ -99,7 +99,7 @@ describe.skipIf(installed.isMissing)(`vLLM with a key, two sequences and a queue
 
   test('a full queue is overloaded: 503 for JSON, an event in a 200 for a stream; and a chain goes on at once', async () => {
     const running = await holders(3)
-    expect(await load()).toEqual({ running: 2, waiting: 1 })
+    expect(await load()).toMatchObject({ running: 2, waiting: 1 })
     expect((await asked(short, { stream: false })).error).toMatchObject({ reason: 'overloaded', status: 503 })
     expect((await asked(short, { stream: true })).error).toMatchObject({ reason: 'overloaded' })
     const client = clientOf({ chain: [target({ retry: 0 }), fakeTarget('From elsewhere.', { name: 'elsewhere' })] })
@@ -121,7 +121,7 @@ describe.skipIf(installed.isMissing)(`vLLM with a key, two sequences and a queue
       await eventually(async () => expect(await load()).toMatchObject({ running: 1 }))
       run.abort('enough')
       await run.over
-      await eventually(async () => expect(await load()).toEqual({ running: 0, waiting: 0 }))
+      await eventually(async () => expect(await load()).toMatchObject({ running: 0, waiting: 0 }))
     }
   })
 
@@ -130,7 +130,7 @@ describe.skipIf(installed.isMissing)(`vLLM with a key, two sequences and a queue
     const { services } = JSON.parse(found.stdout) as { services: { name: string; state: string; models: string[] }[] }
     expect(services.find(({ name }) => name === 'vllm')).toMatchObject({ state: 'answers', models: ['tiny'] })
     const locked = await runCli(['doctor', '--json'], { VLLM_BASE_URL: server.baseURL })
-    expect(locked.stdout).toMatch(/the key is refused \(401\)/)
+    expect(locked.stdout).toMatch(/the key was refused \(401\)/)
   })
 
   test('its key guards /v1 only: who can reach the port can run the model all the same', async () => {
@@ -188,10 +188,12 @@ async function load() {
 
 /** So many streams that do not end soon; those beyond two wait. */
 async function holders(count: number): Promise<readonly AttemptRun[]> {
-  await eventually(async () => expect(await load()).toEqual({ running: 0, waiting: 0 }))
+  await eventually(async () => expect(await load()).toMatchObject({ running: 0, waiting: 0 }))
   const running = Array.from({ length: count }, () => runAttempt(target(), { call: long }))
   onTestFinished(async () => release(running))
-  await eventually(async () => expect(await load()).toEqual({ running: Math.min(count, 2), waiting: Math.max(count - 2, 0) }))
+  await eventually(async () =>
+    expect(await load()).toMatchObject({ running: Math.min(count, 2), waiting: Math.max(count - 2, 0) }),
+  )
   return running
 }
 

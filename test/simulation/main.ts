@@ -2,6 +2,7 @@
  * Bad days of a service, in virtual time: `node test/simulation/main.ts --help`.
  * Ends with 1 when the shipped client misses a target.
  */
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { mean, measure, fingerprint, type Measures } from './measures.ts'
 import { peers } from './policies/peers.ts'
@@ -23,6 +24,7 @@ const help = `node test/simulation/main.ts [options]
   --health             what the clients tell of their targets
   --trace 17,18        everything that happens to these calls
   --between 183.8,184  everything that happens to all calls between these seconds
+  --plot               draw docs/pictures/outage.svg anew, and nothing else
   --unusual 5          the numbers of so many failed and slow calls, to be traced; and what happened that never may`
 
 const { values } = parseArgs({
@@ -38,12 +40,19 @@ const { values } = parseArgs({
     trace: { type: 'string', default: '' },
     between: { type: 'string' },
     unusual: { type: 'string', default: '0' },
+    plot: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 
 if (values.help) console.log(help)
+else if (values.plot) await plot()
 else process.exitCode = await run()
+
+async function plot(): Promise<void> {
+  const { outagePicture } = await import('./plot/outage.ts')
+  writeFileSync(new URL('../../docs/pictures/outage.svg', import.meta.url), await outagePicture())
+}
 
 async function run(): Promise<number> {
   const chosen = scenarios.filter(({ name }) => values.scenario === undefined || values.scenario.split(',').includes(name))

@@ -1,4 +1,5 @@
-import type { Clock, Price, Provider } from '../../src/contract.ts'
+import type { Clock, Provider } from '../../src/contract.ts'
+import type { Price } from '../../src/contract-targets.ts'
 
 /** A step of the chain as a user of the library writes it. */
 export type Step = { readonly provider: Provider; readonly model: string; readonly price: Price }

@@ -1,9 +1,9 @@
 import { createArrivals } from './world/arrivals.ts'
 import { authorOf, createLedger, type Ledger, type ServerName } from './world/ledger.ts'
 import { createModelProvider } from './world/provider.ts'
-import { createRandom } from './world/random.ts'
+import { createRandom } from '../helpers/random.ts'
 import { createServer, type Server } from './world/server.ts'
-import { createVirtualTime, type VirtualTime, type WatchedClock } from './world/virtual-time.ts'
+import { createVirtualTime, type VirtualTime, type WatchedClock } from '../helpers/virtual-time.ts'
 import { baseRps, deadlineMs, serverModels, type Scenario } from './scenarios.ts'
 import { type Caller, degraded, type Policy, type Step } from './policy.ts'
 import type { Trace } from './trace.ts'
@@ -75,7 +75,7 @@ function createProcess(index: number, { scenario, policy, seed, trace }: DayOpti
   return { caller, clock }
 }
 
-/** Lets every call arrive in its time. Answers how many have not yet come or are not yet settled. */
+/** Lets every call arrive in its time. Returns how many have not yet come or are not yet settled. */
 function callsOpen(
   { policy, trace }: DayOptions,
   world: { time: VirtualTime; ledger: Ledger; fleet: readonly Process[] },

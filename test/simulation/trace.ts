@@ -1,6 +1,6 @@
 import type { Ledger, ServerName } from './world/ledger.ts'
 import type { Server } from './world/server.ts'
-import type { VirtualTime } from './world/virtual-time.ts'
+import type { VirtualTime } from '../helpers/virtual-time.ts'
 
 /** A window on one day, for finding out why it went as it did. */
 export type Trace = {

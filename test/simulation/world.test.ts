@@ -6,7 +6,7 @@ import { scenarios } from './scenarios.ts'
 import { shorten } from './shorten.ts'
 import { simulate } from './simulate.ts'
 import { authorOf, piece } from './world/ledger.ts'
-import { createVirtualTime } from './world/virtual-time.ts'
+import { createVirtualTime } from '../helpers/virtual-time.ts'
 
 async function day(name: string, policy: Policy, isShort = false): Promise<Measures> {
   const named = scenarios.find(one => one.name === name)!

@@ -1,6 +1,6 @@
 import { expectTypeOf, test } from 'vitest'
 import { createClient, deepseek, llama, openai } from 'unbusy'
-import type { AnswerStream, ClientEvent, GenerateResult, StreamEvent, Target } from 'unbusy'
+import type { AnsweredBy, AnswerStream, AttemptKind, Call, ClientEvent, Costs, GenerateResult, StreamEvent, Target } from 'unbusy'
 
 const client = createClient({ chain: [deepseek(), llama()] })
 
@@ -94,4 +94,51 @@ test('F80: a condition returns a boolean, at once', () => {
   deepseek({ when: async () => false })
   // @ts-expect-error a text is no answer
   deepseek({ when: () => 'no' })
+})
+
+test('results and streams say what was paid, and for whom', async () => {
+  const result = await client.generate({ prompt: 'Hi', maxCost: 0.01, targets: ['a'], fallback: false, tag: 'chat-7' })
+  expectTypeOf(result.costs).toEqualTypeOf<Costs>()
+  expectTypeOf(result.costs.answered).toEqualTypeOf<number | undefined>()
+  expectTypeOf(result.costs.wasted).toEqualTypeOf<number>()
+  const [attempt] = result.attempts
+  expectTypeOf(attempt!.kind).toEqualTypeOf<AttemptKind | undefined>()
+  expectTypeOf(attempt!.cost).toEqualTypeOf<number | undefined>()
+  const { answeredBy } = await client.stream({ prompt: 'Hi', holdBackChars: Infinity })
+  expectTypeOf(answeredBy).toEqualTypeOf<AnsweredBy>()
+  // @ts-expect-error it is a number of dollars
+  void client.generate({ prompt: 'Hi', maxCost: '1' })
+  // @ts-expect-error it is a list
+  void client.generate({ prompt: 'Hi', targets: 'a' })
+})
+
+test('a target has words and a budget of its own', () => {
+  deepseek({
+    prepare: call => ({ messages: call.messages.slice(-4), temperature: 0 }),
+    budget: { dollars: 5, perMs: 86_400_000 },
+  })
+  const prepare = (call: Call): Partial<Call> => ({ temperature: call.temperature })
+  expectTypeOf(prepare).toExtend<NonNullable<Target['prepare']>>()
+  deepseek({
+    // @ts-expect-error the form of the answer is the same for all targets
+    prepare: () => ({ output: { type: 'json' } }),
+  })
+  deepseek({
+    // @ts-expect-error it must be there at once
+    prepare: async () => ({ temperature: 0 }),
+  })
+  deepseek({
+    // @ts-expect-error both are needed
+    budget: { dollars: 5 },
+  })
+  createClient({ chain: [deepseek()], budget: { dollars: 5, perMs: Infinity } })
+})
+
+test('a restart says whether only reasoning was lost', async () => {
+  const stream = await client.stream('Hi')
+  for await (const event of stream) {
+    if (event.type === 'restart') expectTypeOf(event.lost).toEqualTypeOf<'reasoning' | undefined>()
+    // @ts-expect-error what stays is not lost
+    if (event.type === 'continue') void event.lost
+  }
 })

@@ -3,7 +3,7 @@ import { toStandardJsonSchema } from '@valibot/to-json-schema'
 import { type } from 'arktype'
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
-import { array, choice, createClient, deepseek } from 'unbusy'
+import { array, choice, createClient, deepseek, jsonSchema } from 'unbusy'
 import type { AnswerStream, DeepPartial, GenerateInput, StreamInterruptedError } from 'unbusy'
 
 const client = createClient({ chain: [deepseek()] })
@@ -31,6 +31,19 @@ test('choice and array have their types', async () => {
   void (mood.output === 'ugly')
   const recipes = await client.generate({ prompt: 'Hi', output: array(recipe) })
   expectTypeOf(recipes.output).toEqualTypeOf<Recipe[]>()
+})
+
+test('the type of jsonSchema() is what the caller says, and validate must give it', async () => {
+  const named = jsonSchema<{ name: string }>({ type: 'object' })
+  expectTypeOf((await client.generate({ prompt: 'Hi', output: named })).output).toEqualTypeOf<{ name: string }>()
+  expectTypeOf((await client.generate({ prompt: 'Hi', output: jsonSchema({}) })).output).toEqualTypeOf<unknown>()
+  const { toolCalls } = await client.generate({ prompt: 'Hi', tools: { weather: { inputSchema: named } } })
+  expectTypeOf(toolCalls[0]?.input).toEqualTypeOf<{ name: string } | undefined>()
+  void jsonSchema<number>({}, { validate: value => typeof value === 'number' })
+  // @ts-expect-error not the type that was promised
+  void jsonSchema<number>({}, { validate: () => ({ value: 'one' }) })
+  // @ts-expect-error no such option
+  void jsonSchema({}, { check: () => true })
 })
 
 test('what is no schema does not compile', () => {

@@ -1,7 +1,7 @@
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import { createClient, deepseek, runTools } from 'unbusy'
-import type { Message, RunToolsError, ToolStep } from 'unbusy'
+import type { Message, ProviderMetadata, RunToolsError, ToolStep } from 'unbusy'
 
 const client = createClient({ chain: [deepseek()] })
 const tools = {
@@ -76,4 +76,13 @@ test('what a run leaves behind is typed, in its error and while it goes on', () 
       expectTypeOf(messages).toEqualTypeOf<readonly Message[]>()
     },
   })
+})
+
+test('the answer as a turn is a message, and state stands at turns and calls', async () => {
+  const { message, toolCalls } = await client.generate({ prompt: 'Is it cold?', tools })
+  expectTypeOf(message).toExtend<Message>()
+  expectTypeOf(message.role).toEqualTypeOf<'assistant'>()
+  expectTypeOf(message.providerMetadata).toEqualTypeOf<ProviderMetadata | undefined>()
+  expectTypeOf(toolCalls[0]!.providerMetadata).toEqualTypeOf<ProviderMetadata | undefined>()
+  await client.generate({ messages: [{ role: 'user', content: 'Is it cold?' }, message] })
 })

@@ -8,7 +8,7 @@ afterEach(() => {
 })
 
 test.each(['18.20.8', '20.20.2', '22.18.9', '22.0.0-nightly2024'])('Node %s is refused by name', async node => {
-  await expect(load({ node })).rejects.toThrow(`unbusy needs Node 22.19 or newer, this is v${node}`)
+  await expect(load({ node })).rejects.toThrow(`unbusy needs Node 22.19 or newer, but this is v${node}`)
 })
 
 test.each(['22.19.0', '22.20.1', '23.0.0', '24.21.0', '26.0.0-rc.1', '100.1.0'])('Node %s is taken', async node => {

@@ -1,4 +1,4 @@
-import { createClient, deepseek, llama, openai, sglang, type ClientOptions, type GenerateInput, type Logger } from 'unbusy'
+import { createClient, deepseek, llama, openai, pool, sglang, type ClientOptions, type GenerateInput, type Logger } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { expect, test } from 'vitest'
 
@@ -18,6 +18,13 @@ test.each([
   ['reasoning_effort', 'low', "Did you mean 'reasoning'?"],
   ['providerOptions', {}, "Did you mean 'extraBody'?"],
   ['timeoutMs', 30_000, 'Did you mean timeout: { totalMs: 30_000 }?'],
+  ['json_schema', {}, "Did you mean 'output'?"],
+  ['model', 'm', "Did you mean 'targets'?"],
+  ['fallBack', false, "Did you mean 'fallback'?"],
+  ['budget', 1, "Did you mean 'maxCost'?"],
+  ['limits', {}, 'It is an option of a target, for example deepseek({ ... }).'],
+  ['prepare', undefined, 'It is an option of a target, for example deepseek({ ... }).'],
+  ['health', {}, 'It is an option of the client: createClient({ ... }).'],
 ])('F102: generate says what %s of other libraries is here', async (name, value, hint) => {
   const input = { prompt: 'Hi', [name]: value } as GenerateInput
   await expect(client.generate(input)).rejects.toThrow(`generate: there is no option '${name}'. ${hint}`)
@@ -29,6 +36,9 @@ test.each([
   ['maxRetries', "Did you mean 'retry'?"],
   ['fallback', "Did you mean 'defaultResponse'?"],
   ['circuitBreaker', "Did you mean 'breaker'?"],
+  ['sharedHealth', "Did you mean 'health'?"],
+  ['maxCost', 'It is an option of a call: generate({ ... }) or stream({ ... }).'],
+  ['price', 'It is an option of a target, for example deepseek({ ... }).'],
 ])('F102: createClient says what %s is here', (name, hint) => {
   expect(() => createClient({ [name]: [] } as unknown as ClientOptions)).toThrow(`there is no option '${name}'. ${hint}`)
 })
@@ -42,10 +52,23 @@ test.each([deepseek, openai, llama, sglang])('F102: baseUrl, url, fetch and key 
   ] as const) {
     expect(() => make({ [name]: 'x' })).toThrow(`there is no option '${name}'. Did you mean '${ours}'?`)
   }
+  expect(() => make({ rpm: 3 } as object)).toThrow("'rpm'. Did you mean limits: { requestsPerMinute: 60 }?")
+  expect(() => make({ limits: { rpm: 3 } } as object)).toThrow("'rpm'. Did you mean 'requestsPerMinute'?")
+  expect(() => make({ budget: { usd: 3 } } as object)).toThrow("'usd'. Did you mean 'dollars'?")
+  expect(() => make({ price: { cached: 3 } } as object)).toThrow("'cached'. Did you mean 'cachedInput'?")
+})
+
+test('options of a target given to a pool, and a result given as a turn, are told where they belong', async () => {
+  const pooled = () => createClient({ chain: [pool([fakeTarget('Hi.')], { limits: {} } as object)] })
+  expect(pooled).toThrow("chain[0]: there is no option 'limits'. It is an option of a target")
+  const result = await client.generate('Hi')
+  const messages = [{ role: 'user', content: 'Hi' }, result, { role: 'user', content: 'And?' }] as never
+  const told = 'generate: messages[1] is a whole result. Write its message: messages.push(result.message).'
+  await expect(client.generate({ messages })).rejects.toThrow(told)
 })
 
 test('a word that means nothing here is answered with all that are known', () => {
-  expect(() => deepseek({ constructor: 1 } as object)).toThrow(/'constructor'\. Known are: /)
+  expect(() => deepseek({ constructor: 1 } as object)).toThrow(/'constructor'\. Write one of /)
 })
 
 test('F102: a timeout that is a number is shown as the object that is meant', async () => {
@@ -60,13 +83,13 @@ test.each(['"sk-secret"', "'sk-secret'", '"sk-secret', '`sk-secret`'])(
   'F102: a key in quotes is refused, and not shown',
   apiKey => {
     const make = (): unknown => deepseek({ apiKey })
-    expect(make).toThrow(/^deepseek: apiKey stands in quotes: remove them\./)
+    expect(make).toThrow(/^deepseek: apiKey is in quotes\. Remove them: /)
     expect(make).not.toThrow(/secret/)
   },
 )
 
 test('options that are given twice are refused', () => {
-  expect(() => deepseek({ retry: 0 }, { retry: 1 })).toThrow(/^deepseek: options are given twice/)
+  expect(() => deepseek({ retry: 0 }, { retry: 1 })).toThrow(/^deepseek: the options are passed twice/)
 })
 
 test('winston, which takes the message first, keeps it', async () => {
@@ -87,5 +110,5 @@ test('pino and others take the fields first', async () => {
 
 test('a zod from before the common interface is told that zod 4 is in a later zod 3', async () => {
   const output = { _def: { typeName: 'ZodObject' }, safeParse: () => ({}) } as never
-  await expect(client.generate({ prompt: 'Hi', output })).rejects.toThrow(/zod that is too old.*'zod\/v4'/)
+  await expect(client.generate({ prompt: 'Hi', output })).rejects.toThrow(/zod version that is too old.*'zod\/v4'/)
 })

@@ -1,70 +1,73 @@
 import type { Call, Capabilities, JsonSchema, Reasoning, TimeoutSettings } from '../../contract.ts'
-import type { FailureRule } from './failure.ts'
-import type { Enforceable } from './json-schema.ts'
-import type { ToolCallIds } from './tool-call-ids.ts'
+import type { FailureRule } from '../chat-failure/failure.ts'
+import type { Enforceable } from '../chat-request/json-schema.ts'
+import type { ToolCallIds } from '../tool-call-ids.ts'
 
-/** Notes that something cannot be done as asked, and what is done instead. */
+/** Warns that an option cannot be honoured, and says what is done instead. */
 export type Warn = (setting: string, message: string) => void
 
-/** How one service speaks the chat-completions format: what it wants, what it forbids, what it words in its own way. */
+/** How one service speaks the chat-completions format: its requirements, its restrictions, its own wordings. */
 export type Dialect = {
   /** The provider's name in results, events and errors. */
   readonly service: string
   readonly capabilities: Capabilities
-  /** Clocks that this service needs, where the defaults do not fit it. */
+  /** Clocks for this service, where the defaults do not suit it. */
   readonly timeout?: Partial<TimeoutSettings> | undefined
-  /** Behind the base URL. */
+  /** Appended to the base URL. */
   readonly path: string
   /** The role that carries `system` and `developer` messages. */
   readonly instructionRole: 'system' | 'developer' | 'user'
   readonly tokenLimit: 'max_tokens' | 'max_completion_tokens'
   readonly reasoning: ReasoningSwitch
   /**
-   * What becomes of the reasoning of earlier turns. `strip`: none is sent. `keep`: what there is.
-   * `required-with-tools`: while thinking with tools every turn needs the field, so a turn without reasoning gets an empty one.
-   * `required`: every turn, always.
+   * Which reasoning of earlier turns is sent. `strip`: none. `keep`: all there is. `required`: the field on every turn.
+   * `required-with-tools`: the field on every turn while thinking with tools, so a turn without reasoning gets an empty one.
    */
   readonly reasoningHistory: 'strip' | 'keep' | 'required-with-tools' | 'required'
   readonly reasoningField: 'reasoning_content' | 'reasoning'
-  /** What ids of tool calls it takes: those of other services are written so. @default by its address */
+  /** Sends back the state that the service attached to earlier turns, such as signatures of thoughts. @default true */
+  readonly keepsState?: boolean | undefined
+  /** The format of tool call ids that the service accepts; ids of other services are converted to it. @default by its address */
   readonly toolCallIds?: ToolCallIds | undefined
-  /** Asks for the usage of a stream. A few old servers refuse the field. */
+  /** Requests the usage of a stream. A few old servers reject the field. */
   readonly streamUsage: boolean
-  /** Fields of the body that it refuses, as it turned out. */
+  /** Fields of the body that the server has rejected before. */
   readonly omit?: readonly string[] | undefined
   readonly prefix?: PrefixForm | undefined
-  /** `<think>` at the beginning of the content is reasoning. `opened`: the chat template opens the tag itself, so only its end comes. */
+  /**
+   * `<think>` at the beginning of the content is reasoning. `opened`: the chat template opens the tag, so only its end appears.
+   */
   readonly thinkTags?: boolean | 'opened' | undefined
-  /** Failures that this service words in its own way; looked at before the common rules. */
+  /** Failures that this service words in its own way; checked before the common rules. */
   readonly failureRules?: readonly FailureRule[] | undefined
-  /** The sentence that asks for JSON, where the server cannot be held to a schema. It goes to the system message. */
+  /** The sentence that asks for JSON when the server cannot enforce a schema. It goes into the system message. */
   readonly jsonInstruction: (schema: string | undefined) => string
-  /** Puts a schema into what this service enforces. @default `strict` only where the schema can be closed as it is */
+  /** Converts a schema to one that this service enforces. @default `strict` only when the schema can be closed as it is */
   readonly enforceable?: ((schema: JsonSchema) => Enforceable) | undefined
-  /** Changes what this service forbids, in the call's own words, before any of it is written for the wire. */
+  /** Changes what this service forbids, on the call itself, before encoding. */
   readonly adapt?: ((call: Call, warn: Warn) => Call) | undefined
   /** Sends some calls to another base URL. */
   readonly reroute?: ((baseURL: string, call: Call) => string) | undefined
 }
 
-/** Writes the fields for a level of reasoning. Undefined: this service has no switch. */
+/** Writes the fields for a reasoning level. Undefined: the service has no switch. */
 export type ReasoningSwitch = ((level: Reasoning) => Readonly<Record<string, unknown>>) | undefined
 
-/** How a server is told to go on from the text of the last message instead of answering it. */
+/** How a server is told to continue the text of the last message instead of replying to it. */
 export type PrefixForm = {
-  /** Fields of the last message. */
+  /** Fields added to the last message. */
   readonly message: Readonly<Record<string, unknown>>
-  /** Fields of the body. */
+  /** Fields added to the body. */
   readonly body: Readonly<Record<string, unknown>>
-  /** It cannot go on from a text while it thinks: reasoning is switched off. */
+  /** The server cannot continue a text while it thinks, so reasoning is switched off. */
   readonly stopsThinking?: boolean | undefined
-  /** A parser of thoughts takes the rest of a text for a thought, because it sees no thought end. */
+  /** The server's reasoning parser takes the continued text for reasoning, because it sees no end of a thought. */
   readonly restLooksThought?: boolean | undefined
-  /** The answer as JSON, not as a stream, is known to begin with the prefix again. */
+  /** A JSON answer (not a stream) repeats the prefix at its beginning. */
   readonly jsonRepeats?: boolean | undefined
 }
 
-/** The plainest reading of the format: what a server is taken for until something else is known of it. */
+/** The plainest form of the format: assumed for a server of which nothing else is known. */
 export const plainDialect: Dialect = {
   service: 'openai-compatible',
   capabilities: {},
@@ -75,7 +78,7 @@ export const plainDialect: Dialect = {
   reasoningHistory: 'strip',
   reasoningField: 'reasoning_content',
   streamUsage: true,
-  // models that think aloud are everywhere, and nobody knows how their server was started
+  // reasoning models are everywhere, and we cannot know how their server was started
   thinkTags: true,
   jsonInstruction: schema =>
     schema === undefined ? 'Answer in JSON.' : `Answer in JSON that conforms to this JSON Schema: ${schema}`,
@@ -85,7 +88,7 @@ export function hasTools(call: Call): boolean {
   return call.tools !== undefined && Object.keys(call.tools).length > 0
 }
 
-/** The call without one setting, and a warning when it had been set. */
+/** The call without one setting. Warns if the setting was set. */
 export function without(
   call: Call,
   setting: 'seed' | 'temperature' | 'topP' | 'stopSequences' | 'reasoning',

@@ -1,38 +1,30 @@
 import type { Attempt, Call, Provider, ProviderEvent } from '../../contract.ts'
 import { ProviderError } from '../../errors.ts'
-import type { PostRequest } from '../../http/post.ts'
-import { post } from '../../http/post.ts'
+import { post, type PostRequest, requestIdIn } from '../../http/post.ts'
 import { guarded } from '../answer-guard.ts'
-import type { Endpoint } from '../endpoint.ts'
-import { wireJson } from '../wire-json.ts'
-import { urlOf, withKey } from '../endpoint.ts'
+import { type Endpoint, urlOf, withKey } from '../endpoint.ts'
+import { wireJson } from '../json.ts'
 import type { Dialect } from './dialect.ts'
-import type { Encoded, EncodeSettings } from './encode.ts'
-import { encode } from './encode.ts'
-import { requestIdOf } from './failure.ts'
-import { prefixOf, tagsAfter } from './history.ts'
-import { fromOutputTool } from './output-tool.ts'
-import { afterPrefix } from './prefix-echo.ts'
-import type { AnswerOptions, AnswerReader } from './read-answer.ts'
-import { readAnswer } from './read-answer.ts'
-import { refusal } from './refusal.ts'
-import type { Asked, Repair } from './repair-row.ts'
-import { tokenLimitOf } from './repair-row.ts'
-import type { RepairMemory } from './repair.ts'
-import { keepRepairs, repairFor, withRepairs } from './repair.ts'
-import { toolCallIdsAt } from './tool-call-ids.ts'
+import { encode, type Encoded, type EncodeSettings, refusal } from '../chat-request/encode.ts'
+import { prefixOf, tagsAfter } from '../chat-request/history.ts'
+import { fromOutputTool } from '../chat-request/structured-output.ts'
+import { afterPrefix } from '../chat-answer/prefix-echo.ts'
+import { type AnswerOptions, type AnswerReader, readAnswer } from '../chat-answer/read-answer.ts'
+import { type Asked, type RequestFix, tokenLimitOf } from '../chat-request/fix-row.ts'
+import { keepFixes, fixFor, type FixMemory, withFixes } from '../chat-request/request-fix.ts'
+import { toolCallIdsAt } from '../tool-call-ids.ts'
 
 export type ChatCompletionsSettings = EncodeSettings & {
   readonly endpoint: Endpoint
   readonly load?: Provider['load'] | undefined
 }
 
-/** A provider for any server that speaks chat completions; the dialect says what is special about this one. */
+/** A provider for any server that speaks chat completions; the dialect describes how this one differs. */
 export function chatCompletions(given: Dialect, settings: ChatCompletionsSettings): Provider {
   const { endpoint, stream } = settings
   const dialect = { ...given, toolCallIds: given.toolCallIds ?? toolCallIdsAt(endpoint.baseURL) }
   const capabilities = { ...dialect.capabilities, stream }
-  const service: Service = { settings, dialect, url: urlOf(endpoint.baseURL, dialect.path), memory: { repairs: [] } }
+  const service: Service = { settings, dialect, url: urlOf(endpoint.baseURL, dialect.path), memory: { fixes: [] } }
   return {
     name: dialect.service,
     capabilities,
@@ -47,44 +39,44 @@ export function chatCompletions(given: Dialect, settings: ChatCompletionsSetting
 }
 
 /**
- * Without a stream nothing comes while the answer is made, often not even headers, so both clocks are those of the whole answer
- * (`totalMs` still holds). DeepSeek sends blank lines, but only while the request is in its queue.
+ * Without a stream nothing arrives while the answer is generated, often not even headers, so both clocks cover the whole answer
+ * (`totalMs` still applies). DeepSeek sends blank lines, but only while the request is queued.
  */
 const wholeAnswer = { headersMs: 300_000, firstChunkMs: 300_000 }
 
 type Emit = (event: ProviderEvent) => boolean
 
-/** `url`: the address of most calls, put together once. */
+/** `url`: the address of most calls, built once. */
 type Service = {
   readonly settings: ChatCompletionsSettings
   readonly dialect: Dialect
   readonly url: string
-  readonly memory: RepairMemory
+  readonly memory: FixMemory
 }
 
 type Asking = {
   readonly attempt: Attempt
   readonly service: Service
-  /** Before any repair. */
+  /** The call before any fix. */
   readonly call: Call
-  /** What this call is changed by: what is known of the server, and what it says to this call. */
-  repairs: readonly Repair[]
-  /** Of them, what this call has brought. */
-  fresh: readonly Repair[]
-  /** An earlier request has brought reasoning. */
+  /** All fixes for this call: those known of the server, and those found by this call. */
+  fixes: readonly RequestFix[]
+  /** The fixes that this call has found. */
+  fresh: readonly RequestFix[]
+  /** An earlier request of this call emitted reasoning. */
   reasoned: boolean
   reader: AnswerReader | undefined
-  /** Warnings that were emitted. */
+  /** Warnings that were emitted already. */
   told: readonly string[]
 }
 
-/** One list for all calls that have none. */
+/** One shared list for all calls without entries. */
 const none: readonly never[] = []
 
 function startAsking(call: Call, attempt: Attempt, service: Service): Asking {
-  const { repairs } = service.memory
-  // no spread: what is put together grows field by field, and is held with all its spare room
-  return { attempt, service, call, repairs, fresh: none, reasoned: false, reader: undefined, told: none }
+  const { fixes } = service.memory
+  // no spread: an object built field by field grows, and keeps its spare capacity while it lives
+  return { attempt, service, call, fixes, fresh: none, reasoned: false, reader: undefined, told: none }
 }
 
 function askedOf({ call, service: { dialect, settings } }: Asking): Asked {
@@ -92,43 +84,45 @@ function askedOf({ call, service: { dialect, settings } }: Asking): Asked {
 }
 
 /**
- * One request; and another where the server's answer names a cure for it (see `repair.ts`). Not `async`, nor is `send`: a frame that
- * waits holds all that it knows, the body of the request too, as long as the answer lasts.
+ * Sends one request, and another if the server's answer names a fix (see `request-fix.ts`). Neither `ask` nor `send` is `async`:
+ * a suspended frame would keep its variables alive as long as the answer, including the request body.
  */
 function ask(asking: Asking): Promise<void> {
   return send(asking).then(
-    () => keepRepairs(asking.service.memory, asking.fresh),
+    () => {
+      if (asking.fresh.length > 0) keepFixes(asking.service.memory, asking.fresh)
+    },
     (error: unknown) => {
-      const { attempt, repairs, fresh, reader } = asking
+      const { attempt, fixes, fresh, reader } = asking
       const brought = reader?.brought()
       asking.reasoned ||= brought === 'reasoning'
-      // what the reader has cannot be asked for again
+      // content that the reader has cannot be requested again
       const mayGoOn = !attempt.signal.aborted && brought !== 'content'
       const cure = mayGoOn ? cureFor(error, asking) : undefined
       if (cure === undefined) throw error
       attempt.emit({ type: 'asked-again', failure: error as ProviderError })
-      asking.repairs = [...repairs, cure]
+      asking.fixes = [...fixes, cure]
       asking.fresh = [...fresh, cure]
       return ask(asking)
     },
   )
 }
 
-/** What was sent is put together again here: kept, it would be held by every call that goes well. */
-function cureFor(error: unknown, asking: Asking): Repair | undefined {
+/** Encodes the request again instead of keeping it, because every successful call would keep it alive too. */
+function cureFor(error: unknown, asking: Asking): RequestFix | undefined {
   if (!ProviderError.isInstance(error)) return undefined
-  const { asked } = withRepairs(askedOf(asking), asking.repairs)
+  const { asked } = withFixes(askedOf(asking), asking.fixes)
   const { body } = encodeAsked(asked, asking.service)
   const limit = tokenLimitOf(body)
-  return repairFor(error, { asked, repairs: asking.fresh, fields: Object.keys(body), limit, reasoned: asking.reasoned })
+  return fixFor(error, { asked, fixes: asking.fresh, fields: Object.keys(body), limit, reasoned: asking.reasoned })
 }
 
 function encodeAsked({ call, dialect, stream }: Asked, { settings }: Service): Encoded {
   return encode(call, dialect, { ...settings, stream })
 }
 
-/** Once a call, however often it is asked. */
-function warn(asking: Asking, { setting, message }: Pick<Repair, 'setting' | 'message'>): void {
+/** Warns once for each call, however many requests it takes. */
+function warn(asking: Asking, { setting, message }: Pick<RequestFix, 'setting' | 'message'>): void {
   const what = `${setting}: ${message}`
   if (asking.told.includes(what)) return
   asking.told = [...asking.told, what]
@@ -136,8 +130,8 @@ function warn(asking: Asking, { setting, message }: Pick<Repair, 'setting' | 'me
 }
 
 /**
- * Once the reader has got reasoning, the steps before the headers are not told any more: the first chunk is there, and the clocks for
- * connecting and waiting must not start again.
+ * Once the reader has received reasoning, later requests do not report the steps before the headers. The first chunk has arrived,
+ * and the clocks for connecting and waiting must not start again.
  */
 export function withoutTransport(attempt: Attempt): Attempt {
   return { ...attempt, emit: event => isTransport(event) || attempt.emit(event) }
@@ -154,16 +148,17 @@ function send(asking: Asking): Promise<void> {
 function sendTo(asking: Asking, endpoint: Endpoint): Promise<void> {
   const { service } = asking
   const attempt = asking.reasoned ? withoutTransport(asking.attempt) : asking.attempt
-  // an answer before this one may have seemed to be over
+  // cancels the wait that the finish of an earlier answer may have started
   attempt.linger?.(undefined, 0)
-  const { asked, applied } = withRepairs(askedOf(asking), asking.repairs)
+  const { fixes } = asking
+  const { asked, applied } = fixes.length === 0 ? { asked: askedOf(asking), applied: none } : withFixes(askedOf(asking), fixes)
   const { dialect, stream } = asked
   const { body, call, outputTool, warnings } = encodeAsked(asked, service)
   for (const warning of applied) warn(asking, warning)
   for (const warning of warnings) warn(asking, warning)
   if (!stream && service.settings.stream) attempt.emit({ type: 'patience', timeout: wholeAnswer })
   const elsewhere = dialect.reroute?.(endpoint.baseURL, call)
-  // what this holds is held as long as the answer lasts: the body is not among it
+  // this object lives as long as the answer, so it does not include the body
   const sent: Sent = { asking, attempt, call, outputTool, dialect, stream, secrets: endpoint.secrets }
   return post({
     url: elsewhere === undefined ? service.url : urlOf(elsewhere, dialect.path),
@@ -171,7 +166,7 @@ function sendTo(asking: Asking, endpoint: Endpoint): Promise<void> {
     body: wireJson(body),
     attempt,
     connections: endpoint.connections,
-    requestIdOf,
+    requestIdOf: requestIdIn,
     respond: responder(sent),
   })
 }
@@ -183,7 +178,7 @@ type Sent = Asked &
     readonly secrets: Endpoint['secrets']
   }
 
-/** Outside of `sendTo` on purpose: as an inner closure it would hold all that is known there. */
+/** Outside `sendTo` on purpose: an inner closure would keep all of its variables alive. */
 function responder(sent: Sent): PostRequest['respond'] {
   return (status, headers) => guarded(sent.attempt, status, ways => open(sent, { status, headers, ...ways }))
 }
@@ -200,7 +195,7 @@ function open(sent: Sent, given: Pick<AnswerOptions, 'status' | 'headers' | 'emi
     rules: dialect.failureRules,
     secrets,
     thinkTags: tagsAfter(prefix, dialect.thinkTags),
-    // the text that is continued may have been whole
+    // the continued text may have been complete already
     allowEmpty: prefix !== undefined,
     isAllText: dialect.prefix?.restLooksThought === true && prefix !== undefined && prefix.text !== '',
     call,
@@ -209,7 +204,7 @@ function open(sent: Sent, given: Pick<AnswerOptions, 'status' | 'headers' | 'emi
   return reader
 }
 
-/** Who hears the answer: the attempt itself, or what takes a beginning or a tool away before it. */
+/** The receiver of the answer's events: the attempt, or a filter in front of it that removes the prefix or the output tool. */
 function readerOf({ call, outputTool, dialect, stream }: Sent, heard: Emit): Emit {
   const emit = outputTool === undefined ? heard : fromOutputTool(outputTool, heard)
   const prefix = prefixOf(call)

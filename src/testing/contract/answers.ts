@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import type { ProviderEvent } from '../../contract.ts'
+import type { Call, ProviderEvent, ToolCall } from '../../contract.ts'
+import type { ReceivedRequest } from '../received-request.ts'
 import { answer } from '../reply.ts'
 import type { Conduct } from '../reply.ts'
 import { assertWhole } from './contract-case.ts'
@@ -11,24 +12,30 @@ const weather = {
   toolCalls: [{ toolName: 'weather', input: { city: 'Köln' } }],
 } as const
 
-/** What a provider makes of answers that are whole. */
+const signature = 'c2lnbmF0dXJlLW9mLXRoZS1jb250cmFjdA=='
+
+function wasSent(request: ReceivedRequest | undefined): boolean {
+  return request?.body.includes(signature) === true
+}
+
+/** Promises about complete answers: what a provider reads from them. */
 export const answers = {
   finish: {
-    name: 'tells the whole text and then exactly one finish, which is its last event',
+    name: 'emits the whole text and then exactly one finish, which is its last event',
     async check({ open }) {
       const run = await (await open(answer(text))).answer()
       assertWhole(run, text)
       assert.deepEqual(
         run.events.flatMap(event => (event.type === 'headers' ? [event.status] : [])),
         [200],
-        'It must tell the status of the response once.',
+        'It must emit the status of the response exactly once.',
       )
       const finish = run.events.at(-1)
       assert.equal(finish?.type === 'finish' ? finish.finishReason : undefined, 'stop')
     },
   },
   length: {
-    name: 'tells that an answer was cut off by the token limit',
+    name: 'reports that an answer was cut off by the token limit',
     async check({ open }) {
       const run = await (await open(answer(text, { finishReason: 'length' }))).answer()
       const finish = run.events.at(-1)
@@ -36,7 +43,7 @@ export const answers = {
     },
   },
   usage: {
-    name: 'tells the usage that the service reported',
+    name: 'emits the usage that the service reported',
     async check({ open }) {
       const run = await (await open(answer(text, { usage: { inputTokens: 17, outputTokens: 9, totalTokens: 26 } }))).answer()
       const finish = run.events.at(-1)
@@ -45,7 +52,7 @@ export const answers = {
     },
   },
   unreported: {
-    name: 'tells no figures when the service reported none',
+    name: 'emits no usage when the service reported none',
     async check({ open }) {
       const run = await (await open(answer(text, { usage: null }))).answer()
       assertWhole(run, text)
@@ -54,12 +61,12 @@ export const answers = {
       assert.deepEqual(
         figures.filter(figure => figure !== undefined),
         [],
-        'What was not reported is undefined, never 0.',
+        'A figure that was not reported must be undefined, never 0.',
       )
     },
   },
   'tool calls': {
-    name: 'tells every tool call whole, with its input parsed, before the finish',
+    name: 'emits every tool call complete, with its input parsed, before the finish',
     excuse: ({ provider }) => (provider.capabilities?.tools === false ? 'It declares that it has no tools.' : undefined),
     async check({ open }) {
       const run = await (await open(answer('', { toolCalls: weather.toolCalls }))).answer(weather.call)
@@ -70,8 +77,35 @@ export const answers = {
       assert.deepEqual(calls, weather.toolCalls)
     },
   },
+  state: {
+    name: 'sends the providerMetadata of a tool call back with that call, and nothing else',
+    excuse: ({ provider }) => (provider.capabilities?.tools === false ? 'It declares that it has no tools.' : undefined),
+    async check({ open }) {
+      const toolCalls = [{ ...weather.toolCalls[0], extra: { extra_content: { service: { thought_signature: signature } } } }]
+      const { server, answer: ask } = await open([answer('', { toolCalls }), answer(text), answer(text)])
+      const { events } = await ask(weather.call)
+      const call = events.find(event => event.type === 'tool-call')
+      assert.ok(call !== undefined, 'It must emit the tool call.')
+      const { type: _, providerMetadata, ...plain } = call
+      const called = (calls: readonly ToolCall[]): Partial<Call> => ({
+        ...weather.call,
+        messages: [
+          { role: 'user', content: 'Is it raining in Köln?' },
+          { role: 'assistant', content: '', toolCalls: calls },
+          { role: 'tool', toolCallId: call.toolCallId, toolName: call.toolName, content: 'No.' },
+        ],
+      })
+      assertWhole(await ask(called([plain])), text)
+      assert.ok(!wasSent(server.requests[1]), 'It must not send providerMetadata that the call does not contain.')
+      // the service expects nothing back, so there is no metadata to check
+      if (providerMetadata === undefined) return
+      assert.deepEqual(JSON.parse(JSON.stringify(providerMetadata)), providerMetadata, 'The providerMetadata must be plain JSON.')
+      assertWhole(await ask(called([{ ...plain, providerMetadata }])), text)
+      assert.ok(wasSent(server.requests[2]), 'It must send the providerMetadata of the tool call back.')
+    },
+  },
   split: {
-    name: 'tells the same however the bytes are split',
+    name: 'emits the same events however the bytes are split',
     async check({ open }) {
       const said = { toolCalls: [], usage: { inputTokens: 1, outputTokens: 2, totalTokens: 3 } }
       const ways: readonly Conduct['split'][] = ['event', 'whole', 'byte', 2, 5, 61, 400]
@@ -98,7 +132,7 @@ export const answers = {
     },
   },
   queue: {
-    name: 'tells that it is queued while only keep-alives come, and reads the answer behind them',
+    name: 'emits queued while only keep-alives arrive, and reads the answer after them',
     async check({ open }) {
       const { ask } = await open(answer(text, { keepAlives: 3, keepAliveEveryMs: 1 }))
       const run = ask()
@@ -106,15 +140,12 @@ export const answers = {
       assertWhole(run, text)
       const queued = run.events.findIndex(event => event.type === 'queued')
       const content = run.events.findIndex(event => event.type === 'text-delta')
-      assert.ok(
-        queued >= 0 && queued < content,
-        'A keep-alive while the request waits must be told as `queued`, before the first content.',
-      )
+      assert.ok(queued >= 0 && queued < content, 'A keep-alive before the first content must be emitted as `queued`.')
     },
   },
 } as const satisfies Record<string, Promised>
 
-/** Neighbouring deltas of one kind as one: how text is cut into deltas may differ. */
+/** Joins neighbouring deltas of one kind, because providers may cut the same text into different deltas. */
 function merged(events: readonly ProviderEvent[]): readonly ProviderEvent[] {
   const whole: ProviderEvent[] = []
   for (const event of events) {
@@ -128,7 +159,7 @@ function merged(events: readonly ProviderEvent[]): readonly ProviderEvent[] {
   return whole
 }
 
-/** Ids and headers differ from answer to answer. */
+/** Excludes events with ids and headers, which differ from answer to answer. */
 function isSaid(event: ProviderEvent): boolean {
   return event.type === 'text-delta' || event.type === 'reasoning-delta' || event.type === 'finish'
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout } from 'node:timers/promises'
-import type { ProviderEvent, Target } from '../../contract.ts'
+import type { ProviderEvent } from '../../contract.ts'
+import type { Target } from '../../contract-targets.ts'
 import { answer, hang } from '../reply.ts'
 import type { Reply } from '../reply.ts'
 import type { AttemptRun } from '../run-attempt.ts'
@@ -11,16 +12,16 @@ const words = ['One ', 'two ', 'three.']
 
 const pieceLength = 65_536
 
-/** 16 MB. The buffers of two sockets take about 4 of them when nobody reads. */
+/** 16 MB of text. The buffers of the two sockets hold only about 4 MB of it while nobody reads. */
 const long = Array.from({ length: 256 }, () => 'x'.repeat(pieceLength))
 
-/** How a provider treats connections, its reader and its signal. */
+/** Promises about connections, back pressure and the abort signal. */
 export const connections = {
   'abort before headers': aborts('before there are headers', hang()),
   'abort while queued': aborts('while it is queued', answer(words, { keepAliveForMs: Infinity, keepAliveEveryMs: 1 }), 'queue'),
   'abort in the answer': aborts('in the middle of the answer', answer(words, { stallAfterChunks: 1 }), 'content'),
   'aborted before': {
-    name: 'sends nothing when its signal has fired before it began',
+    name: 'sends nothing if its signal was aborted before it began',
     async check({ open }) {
       const { server, target } = await open(answer(words))
       const events: ProviderEvent[] = []
@@ -35,7 +36,7 @@ export const connections = {
     },
   },
   'back pressure': {
-    name: 'stops reading while the reader is behind, and goes on when it has caught up',
+    name: 'stops reading while the reader is behind, and continues when the reader has caught up',
     excuse: ({ provider }) => (provider.capabilities?.stream === false ? 'It declares that it does not stream.' : undefined),
     check: checkBackPressure,
   },
@@ -62,7 +63,7 @@ export const connections = {
     },
   },
   close: {
-    name: 'ends its connections on close, and can be used again',
+    name: 'closes its connections on close(), and can be used again',
     excuse: ({ provider }) => (provider.close === undefined ? 'It has no close().' : undefined),
     async check({ open }) {
       const { answer: ask, server, target } = await open(answer(words))
@@ -76,7 +77,7 @@ export const connections = {
 
 function aborts(when: string, reply: Reply, sign?: 'queue' | 'content'): Promised {
   return {
-    name: `stops at once when its signal fires ${when}, and closes the connection`,
+    name: `stops at once when its signal is aborted ${when}, and closes the connection`,
     async check({ open }) {
       const { ask, server, target } = await open(reply)
       const run = ask()
@@ -86,13 +87,13 @@ function aborts(when: string, reply: Reply, sign?: 'queue' | 'content'): Promise
       const told = run.events.length
       await run.over
       await request.closed
-      assert.ok(request.aborted, 'The connection was not closed: the server goes on working, and the bill goes on growing.')
-      assert.equal(run.events.length, told, `It told more after the signal: ${JSON.stringify(run.events.slice(told))}`)
+      assert.ok(request.aborted, 'The connection was not closed, so the server continues to work and the cost continues to grow.')
+      assert.equal(run.events.length, told, `It emitted more events after the abort: ${JSON.stringify(run.events.slice(told))}`)
     },
   }
 }
 
-/** What shows how far the attempt is. Half a JSON is no content yet. */
+/** The event that shows how far the attempt has come. For a provider that cannot stream, partial JSON is not content yet. */
 function signOf(sign: 'queue' | 'content', { provider }: Target): ProviderEvent['type'] {
   if (sign === 'queue') return 'queued'
   return provider.capabilities?.stream === false ? 'headers' : 'text-delta'
@@ -105,16 +106,16 @@ async function checkBackPressure({ open }: Stand): Promise<void> {
   await untilQuiet(run)
   assert.ok(
     run.outcome === 'open' && run.text().length < long.length * pieceLength,
-    'It told the whole answer although nobody took it.',
+    'It emitted the whole answer although the reader was behind.',
   )
-  assert.equal(request.closedAt, undefined, 'It read the whole answer although nobody took it.')
-  // From now on the reader is as fast as it can be.
+  assert.equal(request.closedAt, undefined, 'It read the whole answer although the reader was behind.')
+  // From now on the reader never lags behind.
   const draining = setInterval(() => run.drain(), 1)
   await run.over.finally(() => clearInterval(draining))
   assertWhole(run, long.join(''))
 }
 
-/** Thirty looks, a millisecond apart, at an attempt that tells nothing new. Each look is a turn in which it could. */
+/** Resolves after 30 checks, a millisecond apart, without a new event. Between two checks the event loop turns, so an event could arrive. */
 async function untilQuiet(run: AttemptRun): Promise<void> {
   await run.until(({ type }) => type === 'text-delta')
   for (let looks = 0, seen = -1; looks < 30 && run.outcome === 'open'; looks += 1) {

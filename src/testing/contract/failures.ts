@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { inspect } from 'node:util'
-import type { FailureReason } from '../../contract.ts'
+import type { FailureReason } from '../../contract-failures.ts'
 import { answer, json, raw, refuse, status } from '../reply.ts'
 import type { Conduct, Reply } from '../reply.ts'
 import { assertNoAnswer, assertProviderError, contractKey } from './contract-case.ts'
@@ -8,7 +8,7 @@ import type { Promised, Stand } from './contract-case.ts'
 
 const words = ['One ', 'two ', 'three ', 'four.']
 
-/** What a provider makes of answers that are none. */
+/** Promises about failed and broken answers. */
 export const failures = {
   'status 401': maps(401, 'authentication'),
   'status 402': maps(402, 'quota'),
@@ -18,7 +18,7 @@ export const failures = {
   'status 500': maps(500, 'server-error'),
   'status 503': maps(503, 'overloaded', 'loading'),
   'foreign error': {
-    name: 'is rejected with a ProviderError, by the status, when the error body is HTML, plain text or nothing',
+    name: 'rejects with a ProviderError for the status when the error body is HTML, plain text or empty',
     async check({ open }) {
       const bodies = ['<html><h1>503 Service Temporarily Unavailable</h1></html>', 'upstream connect error', '']
       const { answer: ask } = await open(bodies.map(body => status(503, body)))
@@ -30,7 +30,7 @@ export const failures = {
     },
   },
   'retry after': {
-    name: 'hands on how long the server asked to stay away',
+    name: 'reports how long the server asked it to wait',
     async check({ open }) {
       const { answer: ask } = await open([
         { ...status(429), retryAfterMs: 7_000 },
@@ -61,19 +61,19 @@ export const failures = {
         const run = await ask()
         assertProviderError(run.error)
         const told = `${run.error.message}\n${run.error.stack ?? ''}\n${JSON.stringify(run.error)}\n${inspect([run.error, run.events], { depth: 20, showHidden: true })}`
-        assert.ok(!told.includes(contractKey), `The key stands in what was told about echo ${index}.`)
+        assert.ok(!told.includes(contractKey), `The key is in the error or the events of echo ${index}.`)
       }
     },
   },
   'cut by fin': breaksAnywhere('the connection is closed in the middle of it', 'fin'),
   'cut by rst': breaksAnywhere('the connection is reset in the middle of it', 'rst'),
-  'cut by end': breaksAnywhere('it ends as HTTP wants it, but in the middle', 'end'),
+  'cut by end': breaksAnywhere('its HTTP body ends correctly, but in the middle of the answer', 'end'),
   'empty body': breaks('it has no body', [answer(words, { emptyBody: true })]),
   'blank body': breaks('its body is blank', [answer(words, { blankBody: true }), raw('   \n\n')]),
   'half json': breaks('its JSON is cut off', [answer(words, { truncatedJson: true })]),
-  'malformed chunk': breaks('one piece of it is no JSON', [answer(words, { malformedChunk: 1 })]),
+  'malformed chunk': breaks('one piece of it is not JSON', [answer(words, { malformedChunk: 1 })]),
   'in-band error': {
-    name: 'is rejected with a ProviderError when an error comes inside a 200, at the start or later',
+    name: 'rejects with a ProviderError when an error arrives inside a 200, at the start or later',
     async check({ open }) {
       const replies = [
         answer(words, { errorAfterChunks: 0 }),
@@ -84,12 +84,12 @@ export const failures = {
       for (const _ of replies) {
         const run = await ask()
         assertNoAnswer(run)
-        assert.equal(run.outcome, 'rejected', 'It must be rejected.')
+        assert.equal(run.outcome, 'rejected', 'It must reject.')
       }
     },
   },
   'no connection': {
-    name: 'is rejected with the reason network when nobody listens, and when the connection is reset before an answer',
+    name: 'rejects with the reason network when nothing listens, and when the connection is reset before an answer',
     async check({ open }) {
       const { answer: ask, server } = await open(refuse('rst'))
       const reset = await ask()
@@ -105,7 +105,7 @@ export const failures = {
 
 function maps(code: number, ...reasons: readonly FailureReason[]): Promised {
   return {
-    name: `is rejected with the reason ${reasons.join(' or ')} for a ${code}`,
+    name: `rejects with the reason ${reasons.join(' or ')} for a ${code}`,
     async check({ open }) {
       const run = await (await open(status(code))).answer()
       assertNoAnswer(run)
@@ -119,7 +119,7 @@ function maps(code: number, ...reasons: readonly FailureReason[]): Promised {
 
 function breaks(how: string, replies: readonly Reply[]): Promised {
   return {
-    name: `tells no finish and no tool call when ${how}`,
+    name: `emits no finish and no tool call when ${how}`,
     async check({ open }: Stand) {
       const { answer: ask } = await open(replies)
       for (const _ of replies) assertNoAnswer(await ask())
@@ -127,10 +127,10 @@ function breaks(how: string, replies: readonly Reply[]): Promised {
   }
 }
 
-/** At every place where an answer can break. A JSON has two: before it and in it. */
+/** Breaks an answer at each place where it can break. A JSON body has two: before its first byte and in the middle. */
 function breaksAnywhere(how: string, cutBy: Conduct['cutBy']): Promised {
   return {
-    name: `tells no finish and no tool call when ${how}`,
+    name: `emits no finish and no tool call when ${how}`,
     async check({ open }) {
       const places = [0, 1, 2, 3, 4]
       const { answer: ask, target } = await open(places.map(cutAfterChunks => answer(words, { cutBy, cutAfterChunks })))

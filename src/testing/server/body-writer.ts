@@ -2,12 +2,12 @@ import { setImmediate } from 'node:timers/promises'
 import { createBrotliCompress, createDeflate, createGzip, constants } from 'node:zlib'
 import type { Conduct } from '../reply.ts'
 
-/** Takes the parts of a body and hands bytes to the socket, compressed and split as the reply wants it. */
+/** Writes the parts of a body to the socket, compressed and split as the reply requires. */
 export type BodyWriter = {
   write(part: string | Uint8Array): Promise<void>
-  /** Sends what is held back because a piece was not full. */
+  /** Sends bytes that were held back because a piece was not full. */
   flush(): Promise<void>
-  /** Sends the end of a compressed body, and all that is held back. */
+  /** Sends all bytes that were held back, and the end of a compressed body. */
   end(): Promise<void>
 }
 
@@ -45,7 +45,7 @@ function createSplitter(
     const piece = held.subarray(0, length)
     held = held.subarray(length)
     await send(piece)
-    // A turn of the event loop: a client in this process reads the piece before the next one can join it.
+    // Wait one turn of the event loop, so that a client in this process reads the piece before the next one can be merged with it.
     await setImmediate()
   }
   return {
@@ -75,7 +75,7 @@ function createCompressor(encoding: NonNullable<Conduct['contentEncoding']>): {
   return {
     async compress(part) {
       stream.write(part)
-      // Without the flush a compressor keeps small events to itself, and nothing would stream.
+      // Without the flush, the compressor would buffer small events and nothing would be streamed.
       await new Promise<void>(resolve => stream.flush(flushKind, resolve))
       return taken()
     },

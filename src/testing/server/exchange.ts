@@ -53,7 +53,7 @@ export function createExchange(message: IncomingMessage, response: ServerRespons
     endsHere: () => (endedByServer = true),
   }
 
-  /** Twenty looks, a millisecond apart, at a write that does not end. */
+  /** Resolves when a write has not completed in 20 checks, a millisecond apart. */
   async function untilBlocked(): Promise<void> {
     for (let looks = 0, seen = writing; looks < 20; looks += 1) {
       if (over.signal.aborted) throw new Error(`The client read the whole answer of request ${request.index} without a pause.`)
@@ -71,7 +71,7 @@ export function createExchange(message: IncomingMessage, response: ServerRespons
   return { request, stage, stop, mute }
 }
 
-/** The whole body of a request; undefined when the client left before it was there. */
+/** Returns the whole body of a request; undefined if the client disconnected before it was complete. */
 export async function readBody(message: IncomingMessage): Promise<string | undefined> {
   const pieces: Buffer[] = []
   message.on('data', (piece: Buffer) => pieces.push(piece))

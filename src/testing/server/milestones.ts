@@ -1,9 +1,9 @@
-/** Promises for "as soon as this is so": each is looked at whenever something happened. */
+/** Promises that resolve as soon as a condition holds. Conditions are checked again after every change. */
 export type Milestones = {
   until(isSo: () => boolean): Promise<void>
-  /** Something happened: look again. */
+  /** Checks all conditions again after a change. */
   reached(): void
-  /** Nothing will happen any more: whoever still waits gets this error. */
+  /** Rejects all pending promises with this error, because no further change will come. */
   close(error: Error): void
 }
 

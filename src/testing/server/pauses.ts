@@ -1,23 +1,23 @@
 import { setTimeout } from 'node:timers/promises'
 
-/** Waits of one exchange: each ends, by throwing {@link gone}, when the exchange does, so that no timer outlives its server. */
+/** Waits of one exchange. When the exchange ends, each wait rejects with {@link gone}, so that no timer outlives its server. */
 export type Pauses = {
   after(delayMs: number): Promise<void>
   until(promise: Promise<unknown>): Promise<void>
   forEver(): Promise<never>
 }
 
-/** Not a fault: the client left or the server was closed, so there is nobody to go on for. */
+/** Not a failure: the client disconnected or the server was closed, so no work is left. */
 export const gone = new Error('The exchange is over.')
 
-/** A longer timer of Node fires at once. */
+/** Node fires a timer with a longer delay at once. */
 const longestTimerMs = 2 ** 31 - 1
 
 export function createPauses(signal: AbortSignal): Pauses {
   const leaving = new Set<() => void>()
   signal.addEventListener('abort', () => leaving.forEach(leave => leave()), { once: true })
 
-  // Not `Promise.race` with one promise for the end: it would keep a reaction for every chunk of a long answer.
+  // Not `Promise.race` with one promise for the end: that promise would retain one reaction per chunk of a long answer.
   async function until(promise: Promise<unknown>): Promise<void> {
     if (signal.aborted) throw gone
     const { promise: untilGone, reject } = Promise.withResolvers<never>()

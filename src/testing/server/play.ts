@@ -7,18 +7,18 @@ import type { Conduct, Position, Reply } from '../reply.ts'
 import { sendsKeepAlives } from './reply-plan.ts'
 import type { ReplyPlan } from './reply-plan.ts'
 
-/** One request that is being answered, as far as playing a reply needs it. */
+/** The parts of an exchange that playing a reply needs. */
 export type Stage = {
   readonly response: ServerResponse
   readonly socket: Socket
   readonly pauses: Pauses
-  /** Hands bytes of the body to the socket; resolves when the socket has taken them. */
+  /** Writes bytes of the body to the socket; resolves when the socket has accepted them. */
   send(bytes: Uint8Array): Promise<void>
-  /** From here on it is the server that ends the exchange, and not the client. */
+  /** Records that the server, and not the client, ends the exchange from here on. */
   endsHere(): void
 }
 
-/** Does with one request what the reply says, in time. Resolves when nothing more is to be sent. */
+/** Answers one request as the reply says, with its waits. Resolves when nothing more is to be sent. */
 export async function play(reply: Reply, plan: ReplyPlan, stage: Stage): Promise<void> {
   const { response, pauses } = stage
   if (reply.type === 'hang' || reply.type === 'linger') await pauses.forEver()
@@ -36,7 +36,7 @@ export async function play(reply: Reply, plan: ReplyPlan, stage: Stage): Promise
   await playBody(reply, plan, { ...stage, writer })
 }
 
-/** Ends a connection in the middle of whatever it is doing. */
+/** Ends a connection, in whatever state it is. */
 export function cut(by: 'fin' | 'rst', stage: Pick<Stage, 'socket' | 'endsHere'>): void {
   stage.endsHere()
   if (by === 'rst') stage.socket.resetAndDestroy()
@@ -50,7 +50,7 @@ function sendGarbage(bytes: string | Uint8Array, stage: Stage): void {
 
 type Writing = { readonly writer: BodyWriter; readonly pauses: Pauses }
 
-/** The number, the time and the promise may be combined; the queue ends when all of them are through. */
+/** Number, time and promise may be combined; the queue ends when all of them are over. */
 async function keepAlive(reply: Reply, text: string, { writer, pauses }: Writing): Promise<void> {
   const everyMs = reply.keepAliveEveryMs ?? 10
   const untilMs = performance.now() + (reply.keepAliveForMs ?? 0)
@@ -94,7 +94,7 @@ function waitsForContent(reply: Conduct): boolean {
 
 type Here = { readonly reply: Reply; readonly plan: ReplyPlan; readonly stage: Stage & Writing; readonly isLast?: boolean }
 
-/** Stalls, fails or cuts if the reply says so for this position. True: the exchange is over. */
+/** Stalls, fails or cuts if the reply asks for it at this position. Returns true if the exchange is over. */
 async function endsAt(position: Position, { reply, plan, stage, isLast = false }: Here): Promise<boolean> {
   const { writer, pauses } = stage
   const isHere = (wanted: Position | undefined): boolean =>

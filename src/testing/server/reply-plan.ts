@@ -1,9 +1,8 @@
-import { halvesOf } from './halves.ts'
-import type { Answer, Conduct, Reply } from '../reply.ts'
+import { type Answer, type Conduct, halvesOf, type Reply } from '../reply.ts'
 import type { ReceivedRequest } from '../received-request.ts'
 import type { WireFormat } from '../wire/wire-format.ts'
 
-/** A reply in the bytes of a wire format: everything but time. */
+/** A reply encoded in a wire format: its bytes without their timing. */
 export type ReplyPlan = {
   readonly status: number
   readonly headers: { [name: string]: string | string[] }
@@ -67,7 +66,7 @@ function plainBody(chunks: Body['chunks']): Body {
   return { isStream: false, opening: [], chunks, finish: [], done: undefined, headers: {} }
 }
 
-/** What is left of a body that lacks something or is broken. */
+/** Returns the body with the omissions and defects that the reply asks for. */
 function damaged(body: Body, reply: Reply): Body {
   if (reply.emptyBody === true) return { ...body, opening: [], chunks: [], finish: [], done: undefined }
   if (reply.blankBody === true) return { ...body, opening: [], chunks: ['\n\n', '\n\n'], finish: [], done: undefined }
@@ -87,7 +86,7 @@ function withBrokenEnd(chunks: Body['chunks']): readonly (string | Uint8Array)[]
   return [...all, last.subarray(0, Math.floor(last.length / 2))]
 }
 
-/** The line ends stay, so that the event ends where it should and only its JSON is broken. */
+/** Keeps the line ends, so that the event ends in the right place and only its JSON is broken. */
 function* withBrokenChunk(chunks: Body['chunks'], broken: number): Iterable<string | Uint8Array> {
   let index = 0
   for (const chunk of chunks) {
@@ -119,7 +118,7 @@ function headersOf(body: Body, reply: Reply): ReplyPlan['headers'] {
   return headers
 }
 
-/** Is the length of what will be sent known before? A body that ends early, and in order, must not announce more. */
+/** Returns whether the length is known in advance. A body that ends early but correctly must not announce its full length. */
 function hasLength(body: Body, reply: Reply): boolean {
   const endsEarly = reply.cutBy === 'end' && reply.cutAfterChunks !== undefined
   return !body.isStream && reply.contentEncoding === undefined && !sendsKeepAlives(reply) && !endsEarly
@@ -129,7 +128,7 @@ export function sendsKeepAlives(reply: Conduct): boolean {
   return (reply.keepAlives ?? 0) > 0 || (reply.keepAliveForMs ?? 0) > 0 || reply.keepAliveUntil !== undefined
 }
 
-/** Undefined for what is made while it is sent. */
+/** Returns undefined for a body that is generated while it is sent. */
 function lengthOf(chunks: Body['chunks']): number | undefined {
   if (!isList(chunks)) return undefined
   let sum = 0

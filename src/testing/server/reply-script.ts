@@ -1,8 +1,8 @@
 import type { ReplySource } from '../reply.ts'
 
-/** The list of replies: each is taken once, the last one stays. */
+/** The list of replies: each is used once, and the last one repeats. */
 export type ReplyScript = {
-  /** What the next request gets. */
+  /** Returns the reply for the next request without using it up. */
   peek(): ReplySource
   take(): ReplySource
   replace(replies: ReplySource | readonly ReplySource[]): void
@@ -26,10 +26,10 @@ type FilledList = readonly [ReplySource, ...ReplySource[]]
 function listOf(replies: ReplySource | readonly ReplySource[]): FilledList {
   const list = isList(replies) ? replies : [replies]
   if (isFilled(list)) return list
-  throw new TypeError('startServer: the list of replies is empty. Give at least one reply; the last one is repeated.')
+  throw new TypeError('startServer: the list of replies is empty. Write at least one reply; the last one is repeated.')
 }
 
-/** `Array.isArray` does not see a read-only list as one. */
+/** `Array.isArray` does not narrow the type of a read-only array. */
 function isList(replies: ReplySource | readonly ReplySource[]): replies is readonly ReplySource[] {
   return Array.isArray(replies)
 }

@@ -5,34 +5,34 @@ import type { StreamBody, WireFormat } from './wire-format.ts'
 
 type Fields = { readonly [field: string]: unknown }
 
-/** What the services that speak chat completions differ in. */
+/** The differences between services that use the chat completions format. */
 export type Dialect = Pick<WireFormat, 'name' | 'basePath' | 'error'> & {
   readonly reasoningField: 'reasoning_content' | 'reasoning' | undefined
-  /** An id in the form that this service gives its answers. */
+  /** Returns an answer id in the style of this service. */
   id(request: ReceivedRequest): string
   toolCallId(request: ReceivedRequest, index: number): string
-  /** Fields of every chunk and of the whole answer. */
+  /** Fields of every chunk and of an answer that is not streamed. */
   readonly common: Fields
   /** Fields of every choice. */
   readonly choice: Fields
-  /** Fields of the choice that ends the answer, beside `finish_reason`. */
+  /** Fields of the last choice, besides `finish_reason`. */
   readonly lastChoice: Fields
   /** The delta that opens a stream. */
   opening(thinks: boolean): Fields
-  /** What every delta in between says beside its content. */
+  /** Returns the fields that every delta in between has besides its content. */
   delta(thinks: boolean): Fields
   /** The delta of the finish frame. */
   readonly lastDelta: Fields
-  /** Where a stream has its usage: on the finish frame; or, if asked for, in a frame without choices. */
+  /** Where a stream reports its usage: on the finish frame or, on request, in a frame without choices. */
   readonly usageOn: 'finish' | 'extra'
-  /** Do frames without figures say `usage: null`? */
+  /** Whether frames without usage contain `usage: null`. */
   readonly nullUsage: boolean
   usage(usage: Usage): Fields
-  /** What ends the whole answer, beside choices and usage. */
+  /** Fields at the end of an answer that is not streamed, after choices and usage. */
   readonly tail: Fields
-  /** Is an error in a stream followed by `[DONE]`? */
+  /** Whether an error in a stream is followed by `[DONE]`. */
   readonly doneAfterError: boolean
-  /** The error that a busy server puts into a stream. */
+  /** The error that an overloaded server sends inside a stream. */
   readonly busy: unknown
   readonly sseType: string
   headers(kind: 'stream' | 'json' | 'error', request: ReceivedRequest): { readonly [name: string]: string }
@@ -58,7 +58,7 @@ export function chatCompletions(dialect: Dialect): WireFormat {
   }
 }
 
-/** A field of something that may be anything. */
+/** Reads a field of a value of any type. */
 export function field(value: unknown, name: string): unknown {
   return isFields(value) ? value[name] : undefined
 }
@@ -67,7 +67,7 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null
 }
 
-/** Hexadecimal text that is different for every request and the same in every run. */
+/** Returns hexadecimal text that differs between requests but is the same in every run. */
 export function hex(request: ReceivedRequest, length: number): string {
   return (request.index + 1)
     .toString(16)
@@ -76,7 +76,7 @@ export function hex(request: ReceivedRequest, length: number): string {
     .slice(0, length)
 }
 
-/** When the answers of this server were made: always the same second, so that a run can be compared with another. */
+/** The timestamp of every answer. It is constant, so that runs can be compared. */
 export const created = 1_790_000_000
 
 function event(data: unknown): string {
@@ -119,6 +119,7 @@ function wholeOf(dialect: Dialect, answer: Answer, request: ReceivedRequest): Fi
     content: answer.text.join(''),
     ...(thinks ? { [reasoningField]: answer.reasoning.join('') } : {}),
     ...(toolCalls.length > 0 ? { tool_calls: toolCalls } : {}),
+    ...answer.extra,
   }
   const choice = { index: 0, message, ...dialect.choice, finish_reason: answer.finishReason, ...dialect.lastChoice }
   const usage = answer.usage === null ? {} : { usage: dialect.usage(answer.usage) }
@@ -136,12 +137,13 @@ function deltasOf(dialect: Dialect, answer: Answer, request: ReceivedRequest): r
     ...(reasoningField === undefined ? [] : answer.reasoning.map(text => ({ [reasoningField]: text }))),
     ...answer.text.map(text => ({ content: text })),
     ...answer.toolCalls.flatMap((call, index) => toolDeltasOf(dialect, call, { request, index })),
+    ...(answer.extra === undefined ? [] : [answer.extra]),
   ]
 }
 
 type Place = { readonly request: ReceivedRequest; readonly index: number }
 
-/** The name first, with empty arguments, then the arguments in pieces that end anywhere. */
+/** Sends the name with empty arguments first, then the arguments in arbitrary pieces. */
 function toolDeltasOf(dialect: Dialect, call: AnswerToolCall, place: Place): readonly Fields[] {
   const { index } = place
   const { name, arguments: text } = functionOf(call)
@@ -151,14 +153,14 @@ function toolDeltasOf(dialect: Dialect, call: AnswerToolCall, place: Place): rea
 }
 
 function toolCallOf(dialect: Dialect, call: AnswerToolCall, place: Place): Fields {
-  return { id: call.toolCallId ?? dialect.toolCallId(place.request, place.index), type: 'function' }
+  return { id: call.toolCallId ?? dialect.toolCallId(place.request, place.index), type: 'function', ...call.extra }
 }
 
 function functionOf(call: AnswerToolCall): { name: string; arguments: string } {
   return { name: call.toolName, arguments: typeof call.input === 'string' ? call.input : JSON.stringify(call.input) }
 }
 
-/** The figures as OpenAI names them; most services follow. */
+/** The usage with OpenAI's field names, which most services use. */
 export function openaiUsage(usage: Usage): Fields {
   return {
     prompt_tokens: usage.inputTokens,

@@ -1,7 +1,7 @@
 import { chatCompletions, field, hex, openaiUsage } from './chat-completions.ts'
 import { deepseekError, llamaError, ollamaError, openaiError, sglangError, vllmError } from './errors.ts'
 
-/** api-docs.deepseek.com: usage stands on the finish frame, asked for or not; ids are UUIDs; the request id is `x-ds-trace-id`. */
+/** api-docs.deepseek.com: the finish frame always contains the usage, requested or not; ids are UUIDs; the request id is `x-ds-trace-id`. */
 export const deepseek = chatCompletions({
   name: 'deepseek',
   basePath: '',
@@ -29,7 +29,7 @@ export const deepseek = chatCompletions({
   headers: (_, request) => ({ server: 'openresty', 'x-ds-trace-id': hex(request, 32) }),
 })
 
-/** No reasoning text; usage in a frame of its own without choices, only when `include_usage` is set. */
+/** There is no reasoning text. Usage comes in a separate frame without choices, and only if `include_usage` is set. */
 export const openai = chatCompletions({
   name: 'openai',
   basePath: '/v1',
@@ -53,7 +53,7 @@ export const openai = chatCompletions({
   headers: (_, request) => ({ 'x-request-id': `req_${hex(request, 32)}`, 'openai-processing-ms': '12' }),
 })
 
-/** As a llama-server of build b11669 sends it: the role comes with `content: null`, an error closes the connection. */
+/** As llama-server build b11669 sends it: the role comes with `content: null`, and an error closes the connection. */
 export const llama = chatCompletions({
   name: 'llama',
   basePath: '/v1',
@@ -116,7 +116,7 @@ export const vllm = chatCompletions({
   headers: () => ({ server: 'uvicorn' }),
 })
 
-/** Every field stands in every delta, mostly as null; reasoning tokens are at the top level of usage; errors are flat. */
+/** Every delta contains every field, mostly as null; reasoning tokens are at the top level of usage; errors are flat. */
 export const sglang = chatCompletions({
   name: 'sglang',
   basePath: '/v1',
@@ -146,7 +146,7 @@ export const sglang = chatCompletions({
   headers: () => ({ server: 'uvicorn' }),
 })
 
-/** Ollama's `/v1`: every delta names the role, and the reasoning field is `reasoning`. */
+/** Ollama's `/v1`: every delta contains the role, and the reasoning field is `reasoning`. */
 export const ollamaCompatible = chatCompletions({
   name: 'ollama',
   basePath: '/v1',
@@ -170,7 +170,7 @@ export const ollamaCompatible = chatCompletions({
   headers: () => ({}),
 })
 
-/** What stands under `error` in a body: in a stream most services send the same object. */
+/** Returns the `error` field of a body: most services send the same object inside a stream. */
 function bodyError(body: unknown): unknown {
   return field(body, 'error')
 }

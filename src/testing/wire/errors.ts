@@ -1,12 +1,12 @@
 /**
- * The error bodies that services send with a status, as their documentation and public issue threads show them. A status that a
- * service was never seen to send gets its general form.
+ * The error bodies of each service by status, taken from their documentation and public issue threads. A status that a service was
+ * never seen to send gets the service's general error format.
  */
 
 type ErrorRow = { readonly message: string; readonly type: string; readonly code?: string | number | null }
 type ErrorTable = { readonly [status: number]: ErrorRow }
 
-/** `code` is nearly always `invalid_request_error`, whatever the status; 402 is of type `unknown_error`. */
+/** `code` is nearly always `invalid_request_error`, whatever the status; the type of 402 is `unknown_error`. */
 const deepseekRows: ErrorTable = {
   400: { message: 'Failed to deserialize the JSON body into the target type', type: 'invalid_request_error' },
   401: { message: 'Authentication Fails, Your api key: ****test is invalid', type: 'authentication_error' },
@@ -69,7 +69,7 @@ const ollamaRows: ErrorTable = {
   400: { message: 'invalid options', type: 'invalid_request_error' },
   404: { message: "model 'none' not found", type: 'not_found_error' },
   500: { message: 'llama runner process has terminated', type: 'api_error' },
-  // The two spaces are Ollama's.
+  // Ollama's message has two spaces here.
   503: { message: 'server busy, please try again.  maximum pending requests exceeded', type: 'api_error' },
 }
 
@@ -89,14 +89,14 @@ export function llamaError(status: number): unknown {
   return { error: { code: status, message, type } }
 }
 
-/** A missing key is answered with a bare string in place of the object. */
+/** For a missing key, vLLM sends a plain string instead of the object. */
 export function vllmError(status: number): unknown {
   if (status === 401) return { error: 'Unauthorized' }
   const { message, type } = rowOf(vllmRows, status)
   return { error: { message, type, param: null, code: status } }
 }
 
-/** Flat: no `error` around it. */
+/** A flat object, not nested under `error`. */
 export function sglangError(status: number): unknown {
   if (status === 401) return { error: 'Unauthorized' }
   const message = status === 503 ? 'The request queue is full.' : rowOf(vllmRows, status).message
@@ -108,7 +108,7 @@ export function ollamaError(status: number): unknown {
   return { error: { message, type, param: null, code: null } }
 }
 
-/** The native endpoints: a text. */
+/** The native endpoints send the error as a string. */
 export function ollamaNativeError(status: number): unknown {
   return { error: rowOf(ollamaRows, status).message }
 }

@@ -5,11 +5,11 @@ import { ollamaCompatible } from './dialects.ts'
 import { ollamaNativeError } from './errors.ts'
 import type { StreamBody, WireFormat } from './wire-format.ts'
 
-/** The native `/api/chat` and `/api/generate` in lines of JSON; everything else is answered as its OpenAI-compatible `/v1`. */
+/** The native `/api/chat` and `/api/generate` send lines of JSON; all other paths use the OpenAI-compatible `/v1` format. */
 export const ollama: WireFormat = {
   name: 'ollama',
   basePath: '',
-  // Natively a request streams unless it says otherwise.
+  // The native endpoints stream unless the request sets `stream: false`.
   wantsStream: request => (isNative(request) ? field(request.json, 'stream') !== false : ollamaCompatible.wantsStream(request)),
   stream: (answer, request) => (isNative(request) ? linesOf(answer, request) : ollamaCompatible.stream(answer, request)),
   json: (answer, request) => (isNative(request) ? wholeOf(answer, request) : ollamaCompatible.json(answer, request)),
@@ -31,7 +31,12 @@ function line(data: unknown): string {
   return `${JSON.stringify(data)}\n`
 }
 
-type Said = { readonly content?: string; readonly thinking?: string; readonly tool_calls?: readonly unknown[] }
+type Said = {
+  readonly content?: string
+  readonly thinking?: string
+  readonly tool_calls?: readonly unknown[]
+  readonly [field: string]: unknown
+}
 
 function linesOf(answer: Answer, request: ReceivedRequest): StreamBody {
   const chunk = (said: Said): string => line({ ...envelope(answer, request), ...saidOf(request, said), done: false })
@@ -41,6 +46,7 @@ function linesOf(answer: Answer, request: ReceivedRequest): StreamBody {
       ...answer.reasoning.map(thinking => chunk({ content: '', thinking })),
       ...answer.text.map(content => chunk({ content })),
       ...toolCallsOf(answer).map(call => chunk({ content: '', tool_calls: [call] })),
+      ...(answer.extra === undefined ? [] : [chunk({ content: '', ...answer.extra })]),
     ],
     finish: [line({ ...envelope(answer, request), ...saidOf(request, { content: '' }), ...endOf(answer) })],
     done: undefined,
@@ -53,6 +59,7 @@ function wholeOf(answer: Answer, request: ReceivedRequest): unknown {
     content: answer.text.join(''),
     ...(answer.reasoning.length > 0 ? { thinking: answer.reasoning.join('') } : {}),
     ...(calls.length > 0 ? { tool_calls: calls } : {}),
+    ...answer.extra,
   }
   return { ...envelope(answer, request), ...saidOf(request, said), ...endOf(answer) }
 }
@@ -61,17 +68,18 @@ function envelope(answer: Answer, request: ReceivedRequest): { readonly model: u
   return { model: answer.model ?? field(request.json, 'model') ?? 'default', created_at: '2026-09-21T14:13:20.000000Z' }
 }
 
-/** `/api/generate` has the text under `response`, `/api/chat` in a message. */
+/** `/api/generate` sends the text in `response`, `/api/chat` in a message. */
 function saidOf(request: ReceivedRequest, said: Said): { readonly [field: string]: unknown } {
   const { content, ...rest } = said
   return request.path.startsWith('/api/generate') ? { response: content, ...rest } : { message: { role: 'assistant', ...said } }
 }
 
-/** Arguments are an object here, never text; ids came late and are often missing. */
+/** Arguments are an object here, never a string. Ids were added late to Ollama and are often missing. */
 function toolCallsOf(answer: Answer): readonly unknown[] {
   return answer.toolCalls.map((call, index) => ({
     ...(call.toolCallId === undefined ? {} : { id: call.toolCallId }),
     function: { index, name: call.toolName, arguments: inputOf(call.input) },
+    ...call.extra,
   }))
 }
 
@@ -81,7 +89,7 @@ function inputOf(input: unknown): unknown {
 
 function endOf(answer: Answer): { readonly [field: string]: unknown } {
   const { usage, finishReason } = answer
-  // Ollama ends an answer that calls tools with `stop`.
+  // Ollama's finish reason for an answer with tool calls is `stop`.
   const reason = finishReason === 'tool_calls' ? 'stop' : finishReason
   const figures = usage === null ? {} : { prompt_eval_count: usage.inputTokens, eval_count: usage.outputTokens }
   return {

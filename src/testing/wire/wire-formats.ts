@@ -17,7 +17,7 @@ export function wireFormatOf(format: WireFormatName | WireFormat): WireFormat {
   const found = typeof format === 'string' ? formats[format] : format
   if (found === undefined)
     throw new TypeError(
-      `format: '${typeof format === 'string' ? format : typeof format}' is unknown. Write one of ${Object.keys(formats).join(', ')}, or a WireFormat.`,
+      `format: '${typeof format === 'string' ? format : typeof format}' is unknown. Write one of ${Object.keys(formats).join(', ')}, or pass a WireFormat.`,
     )
   return found
 }

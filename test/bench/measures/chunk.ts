@@ -1,5 +1,5 @@
 import { figures, interleave } from '../bench.ts'
-import { cpuOf, enabled, streamURL, warmUp } from './subjects.ts'
+import { cpuOf, enabled, streamURL, warmCalls, warmUp } from './subjects.ts'
 import type { Bench, Figure, Measure, Subject } from '../bench.ts'
 import type { LoadedClient } from './subjects.ts'
 
@@ -33,8 +33,8 @@ const marginal = (bench: Bench, long: LoadedClient, short: LoadedClient): Subjec
   name: long.name,
   client: long.client,
   async sample() {
-    const ofShort = await cpuOf(bench, short.client, short.load, bench.effort.sampleMs / 2)
-    const ofLong = await cpuOf(bench, long.client, long.load, bench.effort.sampleMs)
+    const ofShort = await cpuOf(bench, short.client, short.load, { forMs: bench.effort.sampleMs / 2 })
+    const ofLong = await cpuOf(bench, long.client, long.load, { forMs: bench.effort.sampleMs })
     return (ofLong - ofShort) / (longAnswer - shortAnswer)
   },
 })
@@ -45,7 +45,7 @@ export const chunk: Measure = async bench => {
   for (const one of cases) {
     const long = subjects(bench, one, longAnswer)
     const short = subjects(bench, one, shortAnswer)
-    await warmUp(bench, long)
+    await warmUp(bench, long, warmCalls / 10)
     const pairs = long.flatMap((subject, index) => {
       const other = short[index]
       return other === undefined ? [] : [marginal(bench, subject, other)]

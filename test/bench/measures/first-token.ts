@@ -1,7 +1,7 @@
 import { interleave } from '../bench.ts'
 import { median } from '../statistics.ts'
 import { answerText } from '../wire.ts'
-import { enabled, streamURL } from './subjects.ts'
+import { enabled, streamURL, warmUp } from './subjects.ts'
 import type { Bench, Figure, Measure, Subject } from '../bench.ts'
 import type { Job } from '../jobs.ts'
 
@@ -24,7 +24,12 @@ export const firstToken: Measure = async bench => {
     { name: 'ai streamText', client: 'ai' },
     { name: 'unbusy stream', client: 'unbusy' },
   ])
-  for (const subject of subjects) await sampleFor(bench, subject.client, bench.effort.warmUpMs)
+  const work = { kind: 'stream', url: streamURL(bench, tokens, 'first') } as const
+  const load = { work, tokens, concurrency: 64 }
+  await warmUp(
+    bench,
+    subjects.map(subject => ({ ...subject, load })),
+  )
   const sampled = subjects.map(({ name, client }) => ({
     name,
     client,

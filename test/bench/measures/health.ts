@@ -31,7 +31,7 @@ const callsWith = (inFlight: number): ((count: number) => void) => {
   const [first, second] = targetsOf()
   const under: Permit[] = []
   const one = (): void => {
-    if (first.check().state !== 'ready') throw new Error('The first target is shut.')
+    if (first.check().state !== 'available') throw new Error('The first target is shut.')
     first.firstChunk()
     const permit = first.enter('call')
     if (permit === undefined) throw new Error('The first target gave no permit.')

@@ -49,6 +49,9 @@ const timeOf = async (work: () => unknown, forMs: number): Promise<number> => {
   return ((performance.now() - before) * 1_000) / runs
 }
 
+/** The compiler has done its work after so many samples. */
+const warmRuns = 20
+
 /** What it costs to follow 1 MB of JSON piece by piece, beside one `JSON.parse` of the whole. */
 export const partialJson: Measure = async ({ effort }) => {
   const found: Figure[] = []
@@ -59,7 +62,7 @@ export const partialJson: Measure = async ({ effort }) => {
       { name: 'JSON.parse, once', client: 'undici', sample: () => timeOf(() => JSON.parse(text), effort.sampleMs / 4) },
       { name: 'unbusy, as it comes', client: 'unbusy', sample: () => timeOf(() => parsePieces(pieces), effort.sampleMs / 4) },
     ]
-    for (const { sample } of subjects) await sample()
+    for (const { sample } of subjects) for (let run = 0; run < warmRuns; run += 1) await sample()
     const samples = await interleave(subjects, effort.rounds)
     const about = { measure: 'partial-json', case: `${name}, ${characters} a piece`, unit: 'us' } as const
     found.push(...figures(samples, 'JSON.parse, once', about))

@@ -22,7 +22,16 @@ type Packed = { readonly filename: string; readonly files: readonly { readonly p
 export default async function packOnce(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'unbusy-packed-'))
   const copy = join(folder, 'project')
-  const parts = ['package.json', 'tsconfig.json', 'tsup.config.ts', 'src', 'README.md', 'LICENSE', 'CHANGELOG.md']
+  const parts = [
+    'package.json',
+    'tsconfig.json',
+    'tsup.config.ts',
+    'src',
+    'README.md',
+    'README.zh-CN.md',
+    'LICENSE',
+    'CHANGELOG.md',
+  ]
   await mkdir(copy)
   await Promise.all(parts.map(part => cp(join(repository, part), join(copy, part), { recursive: true })))
   await symlink(join(repository, 'node_modules'), join(copy, 'node_modules'))

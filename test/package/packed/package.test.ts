@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Consumer, createConsumer, repository } from './consumer.ts'
@@ -13,7 +13,15 @@ afterAll(() => consumer.remove())
 
 test('holds the build, the sources that its maps point to, and nothing else', async () => {
   const folders = new Set(consumer.files.map(file => (file.includes('/') ? `${file.split('/')[0]}/` : file)))
-  expect([...folders].toSorted()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'dist/', 'package.json', 'src/'])
+  expect([...folders].toSorted()).toEqual([
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'README.zh-CN.md',
+    'dist/',
+    'package.json',
+    'src/',
+  ])
   const maps = consumer.files.filter(file => file.endsWith('.js.map'))
   expect(maps).not.toEqual([])
   const sources = await Promise.all(maps.map(sourcesOf))
@@ -79,9 +87,9 @@ test.each([
   ['the resolution of bundlers', 'consumer.ts', bundler],
   ['the resolution from before exports', 'consumer.ts', old],
 ])('its types stand on their own in a strict project, with %s', async (_, file, resolution) => {
-  const names = (await consumer.entries()).map(
-    (name, index) => `import * as entry${index} from '${name}'\nexport const e${index} = entry${index}`,
-  )
+  const names = (await consumer.entries())
+    .filter(isWithoutPeerTypes)
+    .map((name, index) => `import * as entry${index} from '${name}'\nexport const e${index} = entry${index}`)
   const typed = `import { createClient, type Logger, type TargetSnapshot, type BreakerSettings, type HedgeSettings } from 'unbusy'
 export type All = [Logger, TargetSnapshot, BreakerSettings, HedgeSettings]
 // @ts-expect-error: the types are there, so a wrong option is seen
@@ -91,6 +99,20 @@ createClient({ chains: [] })`
   const types = ['--types', 'node', '--typeRoots', join(repository, 'node_modules/@types')]
   const compiler = join(repository, 'node_modules/typescript/bin/tsc')
   expect(await consumer.run(process.execPath, [compiler, ...options, ...types, file])).toBe('')
+})
+
+test('a client is typed as a model of the AI SDK', async () => {
+  await symlink(join(repository, 'node_modules/ai'), join(consumer.folder, 'node_modules/ai'), 'junction')
+  const use = `import type { LanguageModel } from 'ai'
+import { createClient, deepseek } from 'unbusy'
+import { unbusy } from 'unbusy/ai-sdk'
+export const model: LanguageModel = unbusy(createClient({ chain: [deepseek()] }))`
+  await writeFile(join(consumer.folder, 'model.ts'), use)
+  // the AI SDK's own types need the DOM's, and more that is not there
+  const options = ['--strict', '--noEmit', '--skipLibCheck', '--target', 'es2023', ...nodenext, '--types', 'node']
+  const compiler = join(repository, 'node_modules/typescript/bin/tsc')
+  const roots = ['--typeRoots', join(repository, 'node_modules/@types')]
+  expect(await consumer.run(process.execPath, [compiler, ...options, ...roots, 'model.ts'])).toBe('')
 })
 
 test('what is found by exports is found by those who do not know them too', async () => {
@@ -103,6 +125,11 @@ test('what is found by exports is found by those who do not know them too', asyn
 })
 
 // ---- helpers
+
+/** `unbusy/ai-sdk` gives out types of the AI SDK, which whoever imports it has. */
+function isWithoutPeerTypes(entry: string): boolean {
+  return entry !== 'unbusy/ai-sdk'
+}
 
 async function sourcesOf(map: string): Promise<readonly string[]> {
   const { sources } = JSON.parse(await readFile(consumer.installed(map), 'utf8')) as { readonly sources: readonly string[] }

@@ -55,7 +55,7 @@ async function expectSmoke(program: string, options: readonly string[]): Promise
     output: { minutes: 40 },
     abort: true,
     cut: expect.stringMatching(/^truncated after A /),
-    close: 'UnbusyError: This client was closed.',
+    close: 'UnbusyError: This client is closed and takes no more calls.',
     strangers: [],
   })
   expect(server.requests).toHaveLength(7)

@@ -1,6 +1,6 @@
 import { ChainExhaustedError } from '../../../src/errors.ts'
 import { createClient } from '../../../src/index.ts'
-import type { ClientEvent } from '../../../src/contract.ts'
+import type { ClientEvent } from '../../../src/contract-events.ts'
 import { deadlineMs } from '../scenarios.ts'
 import { inputTokens } from '../world/server.ts'
 import { type CallerOptions, degraded, type Policy } from '../policy.ts'

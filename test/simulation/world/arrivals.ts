@@ -1,4 +1,4 @@
-import { createRandom, exponential, logNormal } from './random.ts'
+import { createRandom, exponential, logNormal } from '../../helpers/random.ts'
 
 /** All calls of a day, made before it begins: every policy sees the same ones. */
 export type Arrivals = {

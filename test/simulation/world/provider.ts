@@ -2,7 +2,7 @@ import type { Attempt, Call, Provider, ProviderEvent } from '../../../src/contra
 import { ProviderError } from '../../../src/errors.ts'
 import { inputTokens, type Listener, type Refusal, type Server } from './server.ts'
 import { piece, type Ledger, type ServerName } from './ledger.ts'
-import type { VirtualTime } from './virtual-time.ts'
+import type { VirtualTime } from '../../helpers/virtual-time.ts'
 
 type World = {
   readonly time: VirtualTime

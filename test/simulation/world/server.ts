@@ -1,6 +1,7 @@
-import type { Price } from '../../../src/contract.ts'
-import { logNormal, type LogNormal } from './random.ts'
-import type { Appointment, VirtualTime } from './virtual-time.ts'
+import type { Price } from '../../../src/contract-targets.ts'
+import { logNormal, type LogNormal } from '../../helpers/random.ts'
+import type { Appointment } from '../../../src/testing/agenda.ts'
+import type { VirtualTime } from '../../helpers/virtual-time.ts'
 
 /** How one modelled server behaves. Times in milliseconds. */
 export type ServerModel = {
@@ -159,7 +160,7 @@ export function createServer(model: ServerModel, world: { time: VirtualTime; ran
     const wasRunning = running.delete(request)
     if (request.state === 'queued') waiting--
     request.state = 'over'
-    if (request.next !== undefined) request.next.run = undefined
+    if (request.next !== undefined) time.cancel(request.next)
     request.settle({ input: wasRunning ? inputTokens : 0, output })
   }
 
@@ -169,7 +170,7 @@ export function createServer(model: ServerModel, world: { time: VirtualTime; ran
       if (request === undefined) break
       if (request.state !== 'queued') continue
       waiting--
-      if (request.next !== undefined) request.next.run = undefined
+      if (request.next !== undefined) time.cancel(request.next)
       start(request)
     }
     if (queueHead < 1000 || queueHead * 2 < queue.length) return

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
-import type { FailureReason, Source } from '../../../src/contract.ts'
+import type { Source } from '../../../src/contract-events.ts'
+import type { FailureReason } from '../../../src/contract-failures.ts'
 import { ProviderError } from '../../../src/errors.ts'
-import { addUsage } from '../../../src/add-usage.ts'
+import { addUsage } from '../../../src/usage.ts'
 import {
   prefixWasRefused,
-  createContinuation,
+  type Continuation,
   type Kept,
   overridesFor,
   continuationFailed,
@@ -18,11 +19,18 @@ const options: ContinuationOptions = {
   maxOutputTokens: undefined,
   isPlainText: true,
 }
+const createContinuation = (given: ContinuationOptions): Continuation => ({
+  options: given,
+  lengthsLeft: given.continueOnLength,
+  isLength: false,
+  asked: undefined,
+})
 const kept: Kept = { text: 'Hello', reasoningText: 'hm', tokens: 3, hasToolCall: false, usage: {} }
 const failure = (reason: FailureReason) => new ProviderError('no', { reason })
 
 function source(targetIndex = 0, prefix: boolean | undefined = true): Source {
-  return { provider: { name: 'p', capabilities: { prefix }, stream: async () => {} }, model: 'm', targetIndex, attempt: 1 }
+  const provider = { name: 'p', capabilities: { prefix }, stream: async () => {} }
+  return { provider, model: 'm', name: undefined, targetIndex, step: targetIndex, attempt: 1 }
 }
 
 test('a target goes on only from plain text, without a tool call, where it says that it can, and where that was chosen', () => {

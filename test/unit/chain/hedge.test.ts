@@ -1,7 +1,8 @@
 import { expect } from 'vitest'
 import { createHedge, startLateTimer, stopLateTimer } from '../../../src/chain/hedge.ts'
 import type { ChainTarget, Leg, Walk } from '../../../src/chain/state.ts'
-import { resolveCall, defaults } from '../../../src/options.ts'
+import { defaults } from '../../../src/options.ts'
+import { resolveCall } from '../../../src/prepare-call.ts'
 import type { FakeClock } from '../../../src/testing/index.ts'
 import { test } from '../../helpers/vitest.ts'
 
@@ -41,6 +42,13 @@ test('a queued request may always have a second one beside it; where the price i
   const take = () => hedge.take(priced(undefined), 'queued')
   expect([take(), take()]).toEqual([true, false])
   expect(createHedge({ ...defaults.hedge, unpriced: false }).take(priced(undefined), 'queued')).toBe(false)
+})
+
+test('the p98 of a target counts from its 20th sample on', () => {
+  const hedge = createHedge(defaults.hedge)
+  const after = (samples: number) =>
+    hedge.lateAfterMs({ firstChunk: () => ({ p50: 1, p98: 9_000, p99: 9_000, samples }) } as ChainTarget['health'])
+  expect([after(19), after(20)]).toEqual([2 * defaults.hedge.leastMs, 9_000])
 })
 
 /** When it rings first for each kind of lateness. */
@@ -90,3 +98,75 @@ test.for([1, 4_000, 9_000, 13_000])(
     expect(both.map(({ rung }) => rung)).toEqual(before)
   },
 )
+
+/** A queued request, with what its walk is told, and how often its target's permit was told that it is late. */
+function queuedOne(clock: FakeClock, { others = [], candidates = 2, running = {} }: QueuedOptions) {
+  const told: unknown[] = []
+  let lates = 0
+  const legs: unknown[] = [...others]
+  const walk = {
+    ...{ hedge: createHedge(defaults.hedge), clock, legs, candidates: Array.from({ length: candidates }), late: undefined },
+    signal: { onNews: () => told.push(walk.late) },
+  } as unknown as Walk
+  const leg = {
+    candidate: { target: { health: { firstChunk: () => ({ p50: 1, p98: 30_000, p99: 30_000, samples: 100 }) } } },
+    running: running && { wasQueued: true, chunks: 0, options: { permit: { late: () => (lates += 1) } }, ...running },
+  } as unknown as Leg
+  legs.push(leg)
+  startLateTimer(walk, leg)
+  return { told, lates: () => lates, stop: () => stopLateTimer(walk, leg) }
+}
+
+type QueuedOptions = {
+  readonly others?: readonly Partial<Leg>[]
+  readonly candidates?: number
+  readonly running?: { readonly chunks?: number } | undefined
+}
+
+test('a request that stays queued is late for its target; a second one is asked for only while nobody else answers', async ({
+  clock,
+}) => {
+  const of = (options: QueuedOptions) => queuedOne(clock, options)
+  const alone = [
+    of({}),
+    of({ others: [{ kind: 'probe' }] }),
+    of({ others: [{ kind: 'first', end: { type: 'abandoned' } } as never] }),
+  ]
+  const beside = of({ others: [{ kind: 'first' }] })
+  const begun = of({ running: { chunks: 1 } })
+  const gone = queuedOne(clock, { running: null as never })
+  await clock.advance(8_000)
+  for (const { told, lates } of alone) expect([told, lates()]).toEqual([['queued'], 1])
+  expect([beside.told, beside.lates()]).toEqual([[], 1])
+  expect([begun.told, begun.lates(), gone.told]).toEqual([[], 0, []])
+  for (const { stop } of [...alone, beside, begun, gone]) stop()
+  expect(clock.pending()).toBe(0)
+})
+
+test('where there is one target only, nothing is late', async ({ clock }) => {
+  const { told, stop } = queuedOne(clock, { candidates: 1 })
+  expect(clock.pending()).toBe(0)
+  stop()
+  await clock.advance(60_000)
+  expect(told).toEqual([])
+})
+
+test('a hedge to a target without a price is forbidden where the settings say so, and its prompt is counted as nothing', () => {
+  const hedge = createHedge({ ...defaults.hedge, unpriced: false })
+  expect(hedge.take(priced(undefined), 'first-chunk')).toBe(false)
+  expect(hedge.take(priced(1), 'first-chunk')).toBe(true)
+  const free = createHedge({ ...defaults.hedge, budget: 1 })
+  free.lost(call, priced(undefined))
+  expect(free.take(priced(1), 'first-chunk')).toBe(true)
+})
+
+test('the prompt of a loser is weighed by its price', () => {
+  const take = (price: number, paid: number) => {
+    const hedge = createHedge({ ...defaults.hedge, budget: 1, spend: 0.05 })
+    hedge.lost(call, priced(price))
+    hedge.paid(paid)
+    return hedge.take(priced(price), 'first-chunk')
+  }
+  // 1,000 tokens at 10 dollars per million are a cent, which is a twentieth of 20 cents
+  expect([take(10, 0.21), take(10, 0.19), take(0.1, 0.0021), take(0.1, 0.0019)]).toEqual([true, false, true, false])
+})

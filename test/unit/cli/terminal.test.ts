@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { duration, oneLine, withoutControls } from '../../../src/cli/terminal.ts'
-import { screen } from './screen.ts'
+import { screen } from '../../helpers/screen.ts'
 
 test.each([
   ['a screen', { isTTY: true }, {}, '\x1b[31mno\x1b[39m'],

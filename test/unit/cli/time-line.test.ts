@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import type { AttemptRecord, ClientEvent } from '../../../src/contract.ts'
+import type { AttemptRecord, ClientEvent } from '../../../src/contract-events.ts'
 import { type Bar, drawBar, drawTimeLine } from '../../../src/cli/time-line.ts'
-import { screen } from './screen.ts'
+import { screen } from '../../helpers/screen.ts'
 
 const plain = (_tone: string, text: string) => text
 const scale = { msPerCell: 100, cells: 10 }
@@ -19,15 +19,21 @@ test.each([
   expect(lane(changed)).toBe(expected)
 })
 
+const settings = {
+  ...{ temperature: undefined, topP: undefined, maxOutputTokens: undefined, stopSequences: undefined },
+  ...{ seed: undefined, reasoning: undefined, outputType: 'text' as const },
+}
+const asked = { address: undefined, port: undefined, stream: true, settings }
+
 const of = { callId: 1, provider: 'deepseek', model: 'm', name: undefined, targetIndex: 0, step: 0, attempt: 1 }
 const record = { ...of, outcome: 'failed', reason: 'overloaded', status: 503 } as unknown as AttemptRecord
 const story: readonly ClientEvent[] = [
-  { type: 'call-start', at: 1_000, callId: 1, targets: 2, metadata: {} },
-  { type: 'attempt-start', at: 1_000, kind: 'first', ...of },
+  { type: 'call-start', at: 1_000, callId: 1, targets: 2, metadata: {}, stream: false, epochOffsetMs: 0 },
+  { type: 'attempt-start', at: 1_000, ...asked, kind: 'first', ...of },
   { type: 'attempt-queued', at: 1_100, ...of },
   { type: 'attempt-end', at: 1_900, record, ...of },
   { type: 'wait', at: 1_900, waitMs: 100, reason: 'overloaded', ...of },
-  { type: 'attempt-start', at: 2_000, kind: 'retry', ...of, attempt: 2 },
+  { type: 'attempt-start', at: 2_000, ...asked, kind: 'retry', ...of, attempt: 2 },
   { type: 'attempt-end', at: 2_050, record: { ...record, outcome: 'abandoned' }, ...of },
   { type: 'target-skip', at: 2_050, ...of, reason: 'overloaded', message: 'again' },
   { type: 'target-skip', at: 2_050, ...of, targetIndex: 1, provider: 'openai', reason: 'rate-limit', message: 'gated' },
@@ -45,9 +51,9 @@ test('a time line in a file has one line for each request, wait and skip, with t
     .map(line => line.replace(/\s+/g, ' ').trim())
   expect(lines).toEqual([
     'deepseek ██░░░░░░░░░░░░░░░░ 900 ms queued, then 503 overloaded',
-    '·· 100 ms before it asks deepseek again',
-    'deepseek █ 50 ms left',
-    'openai ╳ not asked: rate-limit, known from before',
+    '·· 100 ms before deepseek is asked again',
+    'deepseek █ 50 ms abandoned',
+    'openai ╳ not asked (rate-limit, known from an earlier call)',
   ])
 })
 

@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest'
-import type { AttemptRecord, ClientEvent } from '../../../src/contract.ts'
+import type { AttemptRecord, ClientEvent } from '../../../src/contract-events.ts'
 import { detailOf, failureWords, lineOf, writeTrail } from '../../../src/cli/trail.ts'
-import { screen } from './screen.ts'
+import { screen } from '../../helpers/screen.ts'
+
+const settings = {
+  ...{ temperature: undefined, topP: undefined, maxOutputTokens: undefined, stopSequences: undefined },
+  ...{ seed: undefined, reasoning: undefined, outputType: 'text' as const },
+}
+const asked = { address: undefined, port: undefined, stream: true, settings }
 
 const of = { callId: 1, provider: 'deepseek', model: 'm', name: undefined, targetIndex: 0, step: 0, attempt: 1 }
 const failure = { ...of, outcome: 'failed', reason: 'overloaded', status: 503, message: 'busy\nnow', durationMs: 12 }
@@ -30,8 +36,8 @@ test('an attempt that answered needs no line: its commit had one', () => {
 test('the trail tells when, who and what, each in one line', () => {
   const terminal = screen()
   const events: readonly ClientEvent[] = [
-    { type: 'call-start', at: 500, callId: 1, targets: 1, metadata: {} },
-    { type: 'attempt-start', at: 500, kind: 'first', ...of },
+    { type: 'call-start', at: 500, callId: 1, targets: 1, metadata: {}, stream: false, epochOffsetMs: 0 },
+    { type: 'attempt-start', at: 500, ...asked, kind: 'first', ...of },
     { type: 'attempt-end', at: 512, record, ...of },
     { type: 'target-skip', at: 512, ...of, reason: 'overloaded', message: 'not again' },
     { type: 'commit', at: 520, ...of, provider: 'llama', durationMs: 20 },
@@ -42,7 +48,7 @@ test('the trail tells when, who and what, each in one line', () => {
     [
       '     0 ms  deepseek m                asked',
       '    12 ms  deepseek m                503 overloaded after 12 ms: busy now',
-      '    20 ms  llama m                   answers, 20 ms after it was asked',
+      '    20 ms  llama m                   first content after 20 ms',
       '',
     ].join('\n'),
   )

@@ -1,5 +1,7 @@
+import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
-import type { Call, ProviderEvent, Target } from '../../../src/contract.ts'
+import type { Call, ProviderEvent } from '../../../src/contract.ts'
+import type { Target } from '../../../src/contract-targets.ts'
 import type { EmbeddedOptions } from '../../../src/embedded/embedded.ts'
 import { createEmbedded, embedded } from '../../../src/embedded/embedded.ts'
 import { createEngine } from '../../../src/embedded/engine.ts'
@@ -11,6 +13,7 @@ type Told = { readonly history: readonly ChatItem[]; readonly options: GenerateO
 function fakeLibrary(script: (told: Told) => Promise<string>, contextSize = 100) {
   const told: Told[] = []
   const counts = { loaded: 0, disposed: 0 }
+  const chats = { begun: 0, disposed: 0 }
   const library: NodeLlamaCpp = {
     getLlama: () =>
       Promise.resolve({
@@ -36,13 +39,16 @@ function fakeLibrary(script: (told: Told) => Promise<string>, contextSize = 100)
         }),
       }
       async generateResponse(history: readonly ChatItem[], options: GenerateOptions) {
+        chats.begun += 1
         told.push({ history, options })
         return { metadata: { stopReason: await script({ history, options }) } }
       }
-      dispose() {}
+      dispose() {
+        chats.disposed += 1
+      }
     },
   }
-  return { library, told, counts }
+  return { library, told, counts, chats }
 }
 
 function targetOf(library: NodeLlamaCpp, parallel = 1) {
@@ -212,6 +218,46 @@ test('answers wait in line for a free context, and say so; who leaves the line i
   expect(await provider.load?.(leaving.signal)).toEqual({ running: 0, waiting: 0 })
 })
 
+test('who had to wait and then got its turn leaves no listener, and its later abort throws nobody out of the line (R114)', async () => {
+  const { gates, library } = gated()
+  const provider = targetOf(library)
+  const seated = new AbortController()
+  const first = ask(provider)
+  await settled()
+  const second = ask(provider, {}, seated.signal)
+  await settled()
+  gates.shift()?.()
+  await first
+  await settled()
+  expect(getEventListeners(seated.signal, 'abort')).toHaveLength(0)
+  const third = ask(provider)
+  await settled()
+  seated.abort('enough')
+  expect(await provider.load?.(new AbortController().signal)).toEqual({ running: 1, waiting: 1 })
+  gates.shift()?.()
+  await expect(second).rejects.toBe('enough')
+  await settled()
+  gates.shift()?.()
+  expect((await third).at(-1)).toMatchObject({ type: 'finish' })
+})
+
+test('every chat is disposed of, also when its answer failed or was aborted', async () => {
+  const whole = fakeLibrary(hello)
+  await ask(targetOf(whole.library))
+  expect(whole.chats).toEqual({ begun: 1, disposed: 1 })
+  const controller = new AbortController()
+  const broken = fakeLibrary(({ options }) => {
+    if (options.signal.aborted) return Promise.reject(options.signal.reason as Error)
+    return Promise.reject(new Error('Object is disposed'))
+  })
+  const provider = targetOf(broken.library)
+  await expect(ask(provider)).rejects.toMatchObject({ reason: 'server-error' })
+  const left = ask(provider, {}, controller.signal)
+  controller.abort('enough')
+  await expect(left).rejects.toBe('enough')
+  expect(broken.chats.disposed).toBe(broken.chats.begun)
+})
+
 test('an abort ends the answer with its own reason', async () => {
   const controller = new AbortController()
   const { library } = fakeLibrary(({ options }) => {
@@ -268,7 +314,7 @@ test('what it cannot do is told without loading anything', () => {
     provider.refuse?.({ model: 'x', messages: [{ role: 'user', content: 'Hi' }], metadata: {}, ...call })?.message
   expect(refusalOf({})).toBeUndefined()
   expect(refusalOf({ tools: { now: { inputSchema: {} } } })).toMatch(/cannot call tools/)
-  expect(refusalOf({ prefix: { text: 'a', reasoningText: '' } })).toMatch(/cannot go on/)
+  expect(refusalOf({ prefix: { text: 'a', reasoningText: '' } })).toMatch(/cannot continue/)
   expect(refusalOf({ messages: [{ role: 'user', content: [{ type: 'image', image: 'data:,' }] }] })).toMatch(/cannot see images/)
   const missing = embedded({ modelPath: '/no/such/model.gguf' }).provider
   expect(missing.refuse?.({ model: 'x', messages: [], metadata: {} })).toMatchObject({ reason: 'not-found' })

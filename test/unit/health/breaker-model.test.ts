@@ -1,9 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createBreaker } from '../../../src/health/breaker.ts'
-import type { Breaker, BreakerPermit, BreakerState } from '../../../src/health/breaker.ts'
+import { type Breaker, type BreakerPermit, type BreakerState, createBreaker } from '../../../src/health/breaker.ts'
 import { loadFirst } from '../../../src/health/settings.ts'
-import { seeded } from './world.ts'
+import { seeded } from '../../helpers/random.ts'
 
 /**
  * Any order of calls, probes, late outcomes, cancellations, lost probes and waits. The model knows what must hold, not how
@@ -119,7 +118,7 @@ function consistent({ breaker, model }: Real): void {
   const isOpening = state === 'open' && now >= until
   expect(breaker.state(now)).toBe(isOpening ? 'half-open' : state)
   const mayEnter = state === 'closed' || isOpening || (state === 'half-open' && liveProbes(model) === 0)
-  expect(breaker.openAt(now) <= now, 'it says when somebody may enter').toBe(mayEnter)
+  expect(breaker.blockedUntil(now) <= now, 'it says when somebody may enter').toBe(mayEnter)
 }
 
 test('whatever happens in whatever order: one live probe, no stale outcome acts, nobody but the probe waits', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createBreaker } from '../../../src/health/breaker.ts'
 import { loadFirst } from '../../../src/health/settings.ts'
-import { seeded } from './world.ts'
+import { seeded } from '../../helpers/random.ts'
 
 const settings = loadFirst.breaker
 const hourMs = 3_600_000
@@ -71,7 +71,7 @@ test.each(rates)('at %d calls a second a brownout of 30 percent opens it less th
   expect(average(runs) / Math.min(1, hours)).toBeLessThan(1)
 })
 
-test.each(rates)('at %d calls a second 5 percent of failures open it never in an hour', (rate, hours) => {
+test.each(rates)('at %d calls a second 5 percent of failures open it in an hour of four at most', (rate, hours) => {
   const runs = seeds(Math.max(1, Math.floor(hours / 4))).map(
     seed => live({ rate, share: 0.05, forMs: Math.min(1, hours) * hourMs, seed }).openings,
   )
@@ -90,12 +90,15 @@ test.each([
   [20, 3_500, 5_000],
   [100, 1_500, 3_000],
   [500, 500, 1_000],
-])('at %d calls a second an outage opens it within %d ms, always within %d', (rate, medianMs, longestMs) => {
-  const times = seeds(20).map(seed => live({ rate, share: 1, forMs: hourMs, seed }).openedAfterMs)
-  const sorted = times.toSorted((a, b) => a - b)
-  expect(sorted[10]).toBeLessThanOrEqual(medianMs)
-  expect(sorted.at(-1)).toBeLessThanOrEqual(longestMs)
-})
+])(
+  'at %d calls a second an outage opens it within %d ms mostly, and within %d on each of twenty days',
+  (rate, medianMs, longestMs) => {
+    const times = seeds(20).map(seed => live({ rate, share: 1, forMs: hourMs, seed }).openedAfterMs)
+    const sorted = times.toSorted((a, b) => a - b)
+    expect(sorted[10]).toBeLessThanOrEqual(medianMs)
+    expect(sorted.at(-1)).toBeLessThanOrEqual(longestMs)
+  },
+)
 
 test.each([0.2, 1, 5, 20, 100])(
   'at %d calls a second 80 percent of failures open it within 20 calls or 5 seconds, more or less',

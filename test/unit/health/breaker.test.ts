@@ -123,7 +123,7 @@ test('two in a hundred answers that break off open nothing', () => {
 
 test('is open for 2, 4, 8, 10, 10 seconds while its probes fail, spread by a fifth (R104)', () => {
   const { breaker, changes, fail } = opened()
-  for (let round = 0; round < 4; round += 1) fail(breaker.openAt(0))
+  for (let round = 0; round < 4; round += 1) fail(breaker.blockedUntil(0))
   const times = changes.filter(({ state }) => state === 'open').map(({ until, now }) => until! - now)
   expect(times).toEqual([2_000, 4_000, 8_000, 10_000, 10_000])
   const drawn = (draw: number) => {
@@ -166,19 +166,19 @@ test('the time of being open begins small again after it has closed', () => {
 test('a probe that is lost gives its place back after ten seconds, and its late verdict changes nothing', () => {
   const { breaker, enter, states } = opened()
   const lost = enter(4_000)
-  expect(breaker.openAt(13_999)).toBe(14_000)
+  expect(breaker.blockedUntil(13_999)).toBe(14_000)
   const next = enter(14_000)
   breaker.fail(lost, why, 14_001)
   expect(states()).toEqual(['open', 'half-open'])
   breaker.succeed(next, 14_500)
-  expect(breaker.openAt(14_500)).toBeLessThan(14_500)
+  expect(breaker.blockedUntil(14_500)).toBeLessThan(14_500)
 })
 
 test('a probe that is abandoned lets the next one start at once; one without a verdict lets it rest (R104)', () => {
   const { breaker, enter } = opened()
   breaker.abandon(enter(4_000))
   const second = enter(4_000)
-  breaker.pass(second, 4_200)
+  breaker.ignore(second, 4_200)
   expect(breaker.enter(5_199)).toBeUndefined()
   expect(breaker.enter(5_200)).toBeDefined()
 })
@@ -224,14 +224,14 @@ test('a call that was let through an open breaker and fails does not make it wai
   const { breaker, changes } = opened()
   breaker.fail(breaker.enterOpen(3_000), why, 3_500)
   expect(changes).toHaveLength(1)
-  expect(breaker.openAt(3_500)).toBe(4_000)
+  expect(breaker.blockedUntil(3_500)).toBe(4_000)
 })
 
 test('what another process has learned opens it, for the later of two times (R107)', () => {
   const { breaker, changes } = breakerWith()
   breaker.openUntil(9_000, why, 0)
   breaker.openUntil(5_000, why, 10)
-  expect(breaker.openAt(10)).toBe(9_000)
+  expect(breaker.blockedUntil(10)).toBe(9_000)
   expect(changes).toEqual([{ state: 'open', reason: 'overloaded', until: 9_000, now: 0 }])
 })
 
@@ -242,4 +242,98 @@ test('its thresholds are the ones it was given (R98)', () => {
   const patient = breakerWith({ consecutiveFailures: 5 })
   for (const now of [0, 1_000, 2_000, 3_000]) patient.fail(now)
   expect(patient.states()).toEqual([])
+})
+
+test('without a breaker nothing opens, whatever is counted, and nobody is told (R98)', () => {
+  const changes: BreakerChange[] = []
+  const breaker = createBreaker({ settings: false, random: () => 0.5, onChange: change => void changes.push(change) })
+  for (let call = 0; call < 100; call += 1) breaker.fail(breaker.enter(call)!, why, call)
+  breaker.openUntil(10_000, why, 100)
+  expect([breaker.state(100), breaker.blockedUntil(100), breaker.needsProbe(100)]).toEqual(['closed', -Infinity, false])
+  expect(breaker.enter(100)).toEqual({ epoch: 0, probe: 0, success: undefined })
+  expect(breaker.enterOpen(100)).toEqual(breaker.enter(100))
+  expect(breaker.cause()).toEqual({ reason: 'server-error', message: '' })
+  expect(changes).toEqual([])
+})
+
+test('a time of another process counts only if it is later than now and than the own time, and is told once', () => {
+  const other = { reason: 'network', message: 'Another process learned it.' } as const
+  const closed = breakerWith()
+  closed.breaker.openUntil(1_000, other, 1_000)
+  expect(closed.states()).toEqual([])
+  const { breaker, changes, enter } = opened()
+  for (const until of [3_000, 4_000]) breaker.openUntil(until, other, 2_500)
+  expect([breaker.blockedUntil(2_500), breaker.cause()]).toEqual([4_000, why])
+  breaker.openUntil(5_000, other, 2_500)
+  expect([breaker.blockedUntil(2_500), breaker.cause()]).toEqual([5_000, other])
+  expect(changes.map(({ state, until }) => [state, until])).toEqual([['open', 4_000]])
+  enter(5_000)
+  breaker.openUntil(8_000, other, 5_500)
+  expect(changes.map(({ state, until }) => [state, until])).toEqual([
+    ['open', 4_000],
+    ['half-open', undefined],
+    ['open', 8_000],
+  ])
+})
+
+test('closing what is closed tells nothing', () => {
+  const { breaker, states } = breakerWith()
+  breaker.close(0)
+  expect(states()).toEqual([])
+})
+
+test('one answer is one success, however often it is told', () => {
+  const { breaker, enter, fail, states } = breakerWith()
+  const permit = enter(0)
+  for (let told = 0; told < 20; told += 1) breaker.succeed(permit, 0)
+  for (const now of [1, 2, 3]) fail(now)
+  expect(states()).toEqual(['open'])
+})
+
+test('an answer of before an outage says nothing after it', () => {
+  const { breaker, enter, fail, states } = breakerWith()
+  const early = Array.from({ length: 20 }, () => enter(0))
+  for (const now of [0, 1_000, 2_000]) fail(now)
+  breaker.close(3_000)
+  for (const permit of early) breaker.succeed(permit, 3_000)
+  for (const permit of early.slice(0, 3)) breaker.finish(permit, 3_000)
+  for (const now of [3_001, 3_002, 3_003]) fail(now)
+  expect(states()).toEqual(['open', 'closed', 'open'])
+})
+
+test('a probe that has lost its lease says nothing when it is answered after all', () => {
+  const { breaker, enter } = opened()
+  const lost = enter(4_000)
+  const second = enter(14_000)
+  breaker.succeed(lost, 14_100)
+  breaker.succeed(second, 14_200)
+  breaker.succeed(enter(14_300), 14_300)
+  expect(breaker.state(14_300)).toBe('half-open')
+  breaker.succeed(enter(14_400), 14_400)
+  expect(breaker.state(14_400)).toBe('closed')
+})
+
+test('calls that pass an open breaker as a last resort and fail leave it open no longer (R96)', () => {
+  const { breaker, changes } = opened()
+  for (let call = 0; call < 5; call += 1) breaker.fail(breaker.enterOpen(2_500), why, 2_500)
+  expect([breaker.blockedUntil(2_500), changes.length]).toEqual([4_000, 1])
+})
+
+test('a fault of the own network forgives failures, and closes only what it has opened itself', () => {
+  const network = { reason: 'network', message: 'Gone.' } as const
+  const closed = breakerWith()
+  for (const now of [0, 1_000]) closed.fail(now)
+  closed.breaker.forgive(0, 1_500)
+  closed.fail(2_000)
+  expect(closed.states()).toEqual([])
+  const overloaded = opened()
+  overloaded.breaker.forgive(0, 2_100)
+  expect(overloaded.states()).toEqual(['open'])
+  const { breaker, enter, states } = breakerWith()
+  for (const now of [0, 1_000, 2_000]) breaker.fail(enter(now), network, now)
+  breaker.fail(enter(4_000), network, 4_000)
+  breaker.forgive(3_000, 4_100)
+  expect(states(), 'it was open before').toEqual(['open', 'half-open', 'open'])
+  breaker.forgive(2_000, 4_100)
+  expect(states().at(-1)).toBe('closed')
 })

@@ -1,58 +1,18 @@
 import { expect, test } from 'vitest'
 import { ProviderError } from '../../../src/errors.ts'
-import type { HealthFact, HealthStore, StoreMessage } from '../../../src/health/store.ts'
-import { answer, createWorld, enter, fail, failureOf, healthIn, open } from './world.ts'
-import type { World } from './world.ts'
+import type { HealthStore } from '../../../src/health/store.ts'
+import { createStore, fleet, settled } from '../../helpers/fleet-health.ts'
+import { answer, createWorld, enter, fail, failureOf, healthIn, open } from '../../helpers/health-world.ts'
 
 const seconds = 1_000
 const minutes = 60_000
-
-/** A store in this process: what one publishes the others hear at once, and one lease for each key. */
-function createStore(world: World) {
-  const facts: (HealthFact & { readonly by: string; readonly at: number })[] = []
-  const listeners = new Map<string, (message: StoreMessage) => void>()
-  const leases = new Map<string, { readonly by: string; readonly until: number }>()
-  const asked: string[] = []
-  const storeOf = (name: string): HealthStore => ({
-    publish(fact) {
-      facts.push({ ...fact, by: name, at: world.now() })
-      for (const [other, listener] of listeners) if (other !== name) listener(fact)
-    },
-    subscribe(listener) {
-      listeners.set(name, listener)
-      for (const { by: _, at, ...fact } of facts) listener({ ...fact, forMs: Math.max(0, fact.forMs - (world.now() - at)) })
-      return () => void listeners.delete(name)
-    },
-    async release(key) {
-      if (leases.get(key)?.by === name) leases.delete(key)
-    },
-    async lease(key, forMs) {
-      asked.push(name)
-      const held = leases.get(key)
-      if (held !== undefined && held.by !== name && held.until > world.now()) return false
-      leases.set(key, { by: name, until: world.now() + forMs })
-      return true
-    },
-  })
-  return { storeOf, facts, asked, say: (message: StoreMessage) => listeners.forEach(listener => listener(message)) }
-}
-
-/** Lets promises settle; time stands still. */
-const settled = () => new Promise<void>(resolve => setImmediate(resolve))
-
-function fleet(...names: readonly string[]) {
-  const world = createWorld()
-  const store = createStore(world)
-  const members = names.map(name => healthIn(world, { store: store.storeOf(name) }))
-  return { world, store, members }
-}
 
 test('what one process met keeps the others away at once (R107)', () => {
   const { members, store } = fleet('a', 'b')
   const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
   b.target()
   open(a.target())
-  expect(b.target().check()).toMatchObject({ state: 'shut', reason: 'server-error' })
+  expect(b.target().check()).toMatchObject({ state: 'blocked', reason: 'server-error' })
   expect(
     store.facts.map(({ kind, by }) => [kind, by]),
     'and it is not told back',
@@ -63,10 +23,10 @@ test('a named time of one process gates all', () => {
   const { members, world } = fleet('a', 'b')
   for (const each of members) each.target()
   fail(members[0]!.target(), failureOf('rate-limit', { retryAfterMs: 30 * seconds }), 'gate')
-  expect(members[1]!.target().check()).toMatchObject({ state: 'shut', reason: 'rate-limit' })
-  expect(members[1]!.target().enterLast(), 'nor as a last resort').toBeUndefined()
+  expect(members[1]!.target().check()).toMatchObject({ state: 'blocked', reason: 'rate-limit' })
+  expect(members[1]!.target().enterAsLastResort(), 'nor as a last resort').toBeUndefined()
   world.pass(33 * seconds)
-  expect(members[1]!.target().check().state).toBe('ready')
+  expect(members[1]!.target().check().state).toBe('available')
 })
 
 test('a refused key is refused for all targets of all processes, and works again for all', () => {
@@ -74,10 +34,10 @@ test('a refused key is refused for all targets of all processes, and works again
   const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
   const other = b.target({ model: 'pro', index: 1 })
   fail(a.target(), failureOf('quota', { status: 402 }), 'key')
-  expect(other.check()).toMatchObject({ state: 'shut', reason: 'quota' })
+  expect(other.check()).toMatchObject({ state: 'blocked', reason: 'quota' })
   world.pass(6 * minutes)
   answer(a.target())
-  expect(other.check().state).toBe('ready')
+  expect(other.check().state).toBe('available')
 })
 
 test('a key that works again is no reason to come before the time that the server named', () => {
@@ -86,10 +46,10 @@ test('a key that works again is no reason to come before the time that the serve
   b.target()
   const early = enter(a.target())
   fail(a.target(), failureOf('quota', { status: 402, retryAfterMs: 15 * minutes }), 'key')
-  expect(b.target().enterLast()).toBeUndefined()
+  expect(b.target().enterAsLastResort()).toBeUndefined()
   early.end('answered')
   world.pass(14 * minutes)
-  for (const each of members) expect(each.target().check().state).toBe('shut')
+  for (const each of members) expect(each.target().check().state).toBe('blocked')
 })
 
 test('F20: during a long time one process of all looks, smaller requests go, and all learn that it is over', async () => {
@@ -100,7 +60,7 @@ test('F20: during a long time one process of all looks, smaller requests go, and
   const short = { messages: [{ role: 'user' as const, content: 'Hi.' }] }
   const named = failureOf('rate-limit', { status: 429, retryAfterMs: 1_440 * minutes })
   a.target().enter('call', long)!.end({ failure: named, charged: 'gate' })
-  expect([b.target().check(long).state, b.target().check(short).state]).toEqual(['shut', 'ready'])
+  expect([b.target().check(long).state, b.target().check(short).state]).toEqual(['blocked', 'available'])
   world.pass(17 * minutes)
   for (const each of members) each.target().check(long)
   await Promise.resolve()
@@ -108,7 +68,7 @@ test('F20: during a long time one process of all looks, smaller requests go, and
   const looks = members.map(each => each.target().enter('probe', long)).filter(permit => permit !== undefined)
   expect(looks).toHaveLength(1)
   looks[0]!.firstChunk(100)
-  for (const each of members) expect(each.target().check(long).state).toBe('ready')
+  for (const each of members) expect(each.target().check(long).state).toBe('available')
 })
 
 test('F35: a doubted refusal is no news for the fleet', () => {
@@ -117,7 +77,7 @@ test('F35: a doubted refusal is no news for the fleet', () => {
   b.target()
   answer(a.target())
   fail(a.target(), failureOf('authentication', { status: 401 }), 'key')
-  expect([a.target().check().state, b.target().check().state]).toEqual(['shut', 'ready'])
+  expect([a.target().check().state, b.target().check().state]).toEqual(['blocked', 'available'])
 })
 
 test('a process that starts later learns what still holds, with the time that is left of it', () => {
@@ -126,7 +86,7 @@ test('a process that starts later learns what still holds, with the time that is
   world.pass(40 * seconds)
   const late = healthIn(world, { store: store.storeOf('late') })
   world.pass(10 * seconds)
-  expect(late.target().check()).toMatchObject({ state: 'shut', openAt: world.now() + 13 * seconds })
+  expect(late.target().check()).toMatchObject({ state: 'blocked', until: world.now() + 13 * seconds })
 })
 
 test('of all processes one probes; the others learn how it went (R107)', async () => {
@@ -134,11 +94,11 @@ test('of all processes one probes; the others learn how it went (R107)', async (
   for (const each of members) each.target()
   open(members[0]!.target())
   world.pass(2 * seconds)
-  for (const each of members) expect(each.target().check().state, 'the lease is asked for, nobody waits for it').toBe('shut')
+  for (const each of members) expect(each.target().check().state, 'the lease is asked for, nobody waits for it').toBe('blocked')
   await settled()
-  expect(members.map(each => each.target().check().state)).toEqual(['probation', 'shut', 'shut'])
+  expect(members.map(each => each.target().check().state)).toEqual(['half-open', 'blocked', 'blocked'])
   for (let probe = 0; probe < 3; probe += 1) answer(members[0]!.target())
-  expect(members.map(each => each.target().check().state)).toEqual(['ready', 'ready', 'ready'])
+  expect(members.map(each => each.target().check().state)).toEqual(['available', 'available', 'available'])
 })
 
 test('a probe that fails in one process keeps the target shut in all', async () => {
@@ -150,7 +110,7 @@ test('a probe that fails in one process keeps the target shut in all', async () 
   await settled()
   fail(members[0]!.target(), failureOf('server-error'))
   world.pass(3 * seconds)
-  expect(members.map(each => each.target().check().state)).toEqual(['shut', 'shut'])
+  expect(members.map(each => each.target().check().state)).toEqual(['blocked', 'blocked'])
 })
 
 test('when the process that probes dies another one takes over', async () => {
@@ -164,7 +124,7 @@ test('when the process that probes dies another one takes over', async () => {
   world.pass(11 * seconds)
   members[1]!.target().check()
   await settled()
-  expect(members[1]!.target().check().state).toBe('probation')
+  expect(members[1]!.target().check().state).toBe('half-open')
 })
 
 const lookupFailed = (code = 'EAI_AGAIN') => {
@@ -191,9 +151,9 @@ test.each([
   members[1]!.target().check()
   await settled()
   expect(store.asked, 'and does not take it back at once').toEqual(['a', 'b'])
-  expect(members.map(each => each.target().check().state)).toEqual(['shut', 'probation'])
+  expect(members.map(each => each.target().check().state)).toEqual(['blocked', 'half-open'])
   for (let probe = 0; probe < 3; probe += 1) answer(members[1]!.target())
-  expect(members.map(each => each.target().check().state)).toEqual(['ready', 'ready'])
+  expect(members.map(each => each.target().check().state)).toEqual(['available', 'available'])
 })
 
 test('what the target itself fails at is no reason to give the probe up', async () => {
@@ -208,7 +168,7 @@ test('what the target itself fails at is no reason to give the probe up', async 
   members[1]!.target().check()
   await settled()
   expect(store.asked).toEqual(['a', 'b'])
-  expect(members[1]!.target().check().state).toBe('shut')
+  expect(members[1]!.target().check().state).toBe('blocked')
 })
 
 test.each([
@@ -228,7 +188,7 @@ test.each([
   await settled()
   fail(target(), lookupFailed())
   await settled()
-  expect(target().check().state).toBe('shut')
+  expect(target().check().state).toBe('blocked')
 })
 
 test('F93: that one process cannot look the target up is no news for the fleet', () => {
@@ -237,14 +197,14 @@ test('F93: that one process cannot look the target up is no news for the fleet',
   b.target()
   for (let call = 0; call < 3; call += 1) fail(a.target(), lookupFailed('ENOTFOUND'))
   expect(store.facts).toEqual([])
-  expect([a.target().check().state, b.target().check().state]).toEqual(['shut', 'ready'])
+  expect([a.target().check().state, b.target().check().state]).toEqual(['blocked', 'available'])
   open(b.target())
   expect(store.facts, 'what it meets afterwards is').toHaveLength(1)
 })
 
 test.each([
-  [20, 'probation'],
-  [40, 'ready'],
+  [20, 'half-open'],
+  [40, 'available'],
 ])('F93: a target that was down when the process started, and is met %i s later, is: %s', async (lateBy, state) => {
   const { world, store } = fleet()
   const late = healthIn(world, { store: store.storeOf('late') })
@@ -299,7 +259,7 @@ test.each([
   await settled()
   world.pass(200)
   for (let probe = 0; probe < 3; probe += 1) answer(target())
-  expect(target().check().state).toBe('ready')
+  expect(target().check().state).toBe('available')
 })
 
 test('that the store is lost and back is told (R112)', () => {
@@ -325,7 +285,7 @@ test.each([
   const target = members[0]!.target()
   const key = JSON.stringify(['https://deepseek.example', 'k1', 'flash'])
   store.say({ key, kind: 'gate', reason: 'rate-limit', forMs: 1 * seconds, ...broken })
-  expect(target.check().state).toBe('ready')
+  expect(target.check().state).toBe('available')
 })
 
 test('the share of a limit is kept, the limit itself is published', () => {
@@ -344,10 +304,10 @@ test('a process without a network does not take a target away from those that re
   const [a, b] = members as [(typeof members)[number], (typeof members)[number]]
   answer(b.target())
   for (let call = 0; call < 3; call += 1) fail(a.target(), failureOf('network'))
-  expect(a.target().check().state).toBe('shut')
-  expect(b.target().check().state).toBe('ready')
+  expect(a.target().check().state).toBe('blocked')
+  expect(b.target().check().state).toBe('available')
   world.pass(60 * seconds)
-  expect(b.target().check().state).toBe('ready')
+  expect(b.target().check().state).toBe('available')
 })
 
 test('targets without identity are nobody else’s business', () => {
@@ -369,5 +329,5 @@ test('closing ends the subscription', () => {
   b.health.close()
   open(a.target())
   expect(store.facts).toHaveLength(1)
-  expect(target.check().state).toBe('ready')
+  expect(target.check().state).toBe('available')
 })

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { afterEach, expect, test, vi } from 'vitest'
-import type { FailureReason } from '../../../src/contract.ts'
+import type { FailureReason } from '../../../src/contract-failures.ts'
 import type { Charged, Permit, TargetHealth } from '../../../src/health/health.ts'
-import { createWorld, failureOf, healthIn, seeded } from './world.ts'
+import { createWorld, failureOf, healthIn } from '../../helpers/health-world.ts'
+import { seeded } from '../../helpers/random.ts'
 
 /** Everything a walk can do to two targets of one key and one of another, in any order. */
 const acts = ['enter', 'probe', 'hedge', 'last', 'firstChunk', 'late', 'answer', 'abandon', 'fail', 'wait', 'leave'] as const
@@ -69,7 +70,7 @@ function live(given: readonly Step[], seed: number) {
     if (what === 'enter') note(which, asked.enter('call'))
     if (what === 'probe') note(which, asked.enter('probe'))
     if (what === 'hedge') note(which, asked.enter('hedge'))
-    if (what === 'last') note(which, asked.enterLast())
+    if (what === 'last') note(which, asked.enterAsLastResort())
     if (what === 'firstChunk') held[index % Math.max(1, held.length)]?.permit.firstChunk(index * 100)
     if (what === 'late') held[index % Math.max(1, held.length)]?.permit.late()
     if (what === 'answer') end(index, ({ permit }) => permit.end('answered'))
@@ -122,7 +123,7 @@ test('whatever happened, every target is used again when it answers (R101, R136)
       const { world, targets } = live(given, seed)
       for (let hour = 0; hour < 40 * 24; hour += 1) {
         world.pass(3_600_000)
-        if (targets.every(target => target.check().state === 'ready')) break
+        if (targets.every(target => target.check().state === 'available')) break
         for (const target of targets) {
           for (let call = 0; call < 3; call += 1) {
             const permit = target.enter('call')
@@ -131,7 +132,7 @@ test('whatever happened, every target is used again when it answers (R101, R136)
           }
         }
       }
-      expect(targets.map(target => target.check().state)).toEqual(['ready', 'ready', 'ready'])
+      expect(targets.map(target => target.check().state)).toEqual(['available', 'available', 'available'])
     }),
     { numRuns: 100 },
   )

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { answer, createWorld, enter, fail, failureOf, healthIn, open } from './world.ts'
+import { answer, createWorld, enter, fail, failureOf, healthIn, open } from '../../helpers/health-world.ts'
 
 const seconds = 1_000
 

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-import { loadFirst } from '../../../src/health/settings.ts'
-import { answer, createWorld, enter, fail, failureOf, healthIn, open } from './world.ts'
+import { answer, createWorld, enter, fail, failureOf, healthIn, open } from '../../helpers/health-world.ts'
 
 const seconds = 1_000
 
@@ -21,7 +20,7 @@ test('a named limit is kept: the next one waits for a place, in order, and gets 
     charged: 'gate',
   })
   world.pass(1 * seconds)
-  expect(target().check()).toMatchObject({ state: 'shut', reason: 'overloaded', openAt: Infinity })
+  expect(target().check()).toMatchObject({ state: 'blocked', reason: 'overloaded', until: Infinity })
   const woken: string[] = []
   target().onOpening(() => void woken.push('first'))
   target().onOpening(() => void woken.push('second'))
@@ -34,12 +33,12 @@ test('a named limit is kept: the next one waits for a place, in order, and gets 
 test('a waiter is woken after the gate, by a timer of this clock (R102)', () => {
   const { target, world } = healthIn(createWorld())
   fail(target(), failureOf('rate-limit', { retryAfterMs: 20 * seconds }), 'gate')
-  const { openAt } = target().check() as { openAt: number }
+  const { until } = target().check() as { until: number }
   let wokenAt = 0
   target().onOpening(() => (wokenAt = world.now()))
   world.pass(60 * seconds)
-  expect(wokenAt).toBeGreaterThanOrEqual(openAt)
-  expect(wokenAt).toBeLessThan(openAt + 3 * seconds)
+  expect(wokenAt).toBeGreaterThanOrEqual(until)
+  expect(wokenAt).toBeLessThan(until + 3 * seconds)
 })
 
 test('one waiter is woken to be the probe; when it succeeds the next one is', () => {
@@ -65,13 +64,13 @@ test('one waiter is woken to be the probe; when it succeeds the next one is', ()
 })
 
 test('where ten thousand wait one more is told that it waits in vain', () => {
-  const { target } = healthIn(createWorld(), { settings: { ...loadFirst, waiting: { ...loadFirst.waiting, maxWaiting: 2 } } })
+  const { target } = healthIn(createWorld())
   open(target())
   const leave = target().onOpening(() => {})
-  target().onOpening(() => {})
-  expect(target().check()).toMatchObject({ state: 'shut', crowded: true })
+  for (let waiting = 1; waiting < 10_000; waiting += 1) target().onOpening(() => {})
+  expect(target().check()).toMatchObject({ state: 'blocked', isInVain: true })
   leave()
-  expect(target().check()).not.toHaveProperty('crowded')
+  expect(target().check()).not.toHaveProperty('isInVain')
 })
 
 // ---- our own network
@@ -92,7 +91,7 @@ test('when two services cannot be reached at once nobody is charged, though one 
   ])
   world.pass(1 * seconds)
   answer(second)
-  expect([first, second].map(each => each.check().state)).toEqual(['ready', 'ready'])
+  expect([first, second].map(each => each.check().state)).toEqual(['available', 'available'])
 })
 
 test('one service that cannot be reached opens as any other failure does', () => {
@@ -102,7 +101,7 @@ test('one service that cannot be reached opens as any other failure does', () =>
     answer(second)
     fail(first, failureOf('network'))
   }
-  expect(first.check()).toMatchObject({ state: 'shut', reason: 'network' })
+  expect(first.check()).toMatchObject({ state: 'blocked', reason: 'network' })
   expect(events.map(({ type }) => type)).toEqual(['health-change'])
 })
 

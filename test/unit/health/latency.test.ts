@@ -57,3 +57,16 @@ test('a content is prompt up to three times the best median, also while a queue 
   expect(latency.quantiles()?.p50).toBe(12_000)
   expect(latency.isPrompt(4_000)).toBe(false)
 })
+
+test('the best median is raised by a fiftieth with every new digest, because a target may have become slower for good', () => {
+  const latency = createLatency()
+  for (let count = 0; count < 400; count += 1) latency.add(1_000)
+  expect(latency.isPrompt(3_001)).toBe(false)
+  for (let digest = 0; digest < 20; digest += 1) {
+    for (let count = 0; count < 40; count += 1) latency.add(12_000)
+    latency.quantiles()
+  }
+  // the median itself has changed with the sixth digest
+  const raised = 3_000 * 1.02 ** 15
+  expect([raised - 1, raised + 1].map(latency.isPrompt)).toEqual([true, false])
+})

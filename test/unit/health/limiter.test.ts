@@ -2,11 +2,10 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createLimiter } from '../../../src/health/limiter.ts'
 import type { Limiter } from '../../../src/health/limiter.ts'
-import { createPace } from '../../../src/health/pace.ts'
-import { loadFirst } from '../../../src/health/settings.ts'
+import { createArrivalRate } from '../../../src/health/waiters.ts'
 
-const pace = createPace()
-const limiterWith = () => createLimiter(loadFirst.limiter)
+const pace = createArrivalRate()
+const limiterWith = () => createLimiter()
 
 function enter(limiter: Limiter, count: number): void {
   for (let entered = 0; entered < count; entered += 1) limiter.enter()
@@ -69,6 +68,36 @@ test('every success at the limit adds one, a success below it or a late one adds
   expect(limiter.limit(0)).toBe(8)
 })
 
+test('a success at exactly the limit adds one', () => {
+  const limiter = limiterWith()
+  enter(limiter, 10)
+  limiter.refuse(0)
+  for (let left = 0; left < 3; left += 1) limiter.leave(false)
+  limiter.succeed(true, pace)
+  expect(limiter.limit(0)).toBe(8)
+})
+
+test('only requests whose answers have begun are taken from the answers that are coming in', () => {
+  const limiter = limiterWith()
+  enter(limiter, 10)
+  for (let begun = 0; begun < 5; begun += 1) limiter.succeed(true, pace)
+  for (let left = 0; left < 5; left += 1) limiter.leave(false)
+  limiter.refuse(0)
+  expect(limiter.limit(0)).toBe(5)
+})
+
+test('how long an answer takes is an average in which each answer counts a tenth', () => {
+  const limiter = limiterWith()
+  enter(limiter, 4)
+  expect(limiter.answerMs()).toBe(0)
+  limiter.leave(false, 10_000)
+  expect(limiter.answerMs()).toBe(10_000)
+  limiter.leave(false, 20_000)
+  expect(limiter.answerMs()).toBe(11_000)
+  limiter.leave(false)
+  expect(limiter.answerMs(), 'a refusal is no answer').toBe(11_000)
+})
+
 test('never falls below one', () => {
   const limiter = limiterWith()
   enter(limiter, 2)
@@ -104,6 +133,13 @@ test('F99: a limit told while few are in flight is taken at its word too', () =>
   enter(limiter, 100)
   limiter.obey(500, 0)
   expect(limiter.limit(0)).toBe(500)
+})
+
+test('a limit of one that was told, or shared by the fleet, is kept', () => {
+  const [told, shared] = [limiterWith(), limiterWith()]
+  told.obey(1, 0)
+  shared.share(1, 0)
+  expect([told.limit(0), shared.limit(0)]).toEqual([1, 1])
 })
 
 test('a limit that was learned at night is forgotten in the morning', () => {
@@ -148,6 +184,35 @@ test('after an outage it begins with eight, or a tenth of its best, and doubles 
   expect(limits).toEqual([20, 40, 80, 160])
 })
 
+test('the most that a client had in flight is that of its busiest target, while no call waits', () => {
+  const rate = createArrivalRate()
+  const [busy, calm] = [limiterWith(), limiterWith()]
+  for (let begun = 0; begun < 5; begun += 1) busy.succeed(true, rate)
+  for (let begun = 0; begun < 3; begun += 1) calm.succeed(true, rate)
+  expect(rate.peak).toBe(5)
+  rate.waiting = 1
+  busy.succeed(true, rate)
+  expect(rate.peak).toBe(5)
+})
+
+test('its best is what began at once, not what has begun since; a limit that has grown a fifth above it is lifted', () => {
+  const limiter = limiterWith()
+  enter(limiter, 10)
+  for (let begun = 0; begun < 10; begun += 1) limiter.succeed(true, pace)
+  for (let left = 0; left < 10; left += 1) limiter.leave(true)
+  enter(limiter, 1)
+  limiter.succeed(true, pace)
+  limiter.leave(true)
+  limiter.stop()
+  limiter.startSlowly(0)
+  const limits = Array.from({ length: 5 }, () => {
+    limiter.enter()
+    limiter.succeed(true, pace)
+    return limiter.limit(0)
+  })
+  expect(limits).toEqual([9, 10, 11, 12, Infinity])
+})
+
 test('a target that never had much in flight begins with eight', () => {
   const limiter = limiterWith()
   limiter.stop()
@@ -165,13 +230,13 @@ test('what is still in flight when it comes back keeps nobody away', () => {
 
 test('a backlog does not lift it above what the client was seen to need', () => {
   const limiter = limiterWith()
-  const crowded = { ...createPace(), waiting: 500, peak: 100 }
+  const isLineFull = { ...createArrivalRate(), waiting: 500, peak: 100 }
   limiter.stop()
   limiter.startSlowly(0)
   enter(limiter, 400)
-  for (let begun = 0; begun < 400; begun += 1) limiter.succeed(true, crowded)
+  for (let begun = 0; begun < 400; begun += 1) limiter.succeed(true, isLineFull)
   expect(limiter.limit(0)).toBe(120)
-  limiter.succeed(true, { ...crowded, waiting: 0 })
+  limiter.succeed(true, { ...isLineFull, waiting: 0 })
   expect(limiter.limit(0)).toBe(Infinity)
 })
 

@@ -1,13 +1,11 @@
 import { expect, test } from 'vitest'
 import { createLocalFault } from '../../../src/health/local-fault.ts'
 import type { SuspectedFault } from '../../../src/health/local-fault.ts'
-import { loadFirst } from '../../../src/health/settings.ts'
 
 function faults() {
   const told: SuspectedFault[] = []
   let ends = 0
   const localFault = createLocalFault({
-    settings: loadFirst.localFault,
     onSuspect: fault => void told.push(fault),
     onEnd: () => (ends += 1),
   })
@@ -36,8 +34,9 @@ test('two services that fail more than five seconds apart are two faults', () =>
 
 test('a service that has been down for an hour is no witness against the network', () => {
   const { a, b } = faults()
-  for (let second = 0; second <= 3_600; second += 1) a.fail(second * 1_000)
+  for (let second = 1; second <= 3_600; second += 1) a.fail(second * 1_000)
   expect(b.fail(3_600_000)).toBe(false)
+  expect(a.fail(3_600_001), 'nor is the one that began to fail now a witness for it').toBe(false)
 })
 
 test('a success in between clears it', () => {
@@ -54,12 +53,12 @@ test('everybody pauses for a second, then one call at a time finds out, with lon
   let now = 0
   const pauses: number[] = []
   for (let round = 0; round < 5; round += 1) {
-    expect(b.openAt(now)).toBe(a.openAt(now))
-    pauses.push(a.openAt(now) - now)
-    now = a.openAt(now)
-    const trial = a.take(now)!
-    expect(b.take(now), 'one at a time').toBeUndefined()
-    expect(b.openAt(now)).toBeGreaterThan(now)
+    expect(b.blockedUntil(now)).toBe(a.blockedUntil(now))
+    pauses.push(a.blockedUntil(now) - now)
+    now = a.blockedUntil(now)
+    const trial = a.takeProbe(now)!
+    expect(b.takeProbe(now), 'one at a time').toBeUndefined()
+    expect(b.blockedUntil(now)).toBeGreaterThan(now)
     expect(a.fail(now), 'nobody is charged').toBe(true)
     trial.end('bad', now)
   }
@@ -80,8 +79,8 @@ test('as soon as one of them answers all may be asked again', () => {
   a.fail(0)
   b.fail(0)
   a.reach()
-  expect(b.openAt(100)).toBeLessThan(100)
-  expect(b.onTrial(100)).toBe(false)
+  expect(b.blockedUntil(100)).toBeLessThan(100)
+  expect(b.needsProbe(100)).toBe(false)
   expect(ends()).toBe(1)
 })
 
@@ -89,12 +88,22 @@ test('a suspicion that nobody confirms ends by itself', () => {
   const { a, b } = faults()
   a.fail(0)
   b.fail(0)
-  expect(a.onTrial(5_999)).toBe(true)
-  expect(a.onTrial(6_000)).toBe(false)
-  expect(a.openAt(6_000)).toBeLessThan(6_000)
+  expect(a.needsProbe(5_999)).toBe(true)
+  expect(a.needsProbe(6_000)).toBe(false)
+  expect(a.blockedUntil(6_000)).toBeLessThan(6_000)
 })
 
-test.each(['http://127.0.0.1:8080', 'http://localhost:11434', 'http://[::1]:8000'])('%s is no network', origin => {
+const loopbacks = [
+  'http://127.0.0.1:8080',
+  'http://127.10.20.30:8080',
+  'https://localhost',
+  'http://localhost:11434',
+  'http://[::1]:8000',
+  'http://0.0.0.0:8000',
+  'http://[::]:8000',
+]
+
+test.each(loopbacks)('%s is no network', origin => {
   const { a, localFault } = faults()
   const local = localFault.of(origin, 'llama')
   a.fail(0)
@@ -107,7 +116,47 @@ test('a service that still answers is not held up by the others', () => {
   const c = localFault.of('https://c', 'C')
   a.fail(0)
   b.fail(0)
-  expect(c.openAt(0)).toBeLessThan(0)
+  expect(c.blockedUntil(0)).toBeLessThan(0)
   expect(c.fail(500), 'it fails while the network is suspected').toBe(true)
-  expect(c.openAt(500)).toBe(1_000)
+  expect(c.blockedUntil(500)).toBe(1_000)
+})
+
+test.each(['https://127.0.0.1.example.com', 'https://localhost:8080.example.com', 'via https://localhost'])(
+  '%s is a service like others',
+  origin => {
+    const { a, localFault } = faults()
+    a.fail(0)
+    expect(localFault.of(origin, 'other').fail(0)).toBe(true)
+  },
+)
+
+test('when a suspicion has ended by itself, one service that still fails is the fault of that service', () => {
+  const { a, b, localFault, told } = faults()
+  a.fail(0)
+  b.fail(0)
+  expect(localFault.of('https://c', 'C').fail(6_000), 'the suspicion has ended at this moment').toBe(false)
+  expect(b.fail(100_000)).toBe(false)
+  expect(told).toHaveLength(1)
+})
+
+test('an answer of a service that was never suspected ends no suspicion of others', () => {
+  const { a, b, localFault, ends } = faults()
+  a.fail(0)
+  b.fail(0)
+  localFault.of('https://c', 'C').reach()
+  expect(a.blockedUntil(100)).toBe(1_000)
+  expect(ends()).toBe(0)
+})
+
+test('a suspicion that has ended says nothing of its services in the next one', () => {
+  const { a, b, localFault } = faults()
+  a.fail(0)
+  b.fail(0)
+  b.reach()
+  a.reach()
+  const c = localFault.of('https://c', 'C')
+  a.fail(60_000)
+  c.fail(60_000)
+  expect(a.blockedUntil(60_000)).toBe(61_000)
+  expect(b.blockedUntil(60_000)).toBeLessThan(60_000)
 })

@@ -1,34 +1,29 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createPace } from '../../../src/health/pace.ts'
-import type { Pace } from '../../../src/health/pace.ts'
-import { loadFirst } from '../../../src/health/settings.ts'
-import { createWaiters } from '../../../src/health/waiters.ts'
-import type { Waiters } from '../../../src/health/waiters.ts'
-import { createWorld, seeded } from './world.ts'
-import type { World } from './world.ts'
+import { type ArrivalRate, createArrivalRate, createWaiters, type Waiters, waitingSettings } from '../../../src/health/waiters.ts'
+import { createWorld, type World } from '../../helpers/health-world.ts'
+import { seeded } from '../../helpers/random.ts'
 
 type Gated = {
   readonly world: World
   readonly waiters: Waiters
-  readonly pace: Pace
+  readonly rate: ArrivalRate
   /** May be changed by the test. */
-  readonly state: { openAt: number; room: number; isTrial: boolean }
+  readonly state: { opensAt: number; room: number; isProbe: boolean }
   /** When each was woken, by its number. */
   readonly woken: Map<number, number>
   wait(number: number, until?: number): () => void
 }
 
-function gated({ openAt = 0, seed = 1, answerMs = 0, maxWaiting = 10_000 } = {}): Gated {
+function gated({ openAt = 0, seed = 1, answerMs = 0 } = {}): Gated {
   const world = createWorld(0)
-  const pace = createPace()
-  const state = { openAt, room: Infinity, isTrial: false }
+  const rate = createArrivalRate()
+  const state = { opensAt: openAt, room: Infinity, isProbe: false }
   const waiters = createWaiters({
     clock: world,
     random: seeded(seed),
-    settings: { ...loadFirst.waiting, maxWaiting },
-    outlook: now => (now < state.openAt ? { room: 0, openAt: state.openAt, isTrial: false } : state),
-    pace,
+    outlook: now => (now < state.opensAt ? { room: 0, opensAt: state.opensAt, isProbe: false } : state),
+    rate,
     answerMs: () => answerMs,
   })
   const woken = new Map<number, number>()
@@ -37,7 +32,7 @@ function gated({ openAt = 0, seed = 1, answerMs = 0, maxWaiting = 10_000 } = {})
       woken.set(number, world.now())
       waiters.entered()
     }, until)
-  return { world, waiters, pace, state, woken, wait }
+  return { world, waiters, rate, state, woken, wait }
 }
 
 /** The most that were woken in any 100 ms. */
@@ -56,8 +51,8 @@ test('of 5,000 that wait at one gate no 100 ms wakes more than 5 percent, and al
   const usual = fc.constantFrom(1, 20, 100, 1_000, 20_000)
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 120_000 }), usual, fc.nat(2_000), fc.integer(), (gateMs, perSecond, comeMs, seed) => {
-      const { world, pace, state, woken, wait } = gated({ openAt: gateMs + comeMs, seed })
-      for (let call = 0; call < 200; call += 1) pace.mark((call * 1_000) / perSecond - 200_000 / perSecond)
+      const { world, rate, state, woken, wait } = gated({ openAt: gateMs + comeMs, seed })
+      for (let call = 0; call < 200; call += 1) rate.mark((call * 1_000) / perSecond - 200_000 / perSecond)
       for (let number = 0; number < 5_000; number += 1) {
         if (number % 50 === 0) world.pass(comeMs / 100)
         wait(number)
@@ -65,7 +60,7 @@ test('of 5,000 that wait at one gate no 100 ms wakes more than 5 percent, and al
       world.pass(600_000)
       expect(woken.size).toBe(5_000)
       const times = [...woken.values()]
-      expect(Math.min(...times)).toBeGreaterThanOrEqual(state.openAt)
+      expect(Math.min(...times)).toBeGreaterThanOrEqual(state.opensAt)
       expect(crowdOf(times)).toBeLessThanOrEqual(250)
       expect(world.timers()).toBe(0)
     }),
@@ -74,8 +69,8 @@ test('of 5,000 that wait at one gate no 100 ms wakes more than 5 percent, and al
 })
 
 test('they come at twice the usual rate, so that together with new calls it is not four times as much', () => {
-  const { world, pace, woken, wait } = gated({ openAt: 30_000 })
-  for (let call = 0; call < 3_000; call += 1) pace.mark(call * 10 - 30_000)
+  const { world, rate, woken, wait } = gated({ openAt: 30_000 })
+  for (let call = 0; call < 3_000; call += 1) rate.mark(call * 10 - 30_000)
   for (let number = 0; number < 3_000; number += 1) {
     world.pass(10)
     wait(number)
@@ -111,7 +106,7 @@ test('a gate that shuts again in the middle stops the rest, which keep their ord
   for (let number = 0; number < 1_000; number += 1) wait(number)
   world.pass(2_500)
   const before = woken.size
-  state.openAt = 60_000
+  state.opensAt = 60_000
   waiters.pump()
   world.pass(57_499)
   expect(woken.size).toBe(before)
@@ -122,10 +117,10 @@ test('a gate that shuts again in the middle stops the rest, which keep their ord
 test('a place that gets free wakes exactly one, at once', () => {
   const { waiters, state, woken, wait, world } = gated()
   state.room = 0
-  state.openAt = Infinity
+  state.opensAt = Infinity
   for (let number = 0; number < 3; number += 1) wait(number)
   expect(world.timers(), 'nobody knows when, so no timer runs').toBe(0)
-  state.openAt = 0
+  state.opensAt = 0
   state.room = 1
   waiters.pump()
   expect([...woken.keys()]).toEqual([0])
@@ -134,9 +129,9 @@ test('a place that gets free wakes exactly one, at once', () => {
 test('one that was woken and does not come loses its place to the next one', () => {
   const { waiters, state, world } = gated()
   const woken: number[] = []
-  state.openAt = Infinity
+  state.opensAt = Infinity
   for (let number = 0; number < 3; number += 1) waiters.add(() => woken.push(number))
-  state.openAt = 0
+  state.opensAt = 0
   state.room = 1
   waiters.pump()
   waiters.pump()
@@ -147,7 +142,7 @@ test('one that was woken and does not come loses its place to the next one', () 
 
 test('for a trial the one that came last is woken, because it has the most time left', () => {
   const { world, state, woken, wait } = gated({ openAt: 1_000 })
-  state.isTrial = true
+  state.isProbe = true
   state.room = 1
   for (let number = 0; number < 5; number += 1) wait(number)
   world.pass(1_000)
@@ -163,7 +158,7 @@ test('one that has less time left than an answer takes is not woken in vain', ()
 })
 
 test('who leaves is not woken, and the last one takes the timer along', () => {
-  const { world, waiters, pace, woken, wait } = gated({ openAt: 1_000 })
+  const { world, waiters, rate, woken, wait } = gated({ openAt: 1_000 })
   const leave = [wait(0), wait(1), wait(2)]
   leave[1]!()
   world.pass(10_000)
@@ -174,18 +169,20 @@ test('who leaves is not woken, and the last one takes the timer along', () => {
   leave[0]!()
   leave[0]!()
   expect(waiters.size()).toBe(0)
-  expect(pace.waiting).toBe(0)
+  expect(rate.waiting).toBe(0)
 })
 
 test('the room is bounded: who finds it full is never called, and may leave all the same', () => {
-  const { world, waiters, woken, wait } = gated({ openAt: 1_000, maxWaiting: 2 })
-  wait(0)
-  wait(1)
-  expect(waiters.hasRoom()).toBe(false)
-  wait(2)()
-  world.pass(60_000)
-  expect([...woken.keys()]).toEqual([0, 1])
-  expect(waiters.hasRoom()).toBe(true)
+  const { world, waiters, woken, wait } = gated({ openAt: 1_000 })
+  for (let number = 0; number < waitingSettings.maxWaiting - 1; number += 1) wait(number)
+  expect(waiters.isFull()).toBe(false)
+  wait(9_999)
+  expect(waiters.isFull()).toBe(true)
+  wait(10_000)()
+  world.pass(3_600_000)
+  expect(woken.size).toBe(10_000)
+  expect(woken.has(10_000)).toBe(false)
+  expect(waiters.isFull()).toBe(false)
 })
 
 test('one that registers while the target is open is woken soon, but not within the very call', () => {
@@ -197,10 +194,10 @@ test('one that registers while the target is open is woken soon, but not within 
 })
 
 test('clearing forgets everybody and leaves no timer', () => {
-  const { world, waiters, pace, woken, wait } = gated({ openAt: 1_000 })
+  const { world, waiters, rate, woken, wait } = gated({ openAt: 1_000 })
   for (let number = 0; number < 10; number += 1) wait(number)
   waiters.clear()
-  expect([world.timers(), waiters.size(), pace.waiting]).toEqual([0, 0, 0])
+  expect([world.timers(), waiters.size(), rate.waiting]).toEqual([0, 0, 0])
   world.pass(10_000)
   expect(woken.size).toBe(0)
 })
@@ -216,18 +213,17 @@ test('a gate of 25 days keeps its waiters asleep, with timers that Node can hold
   expect(woken.size).toBe(1)
 })
 
-test('lines of several targets are woken at one pace', () => {
+test('lines of several targets are woken at one rate', () => {
   const world = createWorld(0)
-  const pace = createPace()
-  for (let call = 0; call < 3_000; call += 1) pace.mark(call * 10 - 30_000)
+  const rate = createArrivalRate()
+  for (let call = 0; call < 3_000; call += 1) rate.mark(call * 10 - 30_000)
   const times: number[] = []
   const lines = [1, 2, 3].map(seed =>
     createWaiters({
       clock: world,
       random: seeded(seed),
-      settings: loadFirst.waiting,
-      outlook: now => ({ room: now < 30_000 ? 0 : Infinity, openAt: 30_000, isTrial: false }),
-      pace,
+      outlook: now => ({ room: now < 30_000 ? 0 : Infinity, opensAt: 30_000, isProbe: false }),
+      rate,
       answerMs: () => 0,
     }),
   )

@@ -4,8 +4,16 @@ import type { Socket } from 'node:net'
 import { Worker } from 'node:worker_threads'
 import { Dispatcher, Pool } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
-import { httpServer, postAndCollect, rawResponse, tcpServer, testAttempt, testConnections, until } from './helpers.ts'
-import type { TestAttempt } from './helpers.ts'
+import {
+  httpServer,
+  postAndCollect,
+  rawResponse,
+  tcpServer,
+  testAttempt,
+  type TestAttempt,
+  testConnections,
+  until,
+} from '../../helpers/http-servers.ts'
 
 const reason = new Error('the caller left')
 

@@ -2,8 +2,16 @@ import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import type { Dispatcher } from 'undici'
 import { startExchange } from '../../../src/http/exchange.ts'
-import { httpServer, postAndCollect, rejection, tcpServer, testAttempt, testConnections, until } from './helpers.ts'
-import type { TestAttempt } from './helpers.ts'
+import {
+  httpServer,
+  postAndCollect,
+  rejection,
+  tcpServer,
+  testAttempt,
+  type TestAttempt,
+  testConnections,
+  until,
+} from '../../helpers/http-servers.ts'
 
 /** A reader that is behind after each piece. */
 function slowReader(attempt: TestAttempt) {
@@ -41,7 +49,8 @@ test('a reader that is behind stops the server, and gets everything when it catc
   await settled(() => sent)
   // what fits into the buffers of two sockets, and nothing more
   expect(sent).toBeLessThan(size / 2)
-  expect(state.pieces).toBe(1)
+  // one more may have been on its way from the socket
+  expect(state.pieces).toBeLessThanOrEqual(2)
 
   await draining([attempt], promise)
   expect(state).toMatchObject({ bytes: size, ended: true })
@@ -153,6 +162,8 @@ test('a dispatcher that goes on in spite of the pause is read on, and the reader
     asker: { attempt, respond },
     onEnd() {},
   })
+  // pieces of one turn are read together, at its end
+  await new Promise(resolve => setImmediate(resolve))
   expect(attempt.waiting()).toBe(1)
   attempt.drain()
   await Promise.resolve()
@@ -177,3 +188,37 @@ async function draining(attempts: readonly TestAttempt[], reading: Promise<unkno
 async function settled(value: () => number): Promise<void> {
   for (let last = -1; last !== value(); await new Promise(resolve => setTimeout(resolve, 30))) last = value()
 }
+
+// other work of the process has its turn in between, however fast the server is
+test.each(['Content-Length', 'chunks'])(
+  'of a large answer only a little is read in one turn of the event loop (%s)',
+  async form => {
+    const body = Buffer.alloc(8 * 1024 * 1024, 'x')
+    const server = await httpServer((_, response) => {
+      const pieceLength = form === 'chunks' ? 8_192 : body.length
+      if (form === 'Content-Length') response.setHeader('content-length', body.length)
+      for (let start = 0; start < body.length; start += pieceLength) response.write(body.subarray(start, start + pieceLength))
+      response.end()
+    })
+    const perTurn = [0]
+    let isOver = false
+    const count = () => {
+      perTurn.push(0)
+      if (!isOver) setImmediate(count)
+    }
+    count()
+    const respond = () => ({
+      write(text: string) {
+        perTurn[perTurn.length - 1]! += text.length
+        return true
+      },
+      end() {},
+    })
+    const { promise } = postAndCollect({ url: server.url, attempt: testAttempt(), respond, connections: testConnections() })
+    await promise
+    isOver = true
+    expect(perTurn.reduce((sum, bytes) => sum + bytes)).toBe(body.length)
+    // a read that has begun is finished
+    expect(Math.max(...perTurn)).toBeLessThanOrEqual(3 * 64 * 1024)
+  },
+)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { Agent } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { createConnections } from '../../../src/http/connections.ts'
-import { httpServer, postAndCollect, testConnections, until } from './helpers.ts'
+import { httpServer, postAndCollect, testConnections, until } from '../../helpers/http-servers.ts'
 
 const turn = () => new Promise(resolve => setImmediate(resolve))
 

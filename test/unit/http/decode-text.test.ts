@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decodeEnd, decodePiece, type TextDecoding } from '../../../src/http/decode-text.ts'
+import { decodeEnd, decodePiece, type TextDecoding } from '../../../src/http/body.ts'
 import { anyText } from '../../helpers/any-text.ts'
 
 /** Decodes bytes that were cut at these places. */

@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest'
 import { getJson } from '../../../src/http/get-json.ts'
-import { httpServer, rejection, testConnections } from './helpers.ts'
+import { httpServer, rejection, testConnections } from '../../helpers/http-servers.ts'
 
 test.each([
   ['JSON', 200, '{"status":"ok"}', { status: 'ok' }],
   ['JSON with a byte order mark', 200, '\uFEFF{"status":"ok"}', { status: 'ok' }],
   ['a refusal', 503, '{"error":{"message":"Loading model"}}', { error: { message: 'Loading model' } }],
+  ['JSON between blanks', 200, '\n {"status":"ok"} \n', { status: 'ok' }],
+  ['a mark that is none', 200, '"a\uFEFFb"', 'a\uFEFFb'],
+  ['blanks', 200, ' \n', undefined],
   ['a text', 200, 'vllm:num_requests_running 3', 'vllm:num_requests_running 3'],
   ['nothing', 200, '', undefined],
 ])('answers %s', async (_, status, text, body) => {
@@ -42,4 +45,14 @@ test('a page without end is ended', async () => {
   expect(await rejection(getJson({ url: server.url, connections: testConnections(), signal }))).toMatchObject({
     reason: 'malformed-response',
   })
+})
+
+test.each([
+  ['nested too deep', '['.repeat(300) + ']'.repeat(300)],
+  ['of too many values', `[${'[],'.repeat(1_000_000)}1]`],
+])('JSON that would stop the process is not read: %s', async (_, page) => {
+  const server = await httpServer((__, response) => response.end(page))
+  const { signal } = new AbortController()
+  const { body } = await getJson({ url: server.url, connections: testConnections(), signal })
+  expect(typeof body).toBe('string')
 })

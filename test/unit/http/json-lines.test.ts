@@ -43,3 +43,49 @@ test('a line that grows without end is reason malformed-response', () => {
     ),
   ).toHaveLength(20)
 })
+
+test.each([
+  ['one behind the other', '{"a":1}{"b":2}', ['{"a":1}', '{"b":2}']],
+  ['spread over lines', '{\n"a": [1,\n2]\n}\n', ['{\n"a": [1,\n2]\n}']],
+  ['text in brackets', '[Errno 111] refused\n{oops} busy\n[DONE] x', ['[Errno 111] refused', '{oops} busy', '[DONE]', 'x']],
+  ['in a list', '[{"a":1},[2]]\n', ['[{"a":1},[2]]']],
+  ['with brackets in a text', '{"a":"}]{["}\n', ['{"a":"}]{["}']],
+  ['with quotes in a text', '{"a":"\\"}\\\\"}{"b":"x"}', ['{"a":"\\"}\\\\"}', '{"b":"x"}']],
+  ['behind a record separator and a byte order mark', '\uFEFF\u001e{}\n\u001e{}\n', ['{}', '{}']],
+  ['beside other text', 'data\r\n"x"}\n\r{}', ['data', '"x"}', '{}']],
+  ['with a CR in it', '\r{"a":\r1}\r\n', ['{"a":\r1}']],
+  ['closed once too often', '{}}\n', ['{}', '}']],
+])('documents end with their last bracket, %s, however they are cut', (_, text, expected) => {
+  expect(read([text])).toEqual(expected)
+  expect(read(Array.from(text))).toEqual(expected)
+})
+
+test('a document is handed on with its last bracket, and not with its line end; the end hands on what is there', () => {
+  const seen: string[] = []
+  // nobody has to listen to blank lines
+  const reader = createLineReader({ onLine: line => seen.push(line) })
+  expect(reader.isOpen()).toBe(false)
+  reader.write('\n{"a":')
+  expect([seen, reader.isOpen()]).toEqual([[], true])
+  reader.write('1}')
+  expect([seen, reader.isOpen()]).toEqual([['{"a":1}'], false])
+  reader.write('text')
+  expect(reader.isOpen()).toBe(false)
+  reader.end()
+  reader.write('{"b":')
+  reader.end()
+  reader.end()
+  expect(seen).toEqual(['{"a":1}', 'text', '{"b":'])
+})
+
+test('only a line without anything is blank: the end of a line that was handed on is none', () => {
+  expect(read(['{}', '\n', '\n'])).toEqual(['{}', undefined])
+  expect(read(['\n', 'x\n', '\n', '\n'])).toEqual([undefined, 'x', undefined, undefined])
+})
+
+test('a document may be as long as the limit, and not longer', () => {
+  expect(read(['{"a":', '1}'], 7)).toEqual(['{"a":1}'])
+  const refusal = expect.objectContaining({ reason: 'malformed-response' })
+  expect(() => read(['{"a":', '12}'], 7)).toThrow(refusal)
+  expect(() => read(['text', '1234'], 7)).toThrow(refusal)
+})

@@ -4,7 +4,15 @@ import { createServer } from 'node:tls'
 import { Agent } from 'undici'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Connections } from '../../../src/http/connections.ts'
-import { httpServer, postAndCollect, rawResponse, rejection, tcpServer, testAttempt, testConnections } from './helpers.ts'
+import {
+  httpServer,
+  postAndCollect,
+  rawResponse,
+  rejection,
+  tcpServer,
+  testAttempt,
+  testConnections,
+} from '../../helpers/http-servers.ts'
 
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
@@ -131,6 +139,18 @@ test('with a dispatcher of the user too a request is sent again when the server 
   await promise
   expect(received.text).toBe('ok')
   expect(requests).toEqual(['0:1', '0:2', '1:1'])
+})
+
+test('of a dispatcher of the user whose connections are all dead a request gets three more tries, and no fourth', async () => {
+  const { server, requests } = await serverThatDies(socket => socket.end())
+  const agents = Array.from({ length: 6 }, () => new Agent({ connections: 1 }))
+  onTestFinished(async () => void (await Promise.all(agents.map(agent => agent.destroy()))))
+  let asked = 0
+  const inTurn = agents[0]!.compose(() => (options, handler) => agents[asked++ % agents.length]!.dispatch(options, handler))
+  const connections = testConnections({ dispatcher: inTurn })
+  for (const _ of agents) await warmUp(server.url, connections, 1)
+  expect(await rejection(postAndCollect({ url: server.url, connections }).promise)).toMatchObject({ reason: 'network' })
+  expect(requests.slice(agents.length)).toEqual(['0:2', '1:2', '2:2', '3:2'])
 })
 
 test('over TLS a fresh connection is not taken for a used one: its request is sent once (R130)', async () => {

@@ -12,7 +12,7 @@ import {
   tcpServer,
   testAttempt,
   testConnections,
-} from './helpers.ts'
+} from '../../helpers/http-servers.ts'
 
 const secretPath = '/generate?prompt=secret'
 
@@ -42,14 +42,17 @@ test('a name that is not known is reason network and says what to check', async 
   const dispatcher = new Agent({ connect: { lookup } })
   const connections = testConnections({ dispatcher })
   const error = await rejection(postAndCollect({ url: 'http://no.such.host/v1', connections }).promise)
-  expect(error).toMatchObject({ reason: 'network', message: expect.stringContaining('check the base URL') })
+  expect(error).toMatchObject({ reason: 'network', message: expect.stringContaining('Check the base URL') })
 })
 
 test('http spoken to by TLS is reason network and says what to write', async () => {
   const server = await tcpServer(socket => socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')))
   const url = server.url.replace('http:', 'https:')
   const error = await rejection(postAndCollect({ url, connections: testConnections() }).promise)
-  expect(error).toMatchObject({ reason: 'network', message: expect.stringContaining('should the URL begin with http://?') })
+  expect(error).toMatchObject({
+    reason: 'network',
+    message: expect.stringContaining('Check whether the URL must begin with http://'),
+  })
   expect(server.connections()).toBe(1)
 })
 
@@ -171,21 +174,21 @@ test('a body over the bound is reason malformed-response, and the connection is 
 
 test.each([
   ['a URL that is none', 'api.deepseek.com/v1', {}, '"api.deepseek.com/v1" is not an absolute URL. Write one like https:'],
-  ['another protocol', 'ftp://host/', {}, 'begins with ftp: cannot be asked'],
-  ['a password in the URL', 'http://me:secret@host/', {}, 'a user name or a password. Write them into a header'],
+  ['another protocol', 'ftp://host/', {}, 'cannot be sent to a URL that begins with ftp:'],
+  ['a password in the URL', 'http://me:secret@host/', {}, 'a user name or a password. Put them in a header'],
   [
     'a line break in a key',
     'http://host/',
     { authorization: 'Bearer secret\n' },
-    'The header authorization holds a line break at position 13',
+    'The header authorization contains a line break at position 13',
   ],
   [
     'a typographic quote in a key',
     'http://host/',
     { 'x-key': '“secret”' },
-    'The header x-key holds a character outside of Latin-1 at position 0',
+    'The header x-key contains a character outside of Latin-1 at position 0',
   ],
-  ['a NUL', 'http://host/', { 'x-key': 'secret\0' }, 'holds a control character at position 6'],
+  ['a NUL', 'http://host/', { 'x-key': 'secret\0' }, 'contains a control character at position 6'],
   [
     'a header that undici keeps for itself',
     'http://host/',

@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
 import { post } from '../../../src/http/post.ts'
-import { httpServer, postAndCollect, rawResponse, rejection, tcpServer, testAttempt, testConnections } from './helpers.ts'
+import {
+  httpServer,
+  postAndCollect,
+  rawResponse,
+  rejection,
+  tcpServer,
+  testAttempt,
+  testConnections,
+} from '../../helpers/http-servers.ts'
 
 test('sends method, path, query, headers and body, and asks for an uncompressed answer', async () => {
   const seen: unknown[] = []
@@ -165,4 +173,18 @@ test('answers 1,000 requests at once on one set of connections (R116)', async ()
   expect(calls.map(call => call.received.text)).toEqual(calls.map((_, index) => `data: ${index}`))
   await connections.close()
   await server.idle()
+})
+
+test('a header that is changed in the same object is sent as it is now; only a frozen object is remembered', async () => {
+  const seen: unknown[] = []
+  const server = await httpServer((request, response) => {
+    seen.push(request.headers.authorization)
+    response.end('ok')
+  })
+  const connections = testConnections()
+  const headers = { authorization: 'Bearer old' }
+  await postAndCollect({ url: server.url, headers, connections }).promise
+  headers.authorization = 'Bearer new'
+  await postAndCollect({ url: server.url, headers, connections }).promise
+  expect(seen).toEqual(['Bearer old', 'Bearer new'])
 })

@@ -6,7 +6,16 @@ import { createClient, openaiCompatible, ProviderError } from 'unbusy'
 import { fakeTarget } from 'unbusy/testing'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { tlsServer, trust } from '../../helpers/tls.ts'
-import { freePort, httpServer, postAndCollect, rejection, tcpServer, testAttempt, testConnections, until } from './helpers.ts'
+import {
+  freePort,
+  httpServer,
+  postAndCollect,
+  rejection,
+  tcpServer,
+  testAttempt,
+  testConnections,
+  until,
+} from '../../helpers/http-servers.ts'
 
 beforeEach(() => {
   for (const name of ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY', 'no_proxy', 'NO_PROXY'])
@@ -195,8 +204,8 @@ async function failureThrough(scheme: 'http' | 'https', host: string, url: strin
 }
 
 test.for([
-  [407, 'request', 'it wants a user and a password, or others than it was given (407)'],
-  [403, 'request', 'it refused to open a tunnel (403). Let it allow this host'],
+  [407, 'request', 'it requires a user and a password, or refused those that it was given (407)'],
+  [403, 'request', 'it refused to open a tunnel (403). Allow this host in the proxy'],
   [502, undefined, 'it could not open a tunnel (502)'],
 ] as const)('F86: what a proxy answers to CONNECT is told as its own: %s', async ([status, charged, words]) => {
   const proxy = await httpServer(() => {})
@@ -216,7 +225,7 @@ test.for(['http://r1.test/', 'https://api.test/v1'])('F86: a proxy that speaks n
   const proxy = await tcpServer(socket => socket.once('data', () => socket.end('SSH-2.0-OpenSSH_9.6\r\n')))
   const error = await failureThrough('http', `127.0.0.1:${proxy.port}`, url)
   expect(error).toMatchObject({ reason: 'network', charged: 'request' })
-  expect(error.message).toContain('what it answers is not HTTP/1.1')
+  expect(error.message).toContain('its answer is not HTTP/1.1')
 })
 
 test.for(['http://r1.test/', 'https://api.test/v1'])('F86: a proxy that cannot be reached is named: %s', async url => {
@@ -236,7 +245,7 @@ test.for(['http://r1.test/', 'https://api.test/v1'])('F86: a proxy with https in
   const proxy = await httpServer(() => {})
   const error = await failureThrough('https', `localhost:${proxy.port}`, url)
   expect(error).toMatchObject({ reason: 'network', charged: 'request' })
-  expect(error.message).toMatch(/it does not speak TLS \(ERR_SSL_\w+\)\. Should its address .* begin with http:/)
+  expect(error.message).toMatch(/it does not speak TLS \(ERR_SSL_\w+\)\. Check whether its address .* must begin with http:/)
 })
 
 test.for([
@@ -270,7 +279,7 @@ test("F86: undici's marks tell a proxy of the user's dispatcher", async () => {
   const connections = testConnections({ dispatcher })
   const error = await rejection(postAndCollect({ url: 'https://api.test/v1', connections }).promise)
   expect(error).toMatchObject({ reason: 'network', charged: 'request' })
-  expect(String(error)).toContain('Could not reach https://api.test through the proxy: it wants a user and a password')
+  expect(String(error)).toContain('Could not reach https://api.test through the proxy: it requires a user and a password')
   await dispatcher.destroy()
 })
 
@@ -280,5 +289,5 @@ test("F86: a proxy hands on an answer with two lengths, which is the service's f
   vi.stubEnv('HTTP_PROXY', `http://127.0.0.1:${proxy.port}`)
   const error = await rejection(postAndCollect({ url: 'http://r1.test/', connections: testConnections() }).promise)
   expect(error).toMatchObject({ reason: 'malformed-response' })
-  expect(String(error)).toContain('The answer of http://r1.test names two lengths')
+  expect(String(error)).toContain('The answer of http://r1.test states two lengths')
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { retryAfterMs } from '../../../src/http/retry-after.ts'
+import { durationMs, retryAfterMs, untilMs } from '../../../src/http/retry-after.ts'
 
 const now = Date.UTC(2026, 10, 23, 12, 0, 0)
 const date = (ms: number) => new Date(ms).toUTCString()
@@ -33,6 +33,8 @@ test.each([
   [{ 'retry-after': ['soon', '9'] }, 9_000],
   [{ 'retry-after-ms': '1500', 'retry-after': '1' }, 1_500],
   [{ 'retry-after-ms': '1500', 'retry-after': '60' }, 60_000],
+  [{ 'retry-after-ms': '1500', 'retry-after': '1.8' }, 1_800],
+  [{ 'retry-after-ms': [' 250 ', '40'] }, 250],
 ])('of several times the latest counts: %o', (headers, expected) => {
   expect(retryAfterMs(headers, now)).toBe(expected)
 })
@@ -50,9 +52,76 @@ test.each([
   ['words go before resets', { 'x-ratelimit-remaining-tokens': '0', 'x-ratelimit-reset-tokens': '6m0s' }, 20, 20],
   ['Retry-After goes before words', { 'retry-after': '7' }, 60_000, 7_000],
   ['the words were rounded up to Retry-After', { 'retry-after': '42' }, 41_724, 41_724],
+  ['Retry-After was not rounded down from words', { 'retry-after': '41' }, 41_724, 41_000],
   ['nothing is in the headers', {}, 300, 300],
 ])('F21: of what is said about this request: %s', (_, headers, said, expected) => {
   expect(retryAfterMs(headers, now, { said, isRefused: true })).toBe(expected)
+})
+
+test.each([
+  ['0', 60_000],
+  ['000', 60_000],
+  ['0.00', 60_000],
+  [['7', '0'], 60_000],
+  ['10', undefined],
+  ['0.5', undefined],
+  ['0 of 9', undefined],
+])('F21: of a limit of which %j remains the reset says %s ms', (remaining, expected) => {
+  const headers = { 'x-ratelimit-remaining': remaining, 'x-ratelimit-reset': '60' }
+  expect(retryAfterMs(headers, now, { isRefused: true })).toBe(expected)
+})
+
+test.each([
+  ['remaining=00, reset=60', 60_000],
+  ['remaining=05, reset=60', undefined],
+  ['limit=1, remaining=0', undefined],
+  ['"minute";r=0', undefined],
+])('F22: the single field %j says %s ms', (ratelimit, expected) => {
+  expect(retryAfterMs({ ratelimit }, now)).toBe(expected)
+})
+
+test.each([
+  ['7.66s', 7_660],
+  ['1.123456789s', 1_124],
+  ['1.1234567890s', 1_124],
+  ['1d2h', 93_600_000],
+  ['8ms', 8],
+  ['999999ns', 1],
+  ['90', 90_000],
+  ['in 5s', undefined],
+  ['5s later', undefined],
+  ['5 s', undefined],
+])('the duration %s is %s ms, also as a reset', (value, expected) => {
+  expect(durationMs(value)).toBe(expected)
+  expect(retryAfterMs({ 'x-ratelimit-reset': value }, now, { isRefused: true })).toBe(expected)
+})
+
+test.each([
+  [`${now}`, 0],
+  [`${now + 250}`, 250],
+  [`${now / 1_000 + 0.25}`, 250],
+  [`${now / 1_000}.125`, 125],
+  [`${now - 1}`, undefined],
+  [`at ${now + 250}`, undefined],
+  [`${now + 250} ms`, undefined],
+  // 1973 in milliseconds, and not 5138 in seconds
+  ['100000000000', undefined],
+  ['99999999999', 99_999_999_999_000 - now],
+  ['100000000000000', 100_000_000_000_000 - now],
+  ['100000000000001', undefined],
+  ['2026-11-23T12:01:00Z', 60_000],
+  ['2026-11-23 12:01:00.5z', 60_500],
+  ['2026-11-23T12:01:00.123456Z', 60_123],
+  ['2026-11-23T12:01Z', 60_000],
+  ['2026-11-23T13:01:00+01:00', 60_000],
+  ['2026-11-23T06:31:00-0530', 60_000],
+  ['2026-11-23T12:01:00', undefined],
+  ['2026-11-23T12:01:00Z or so', undefined],
+  ['at 2026-11-23T12:01:00Z', undefined],
+  ['2026-13-23T12:01:00Z', undefined],
+  ['2026-11-23T11:59:59Z', undefined],
+])('the moment %s is %s ms away', (value, expected) => {
+  expect(untilMs(value, now)).toBe(expected)
 })
 
 const inAMinute = now + 60_000

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ProviderError } from '../../../src/errors.ts'
-import { decodePiece, type TextDecoding } from '../../../src/http/decode-text.ts'
+import { decodePiece, type TextDecoding } from '../../../src/http/body.ts'
 import { endEvents, eventReader, readEvents } from '../../../src/http/server-sent-events.ts'
 
 type Seen = { data: string; event: string | undefined } | 'comment'
@@ -40,6 +40,7 @@ const cases: readonly [name: string, input: string, expected: readonly string[],
   ['comments', `data:1\r:\0\n:\r\ndata:2\n:${long}\rdata:3\n:data:fail\r:${long}\ndata:4\n\n`, ['1\n2\n3\n4']],
   ['a byte order mark', `${BOM}data:1\n\n${BOM}data:2\n\ndata:3\n\n`, ['1', '3']],
   ['two byte order marks', `${BOM}${BOM}data:1\n\ndata:2\n\ndata:3\n\n`, ['2', '3']],
+  ['a byte order mark behind plain events', `data: 1\n\n${BOM}data: 2\n\ndata: 3\n\n`, ['1', '3']],
   ['data', 'data:\n\ndata\ndata\n\ndata:test\n\n', ['', '\n', 'test']],
   ['an end without a blank line (R42)', 'data:test1\n\nid:test\ndata:test2', ['test1', 'test2']],
   ['an end in a line end', 'data:test1\r\n\r\ndata:test2\r', ['test1', 'test2']],
@@ -139,4 +140,31 @@ test('what a handler throws comes out of write', () => {
     onComment() {},
   })
   expect(() => readEvents(reader, 'data: x\n\n')).toThrow(error)
+})
+
+test('plain events that come as a whole need no parser; what follows the first other one is left to it', () => {
+  const seen: string[] = []
+  const reader = eventReader(seen, { onData: (owner, data) => owner.push(data), onComment() {} })
+  readEvents(reader, 'data: a\n\ndata: b\n\n')
+  readEvents(reader, 'data: c\n\n')
+  endEvents(reader)
+  expect([seen, reader.parser]).toEqual([['a', 'b', 'c'], undefined])
+  readEvents(reader, 'data: d\n\ndata: e\n')
+  expect([seen, reader.parser === undefined]).toEqual([['a', 'b', 'c', 'd'], false])
+  readEvents(reader, '\ndata: f\n\n')
+  expect(seen).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
+})
+
+test('a whole line of JSON that is no field is told to who wants to know', () => {
+  const handlers = { onData() {}, onComment() {} }
+  const told = (lines: string) => {
+    const seen: string[] = []
+    readEvents(eventReader(seen, { ...handlers, onOther: (owner, line) => owner.push(line) }), lines)
+    expect(() => readEvents(eventReader(seen, handlers), lines)).not.toThrow()
+    return seen
+  }
+  expect(told('data: x\nretry: soon\njust some text\nfoobar: xxx\n\n')).toEqual([])
+  expect(told('data: x\n\n{"error":1}\r\n')).toEqual(['{"error":1}'])
+  expect(told('event: x\nerror: {"code":500}\n\n')).toEqual(['error: {"code":500}'])
+  expect(told('data: {\ndata: }\n\n')).toEqual([])
 })

@@ -54,3 +54,8 @@ test('a schema that refers to itself for ever is no trap', () => {
   expect(nullsLeftOut(schema)({ a: null })).toEqual({})
   expect(nullsLeftOut({ ...schema, properties: { a: { $ref: '#' } } })({ a: { a: null } })).toEqual({ a: {} })
 })
+
+test('a null stays where one of several schemas is true, which takes anything', () => {
+  const schema: JsonSchema = { type: 'object', properties: { a: { anyOf: [{ type: 'number' }, true] } } }
+  expect(nullsLeftOut(schema)({ a: null })).toEqual({ a: null })
+})

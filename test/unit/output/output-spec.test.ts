@@ -3,8 +3,7 @@ import { type } from 'arktype'
 import * as v from 'valibot'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { array } from '../../../src/output/array.ts'
-import { choice } from '../../../src/output/choice.ts'
+import { array, choice } from '../../../src/output/forms.ts'
 import { outputSpec } from '../../../src/output/output-spec.ts'
 
 const schemaOf = (schema: unknown) => outputSpec(schema).format.schema
@@ -26,8 +25,8 @@ test('what offers no JSON Schema is refused with what to write', () => {
   expect(() => outputSpec(v.object({ name: v.string() }))).toThrow(/toStandardJsonSchema/)
   expect(() => outputSpec({ '~standard': { version: 1, vendor: 'zod', validate: () => ({}) } })).toThrow(/'zod\/v4'/)
   expect(() => outputSpec({ '~standard': { version: 1, vendor: 'other', validate: () => ({}) } })).toThrow(/zod 4, arktype/)
-  expect(() => outputSpec({ type: 'object' })).toThrow(/must be a schema/)
-  expect(() => outputSpec(z.object({ on: z.date() }))).toThrow(/no word for/)
+  expect(() => outputSpec({ type: 'object' })).toThrow(/Write jsonSchema/)
+  expect(() => outputSpec(z.object({ on: z.date() }))).toThrow(/JSON Schema cannot express/)
   expect(() => choice([])).toThrow(TypeError)
   expect(() => array('names' as never)).toThrow(TypeError)
 })
@@ -76,5 +75,5 @@ test('a schema that takes its time is waited for', async () => {
 
 test('no part of an answer is in the message, only where it is wrong', () => {
   const read = () => outputSpec(z.object({ list: z.array(z.literal('a')) })).read('{"list":["a","secret"]}', how)
-  expect(read).toThrow('The answer is not as asked: it does not fit the schema at list.1 (see issues).')
+  expect(read).toThrow('The answer does not have the requested form: it does not match the schema at list.1 (see issues).')
 })

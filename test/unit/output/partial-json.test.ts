@@ -65,6 +65,49 @@ test('any JSON, however it is cut in pieces, is the exact value in the end, and 
   )
 })
 
+/** What a string of JSON may hold between its quotes, and what it means. Models also write line breaks and tabs as they are. */
+const partsOfString = fc.array(
+  fc.oneof(
+    fc.constantFrom(['\\n', '\n'], ['\\"', '"'], ['\\\\', '\\'], ['\\/', '/'], ['\\u00e9', 'é'], ['\\ud83d\\ude00', '😀']),
+    fc.constantFrom(['\n', '\n'], ['\t', '\t'], ['\u0000', '\u0000'], ['😀', '😀'], ['一', '一']),
+    fc.string({ minLength: 1, maxLength: 60, unit: fc.constantFrom('a', ' ', 'u', '0') }).map(text => [text, text]),
+  ),
+  { minLength: 1, maxLength: 200 },
+)
+
+test('a long string full of escapes is its exact text, wherever it is cut', () => {
+  fc.assert(
+    fc.property(partsOfString, fc.array(fc.nat(), { maxLength: 6 }), (parts, at) => {
+      const text = `{"a":"${parts.map(([written]) => written).join('')}","b":1}`
+      const meaning = parts.map(([, meant]) => meant).join('')
+      const cuts = [...new Set(at.map(cut => cut % text.length))].toSorted((a, b) => a - b)
+      const json = createPartialJson()
+      for (const piece of piecesOf(text, cuts)) {
+        json.feed(piece)
+        expect(isBeginningOf(json.value(), { a: meaning, b: 1 })).toBe(true)
+      }
+      expect(json.end()).toBe(true)
+      expect(json.value()).toEqual({ a: meaning, b: 1 })
+    }),
+  )
+})
+
+test('an invalid escape in a long string stops it there, wherever it is cut', () => {
+  const invalid = fc.constantFrom('\\x', '\\u00g0', '\\u', '\\')
+  fc.assert(
+    fc.property(partsOfString, partsOfString, invalid, fc.array(fc.nat(), { maxLength: 6 }), (before, after, escape, at) => {
+      const [first, second] = [before, after].map(parts => parts.map(([written]) => written).join(''))
+      const text = `["${first}${escape}-${second}"]`
+      const cuts = [...new Set(at.map(cut => cut % text.length))].toSorted((a, b) => a - b)
+      const meaning = before.map(([, meant]) => meant).join('')
+      const json = createPartialJson()
+      for (const piece of piecesOf(text, cuts)) json.feed(piece)
+      expect(json.end()).toBe(false)
+      expect(isBeginningOf(json.value(), [meaning])).toBe(true)
+    }),
+  )
+})
+
 test('any JSON that is cut off anywhere is not whole, unless what is there is JSON by itself', () => {
   fc.assert(
     fc.property(jsonText, fc.nat(), (text, at) => {

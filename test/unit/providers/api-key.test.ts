@@ -122,7 +122,7 @@ test('F103: an address without a path gets /openai/v1 at Azure alone', () => {
   expect(at('https://gateway.internal')).toBe('https://gateway.internal')
 })
 
-test('F103: apiKey is a text or a function, and nothing else', () => {
-  expect(() => openai({ apiKey: 42 as never })).toThrow(/a text, or a function/)
+test('F103: apiKey is a string or a function, and nothing else', () => {
+  expect(() => openai({ apiKey: 42 as never })).toThrow(/a string, or a function/)
   expect(() => host('azure', 'd')).toThrow(/AZURE_OPENAI_ENDPOINT/)
 })

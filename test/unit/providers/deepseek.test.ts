@@ -2,10 +2,8 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import type { Call, Tool } from '../../../src/contract.ts'
 import { deepseekBalance, deepseekModels } from '../../../src/providers/deepseek-account.ts'
 import { deepseekFim } from '../../../src/providers/deepseek-fim.ts'
-import type { DeepSeekOptions } from '../../../src/providers/deepseek.ts'
-import { deepseek } from '../../../src/providers/deepseek.ts'
-import type { Answer } from './recording-server.ts'
-import { answerOf, ask, chatStream, startRecorder, warningsOf } from './recording-server.ts'
+import { deepseek, type DeepSeekOptions } from '../../../src/providers/deepseek.ts'
+import { type Answer, answerOf, ask, chatStream, startRecorder, warningsOf } from '../../helpers/recording-server.ts'
 
 const apiKey = 'sk-test'
 const messages: Call['messages'] = [{ role: 'user', content: 'Hello?' }]

@@ -2,9 +2,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Agent } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
-import { eitherAddress } from '../../../src/providers/either-address.ts'
-import { llama } from '../../../src/providers/llama.ts'
-import { answerOf, ask, chatStream, startRecorder } from './recording-server.ts'
+import { eitherAddress, llama } from '../../../src/providers/llama.ts'
+import { answerOf, ask, chatStream, startRecorder } from '../../helpers/recording-server.ts'
 
 /** The address of a server that has just gone. */
 async function nobodyThere(): Promise<string> {
@@ -52,7 +51,7 @@ test('nobody anywhere is one failure that names both addresses', async () => {
   const failed = ask(either(usual, moved), { messages })
   await expect(failed).rejects.toMatchObject({
     reason: 'network',
-    message: `Nobody listens at ${usual} nor at ${moved}: is the server running? Another address is the option baseURL.`,
+    message: `Nothing listens at ${usual} or at ${moved}. Start the server, or write its address in the option baseURL.`,
   })
 })
 
@@ -64,7 +63,7 @@ test('the load is asked for in the same way', async () => {
 
 test('llama() knows both of its ports, and an address of its own is the only one', async () => {
   const closed = llama({ dispatcher: refusing() })
-  await expect(ask(closed, { messages })).rejects.toThrow(/127\.0\.0\.1:8080 nor at http:\/\/127\.0\.0\.1:9931/)
+  await expect(ask(closed, { messages })).rejects.toThrow(/127\.0\.0\.1:8080 or at http:\/\/127\.0\.0\.1:9931/)
   const own = llama({ baseURL: 'http://127.0.0.1:8080/v1', dispatcher: refusing() })
   await expect(ask(own, { messages })).rejects.toThrow(/^Could not connect to http:\/\/127\.0\.0\.1:8080 /)
 })

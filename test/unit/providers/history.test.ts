@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Call, Message, ProviderEvent, Target, ToolCall } from '../../../src/contract.ts'
+import type { Call, Message, ProviderEvent, ToolCall } from '../../../src/contract.ts'
+import type { Target } from '../../../src/contract-targets.ts'
 import { deepseek } from '../../../src/providers/deepseek.ts'
 import { llama } from '../../../src/providers/llama.ts'
 import { openai } from '../../../src/providers/openai.ts'
-import type { Answer, Recorded, Recorder } from './recording-server.ts'
-import { ask, chatStream, startRecorder } from './recording-server.ts'
-import { deepseekRefuses, llamaRefuses, openaiRefuses } from './strict-servers.ts'
+import { type Answer, ask, chatStream, type Recorded, type Recorder, startRecorder } from '../../helpers/recording-server.ts'
+import { deepseekRefuses, llamaRefuses, openaiRefuses } from '../../helpers/strict-servers.ts'
 
 const services = {
   deepseek: { refuses: deepseekRefuses, create: (baseURL: string) => deepseek({ baseURL, apiKey: 'sk-test' }) },

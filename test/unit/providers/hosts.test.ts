@@ -1,11 +1,9 @@
 import { expect, test } from 'vitest'
 import type { Call } from '../../../src/contract.ts'
 import { host } from '../../../src/providers/host.ts'
-import type { Host, HostName } from '../../../src/providers/hosts.ts'
-import { hosts } from '../../../src/providers/hosts.ts'
+import { type Host, type HostName, hosts } from '../../../src/providers/hosts.ts'
 import { openaiCompatible } from '../../../src/providers/openai-compatible.ts'
-import type { Answer } from './recording-server.ts'
-import { ask, chatStream, startRecorder, warningsOf } from './recording-server.ts'
+import { type Answer, ask, chatStream, startRecorder, warningsOf } from '../../helpers/recording-server.ts'
 
 const messages: Call['messages'] = [
   { role: 'user', content: 'One?' },

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Call } from '../../../src/contract.ts'
 import { llama } from '../../../src/providers/llama.ts'
-import { answerOf, ask, chatStream, startRecorder, warningsOf } from './recording-server.ts'
+import { answerOf, ask, chatStream, startRecorder, warningsOf } from '../../helpers/recording-server.ts'
 
 const inputSchema = { type: 'object', properties: { city: { type: 'string' } } }
 const tools: Call['tools'] = { weather: { inputSchema }, time: { inputSchema } }

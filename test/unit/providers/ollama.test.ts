@@ -1,11 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { Call, ProviderEvent } from '../../../src/contract.ts'
-import { readOllama } from '../../../src/providers/ollama-answer.ts'
-import type { OllamaOptions } from '../../../src/providers/ollama.ts'
-import { ollama } from '../../../src/providers/ollama.ts'
-import type { Answer } from './recording-server.ts'
-import { answerOf, ask, startRecorder, warningsOf } from './recording-server.ts'
+import { readAnswer } from '../../../src/providers/chat-answer/read-answer.ts'
+import { ollama, type OllamaOptions } from '../../../src/providers/ollama.ts'
+import { type Answer, answerOf, ask, startRecorder, warningsOf } from '../../helpers/recording-server.ts'
 
 const messages: Call['messages'] = [{ role: 'user', content: 'Hello?' }]
 
@@ -173,9 +171,9 @@ test('tool calls come whole, get an id where they have none, and are handed out 
     { type: 'finish', finishReason: 'tool-calls' },
   ])
   const seen: ProviderEvent[] = []
-  const cut = readOllama({ status: 200, headers: {}, emit: event => seen.push(event) > 0 })
+  const cut = readAnswer({ status: 200, headers: {}, emit: event => seen.push(event) > 0 })
   cut.write(lines(calling).body)
-  expect(() => cut.end()).toThrow(/before it was done/)
+  expect(() => cut.end()).toThrow(/was cut/)
   expect(seen.map(({ type }) => type)).toContain('tool-call-delta')
   expect(seen.map(({ type }) => type)).not.toContain('tool-call')
 })
@@ -290,7 +288,7 @@ test('a continuation of what was whole already has nothing to add', async () => 
 })
 
 test('a reader that was behind is not waited for again when it has caught up', () => {
-  const reader = readOllama({ status: 200, headers: {}, emit: () => false })
+  const reader = readAnswer({ status: 200, headers: {}, emit: () => false })
   expect(reader.write(`${JSON.stringify(said('Hel'))}\n{"mess`)).toBe(false)
   // nothing was emitted: it would never call back
   expect(reader.write('age":')).toBe(true)
@@ -306,7 +304,7 @@ test('any split of the bytes gives the same events', () => {
   const { body } = lines(said('', 'Hm.'), said('Hé"l\n'), said('lo'), done)
   const read = (pieces: readonly string[]) => {
     const events: ProviderEvent[] = []
-    const reader = readOllama({ status: 200, headers: {}, secrets: [], emit: event => events.push(event) > 0 })
+    const reader = readAnswer({ status: 200, headers: {}, secrets: [], emit: event => events.push(event) > 0 })
     for (const piece of pieces) reader.write(piece)
     reader.end()
     return events

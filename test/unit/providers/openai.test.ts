@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Call } from '../../../src/contract.ts'
 import { openai } from '../../../src/providers/openai.ts'
-import { answerOf, ask, chatStream, startRecorder, warningsOf } from './recording-server.ts'
+import { answerOf, ask, chatStream, startRecorder, warningsOf } from '../../helpers/recording-server.ts'
 
 const messages: Call['messages'] = [{ role: 'user', content: 'Hello?' }]
 const weather = { inputSchema: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } }

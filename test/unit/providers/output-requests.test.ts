@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import type { Call, Target } from '../../../src/contract.ts'
+import type { Call } from '../../../src/contract.ts'
+import type { Target } from '../../../src/contract-targets.ts'
 import { outputSpec } from '../../../src/output/output-spec.ts'
 import { deepseek } from '../../../src/providers/deepseek.ts'
 import { host } from '../../../src/providers/host.ts'
@@ -12,8 +13,8 @@ import { sglang } from '../../../src/providers/sglang.ts'
 import { tensorrtLlm } from '../../../src/providers/tensorrt-llm.ts'
 import { textGeneration } from '../../../src/providers/text-generation.ts'
 import { vllm } from '../../../src/providers/vllm.ts'
-import { ask, startRecorder } from './recording-server.ts'
-import { deepseekRefuses, llamaRefuses, openaiRefuses } from './strict-servers.ts'
+import { ask, startRecorder } from '../../helpers/recording-server.ts'
+import { deepseekRefuses, llamaRefuses, openaiRefuses } from '../../helpers/strict-servers.ts'
 
 const strict = z.object({ name: z.string().max(20), minutes: z.number() })
 const loose = z.object({ name: z.string(), nick: z.string().optional() })

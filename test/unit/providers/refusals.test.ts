@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
-import type { Call, Target } from '../../../src/contract.ts'
+import type { Call } from '../../../src/contract.ts'
+import type { Target } from '../../../src/contract-targets.ts'
 import { deepseek } from '../../../src/providers/deepseek.ts'
 import { host } from '../../../src/providers/host.ts'
 import { llama } from '../../../src/providers/llama.ts'
@@ -35,10 +36,10 @@ test('a target without a key is made, and says which variable to set', () => {
     ),
   ).toMatchInlineSnapshot(`
     [
-      "authentication: There is no key for deepseek: set DEEPSEEK_API_KEY in the environment, or give it the option apiKey.",
-      "authentication: There is no key for openai: set OPENAI_API_KEY in the environment, or give it the option apiKey.",
-      "authentication: There is no key for siliconflow-cn: set SILICONFLOW_CN_API_KEY in the environment, or give it the option apiKey.",
-      "authentication: There is no key for openai-compatible: set GATEWAY_KEY in the environment, or give it the option apiKey.",
+      "authentication: There is no key for deepseek. Set DEEPSEEK_API_KEY in the environment, or write the option apiKey.",
+      "authentication: There is no key for openai. Set OPENAI_API_KEY in the environment, or write the option apiKey.",
+      "authentication: There is no key for siliconflow-cn. Set SILICONFLOW_CN_API_KEY in the environment, or write the option apiKey.",
+      "authentication: There is no key for openai-compatible. Set GATEWAY_KEY in the environment, or write the option apiKey.",
     ]
   `)
 })
@@ -101,7 +102,7 @@ test('a target without eyes is skipped for an image, one that may have them is t
 })
 
 test('ollama takes an image as bytes, not as an address', () => {
-  expect(refusalOf(ollama('llava'), image)).toMatch(/^invalid-request: ollama llava takes images as data: URIs only/)
+  expect(refusalOf(ollama('llava'), image)).toMatch(/^invalid-request: ollama llava takes images only as data: URIs/)
   const bytes: Partial<Call> = { messages: [{ role: 'user', content: [{ type: 'image', image: 'data:image/png;base64,aGk=' }] }] }
   expect(refusalOf(ollama('llava'), bytes)).toBeUndefined()
 })
@@ -140,5 +141,5 @@ test('only targets that truly go on from a beginning are asked to (R30, R36)', (
       { role: 'assistant', content: 'Once', prefix: true },
     ],
   }
-  expect(refusalOf(targets.openai, message)).toMatch(/cannot go on from a given beginning/)
+  expect(refusalOf(targets.openai, message)).toMatch(/cannot continue a given beginning/)
 })

@@ -8,7 +8,7 @@ import { openai } from '../../../src/providers/openai.ts'
 import { sglang } from '../../../src/providers/sglang.ts'
 import { tensorrtLlm } from '../../../src/providers/tensorrt-llm.ts'
 import { vllm } from '../../../src/providers/vllm.ts'
-import { answerOf, ask, chatStream, startRecorder, warningsOf } from './recording-server.ts'
+import { answerOf, ask, chatStream, startRecorder, warningsOf } from '../../helpers/recording-server.ts'
 
 /** Everything that a caller can ask for at once. */
 const everything: Omit<Call, 'model' | 'metadata'> = {

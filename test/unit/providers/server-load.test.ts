@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { llama } from '../../../src/providers/llama.ts'
-import { sumOfMetric } from '../../../src/providers/server-load.ts'
+import { sumOfMetric } from '../../../src/providers/local-server.ts'
 import { sglang } from '../../../src/providers/sglang.ts'
+import { tensorrtLlm } from '../../../src/providers/tensorrt-llm.ts'
 import { vllm } from '../../../src/providers/vllm.ts'
-import type { Answer } from './recording-server.ts'
-import { startRecorder } from './recording-server.ts'
+import { type Answer, startRecorder } from '../../helpers/recording-server.ts'
 
 const { signal } = new AbortController()
 
@@ -36,6 +36,29 @@ test('SGLang', async () => {
   })
 })
 
+test('the use of the KV cache: the fullest engine; of SGLang the ranks tell all the same', async () => {
+  const body = [
+    'vllm:num_requests_running{engine="0"} 1',
+    'vllm:num_requests_waiting{engine="0"} 0',
+    'vllm:kv_cache_usage_perc{engine="0"} 0.25',
+    'vllm:kv_cache_usage_perc{engine="1"} 0.75',
+    'sglang:num_running_reqs{tp_rank="0"} 5',
+    'sglang:num_running_reqs{tp_rank="1"} 5',
+    'sglang:num_queue_reqs{tp_rank="0"} 2',
+    'sglang:num_queue_reqs{tp_rank="1"} 2',
+    'sglang:token_usage{tp_rank="0"} 0.5',
+  ].join('\n')
+  const baseURL = await serve({ '/metrics': { body } })
+  expect(await vllm('r1', { baseURL }).provider.load?.(signal)).toEqual({ running: 1, waiting: 0, kvUsage: 0.75 })
+  expect(await sglang({ baseURL }).provider.load?.(signal)).toEqual({ running: 5, waiting: 2, kvUsage: 0.5 })
+})
+
+test('TensorRT-LLM has its metrics on a page of its own: /metrics empties itself', async () => {
+  const body = 'trtllm_num_requests_running 3\ntrtllm_num_requests_waiting 1\ntrtllm_kv_cache_utilization 0.9\n'
+  const baseURL = await serve({ '/prometheus/metrics': { body } })
+  expect(await tensorrtLlm('r1', { baseURL }).provider.load?.(signal)).toEqual({ running: 3, waiting: 1, kvUsage: 0.9 })
+})
+
 test('F107: llama-server is asked whether it sleeps, then for /metrics, and never for /slots, which wakes it', async () => {
   const off = { status: 501, body: '{"error":{"code":501,"message":"This server does not support metrics endpoint."}}' }
   const asked: string[] = []
@@ -54,16 +77,17 @@ test('F107: llama-server is asked whether it sleeps, then for /metrics, and neve
   expect(await serverWith({ '/props': { body: '{"is_sleeping":true}' }, '/metrics': metrics })).toEqual({
     running: 0,
     waiting: 0,
+    asleep: true,
   })
   expect(asked.splice(0)).toEqual(['/props'])
-  await expect(serverWith({ '/props': awake, '/metrics': off })).rejects.toThrow('does not tell its load')
+  await expect(serverWith({ '/props': awake, '/metrics': off })).rejects.toThrow('does not report its load')
   expect(asked).toEqual(['/props', '/metrics'])
 })
 
 test('a server that does not tell its load says so', async () => {
   const failed = vllm('r1', { baseURL: await serve({ '/metrics': { body: 'other 1\n' } }) }).provider.load?.(signal)
   await expect(failed).rejects.toMatchObject({ name: 'ProviderError', provider: 'vllm' })
-  await expect(llama({ baseURL: await serve({}) }).provider.load?.(signal)).rejects.toThrow(/does not tell its load/)
+  await expect(llama({ baseURL: await serve({}) }).provider.load?.(signal)).rejects.toThrow(/does not report its load/)
 })
 
 test.each([

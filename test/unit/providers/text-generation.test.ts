@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Call } from '../../../src/contract.ts'
-import type { TextGenerationOptions } from '../../../src/providers/text-generation.ts'
-import { textGeneration } from '../../../src/providers/text-generation.ts'
-import type { Answer } from './recording-server.ts'
-import { answerOf, ask, startRecorder, warningsOf } from './recording-server.ts'
+import { textGeneration, type TextGenerationOptions } from '../../../src/providers/text-generation.ts'
+import { type Answer, answerOf, ask, startRecorder, warningsOf } from '../../helpers/recording-server.ts'
 
 const messages: Call['messages'] = [{ role: 'user', content: 'Why is the sky blue?' }]
 
@@ -100,4 +98,45 @@ test.each<[string, Answer, string]>([
   ['422 of FastAPI', { status: 422, body: '{"detail":[{"loc":["body","prompt"],"msg":"field required"}]}' }, 'invalid-request'],
 ])('%s is a failure, never an answer', async (_, answer, reason) => {
   await expect(asked({}, {}, answer)).rejects.toMatchObject({ name: 'ProviderError', reason })
+})
+
+test.each([
+  ['Triton', { model_name: 'ensemble', text_output: 'Hi' }, 'stop'],
+  ['KoboldCpp', { results: [{ text: 'Hi', finish_reason: 'length' }] }, 'length'],
+  ['llama.cpp', { content: 'Hi', stop: true, stop_type: 'limit', tokens_evaluated: 3, tokens_predicted: 4 }, 'length'],
+  ['llama.cpp, older', { content: 'Hi', stop: true, stopped_limit: true }, 'length'],
+  ['llama.cpp, a stop word', { content: 'Hi', stop: true, stop_type: 'word' }, 'stop'],
+  ['SageMaker', { predictions: ['Hi'] }, 'stop'],
+  ['completions', { choices: [{ text: 'Hi', finish_reason: 'length' }] }, 'length'],
+  ['chat completions', { choices: [{ message: { content: 'Hi' }, finish_reason: 'stop' }] }, 'stop'],
+  ['a result', { result: 'Hi' }, 'stop'],
+  ['a status around it', { code: 0, msg: 'ok', data: { response: 'Hi' } }, 'stop'],
+])('F65: the answer of %s is read', async (_, body, finishReason) => {
+  const { answer } = await asked({}, {}, { body: JSON.stringify(body) })
+  expect(answer).toMatchObject([
+    { type: 'text-delta', text: 'Hi' },
+    { type: 'finish', finishReason },
+  ])
+})
+
+test.each([
+  [{ code: 500, msg: 'CUDA out of memory', data: null }, 'server-error'],
+  [{ code: 500, msg: 'CUDA out of memory', result: 'failed' }, 'server-error'],
+  [{ status: 'error', message: 'The model is too busy' }, 'overloaded'],
+])('F65: the error %j in a 200 is none', async (body, reason) => {
+  await expect(asked({}, {}, { body: JSON.stringify(body) })).rejects.toMatchObject({ reason })
+})
+
+test.each([
+  ['lines', '{"response":"Hi","done":false}\n{"response":" you","done":true}\n'],
+  ['events of llama.cpp', 'data: {"content":"Hi","stop":false}\n\ndata: {"content":" you","stop":true,"stop_type":"eos"}\n\n'],
+  ['events of KoboldCpp', 'data: {"token":"Hi"}\n\ndata: {"token":" you","finish_reason":"stop"}\n\n'],
+])('F64: %s are read to their end', async (_, body) => {
+  const { answer } = await asked({}, {}, { body })
+  const text = answer.map(event => (event.type === 'text-delta' ? event.text : '')).join('')
+  expect(text).toBe('Hi you')
+})
+
+test('R37: the first of several lines is no answer', async () => {
+  await expect(asked({}, {}, { body: '{"response":"Hi","done":false}\n' })).rejects.toMatchObject({ reason: 'truncated' })
 })

@@ -1,12 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Call, Message } from '../../../src/contract.ts'
-import type { ToolCallIds } from '../../../src/providers/chat-completions/tool-call-ids.ts'
-import { toolCallIdsAt, toolCallIdsOf, withToolCallIds } from '../../../src/providers/chat-completions/tool-call-ids.ts'
+import { type ToolCallIds, toolCallIdsAt, toolCallIdsOf, withToolCallIds } from '../../../src/providers/tool-call-ids.ts'
 import { host } from '../../../src/providers/host.ts'
 import { openai } from '../../../src/providers/openai.ts'
 import { openaiCompatible } from '../../../src/providers/openai-compatible.ts'
-import { ask, chatStream, startRecorder } from './recording-server.ts'
+import { ask, chatStream, startRecorder } from '../../helpers/recording-server.ts'
 
 const called = (...ids: readonly string[]): Message => ({
   role: 'assistant',

@@ -3,7 +3,7 @@ import { createClient, ProviderError, type ClientEvent } from 'unbusy'
 import { fakeClock, fakeTarget } from 'unbusy/testing'
 import type { HealthFact, HealthStore, StoreMessage } from '../../../src/health/store.ts'
 import { redisHealth } from '../../../src/redis/redis-health.ts'
-import { fakeRedis } from './fake-redis.ts'
+import { fakeRedis } from '../../helpers/fake-redis.ts'
 
 const key = JSON.stringify(['https://api.example', 'digest', 'model'])
 const gate = (forMs: number): HealthFact => ({ key, kind: 'gate', reason: 'rate-limit', forMs })
@@ -17,9 +17,10 @@ function fleet() {
   async function join(options: { readonly prefix?: string } = {}) {
     const store = redisHealth(redis.client(), { clock, ...options })
     const heard: StoreMessage[] = []
-    const leave = store.subscribe(message => heard.push(message))
+    const counts: number[] = []
+    const leave = store.subscribe(message => ('count' in message ? counts.push(message.count) : heard.push(message)))
     await clock.advance(0)
-    return { store, heard, leave }
+    return { store, heard, counts, leave }
   }
   return { clock, redis, join }
 }
@@ -180,6 +181,24 @@ test('a named limit is divided among the living processes, and again when one co
   expect(a.heard.at(-1)).toEqual(limit(500))
 })
 
+test('how many processes live is told when it changes, and holds while Redis is down', async () => {
+  const { clock, redis, join } = fleet()
+  const a = await join()
+  expect(a.counts, 'one is what every process begins with').toEqual([])
+  const b = await join()
+  expect(b.counts).toEqual([2])
+  await clock.advance(6_000)
+  expect(a.counts).toEqual([2])
+  redis.down()
+  await clock.advance(60_000)
+  expect([a.counts, b.counts]).toEqual([[2], [2]])
+  redis.up()
+  await clock.advance(30_000)
+  b.leave()
+  await clock.advance(6_000)
+  expect(a.counts.at(-1)).toBe(1)
+})
+
 test('a process that dies without a word is counted out after its heartbeat', async () => {
   const { clock, redis, join } = fleet()
   const a = await join()
@@ -283,7 +302,7 @@ test('a Redis that is away from the start is told of, and joined when it comes',
   const a = await join()
   a.store.publish(gate(60_000))
   await clock.advance(5_000)
-  expect(a.heard).toEqual([{ kind: 'lost', message: expect.stringContaining('goes on with its own memory') }])
+  expect(a.heard).toEqual([{ kind: 'lost', message: expect.stringContaining('continues with its own memory') }])
   redis.up()
   await clock.advance(1_000)
   expect(a.heard.at(-1)?.kind).toBe('back')
@@ -378,15 +397,15 @@ test('who leaves ends its subscription and its timers, and says goodbye', async 
 test('one store belongs to one client, and to the next one after it', async () => {
   const { join } = fleet()
   const { store, leave } = await join()
-  expect(() => store.subscribe(() => {})).toThrow('Call redisHealth() for each of them')
+  expect(() => store.subscribe(() => {})).toThrow('Call redisHealth() for each client')
   leave()
   store.subscribe(() => {})()
 })
 
 test.each([
-  [undefined, 'undefined'],
-  [Promise.resolve(), 'Await it'],
-  [{}, 'no client of the package redis or ioredis'],
+  [undefined, 'not a client of the package'],
+  [Promise.resolve(), 'redisHealth(await'],
+  [{}, 'not a client of the package redis or ioredis'],
   [{ sendCommand() {}, duplicate() {}, slots: [] }, 'a cluster is not supported'],
 ])('what is no client is refused with what to write instead: %#', (client, message) => {
   expect(() => redisHealth(client as never)).toThrow(message)
@@ -395,7 +414,9 @@ test.each([
 test('wrong options are refused', () => {
   const redis = fakeRedis(fakeClock()).client()
   expect(() => redisHealth(redis, { prefix: '' })).toThrow('prefix')
-  expect(() => redisHealth(redis, { commandTimeoutMs: Number.NaN })).toThrow('commandTimeoutMs')
+  for (const commandTimeoutMs of [Number.NaN, 0.5, 60_001])
+    expect(() => redisHealth(redis, { commandTimeoutMs })).toThrow('from 1 to 60_000')
+  for (const commandTimeoutMs of [1, 60_000]) expect(() => redisHealth(redis, { commandTimeoutMs })).not.toThrow()
   expect(() => createClient({ chain: [fakeTarget('Hi.')], health: redis as unknown as HealthStore })).toThrow(
     'redisHealth(redis)',
   )
@@ -464,7 +485,7 @@ test('a key that is refused is left alone by all, until one finds that it is goo
   const alone = createClient({ chain: [first], ...options() })
   const other = createClient({ chain: [first, fakeTarget('Hello.', { clock, name: 'second' })], ...options() })
   await clock.advance(10)
-  await expect(clock.until(alone.generate('Hi'))).rejects.toThrow('')
+  await expect(clock.until(alone.generate('Hi'))).rejects.toMatchObject({ attempts: [{ reason: 'quota' }] })
   await clock.advance(10)
   expect(await clock.until(other.generate('Hi'))).toMatchObject({ provider: 'second' })
   expect(first.provider.calls).toHaveLength(1)
@@ -473,4 +494,63 @@ test('a key that is refused is left alone by all, until one finds that it is goo
   await clock.advance(100)
   expect(await clock.until(other.generate('Hi'))).toMatchObject({ provider: 'first' })
   for (const client of [alone, other]) await client.close()
+})
+
+test('of a long gate and a short one, told in one moment by two processes, a late process learns the long one (R99)', async () => {
+  const { clock, join } = fleet()
+  const [a, b] = [await join(), await join()]
+  a.store.publish(gate(60_000))
+  b.store.publish(gate(1_000))
+  await clock.advance(5_000)
+  expect((await join()).heard).toEqual([gate(55_000)])
+})
+
+test('without scripts too, a short gate that is told in the same moment does not end a long one sooner (R99)', async () => {
+  const { clock, redis, join } = fleet()
+  redis.refusesScripts = true
+  const [a, b] = [await join(), await join()]
+  a.store.publish(gate(60_000))
+  b.store.publish(gate(1_000))
+  await clock.advance(500)
+  expect((await join()).heard).toEqual([gate(59_500)])
+})
+
+test('a subscription that is lost and comes back while everything is read is a loss: everything is read again', async () => {
+  const { clock, redis, join } = fleet()
+  redis.delayMs = 100
+  const { store } = await join()
+  const reads = () => redis.received.filter(name => name === 'ZRANGEBYSCORE').length
+  // the last answer of the first reading is on its way
+  await clock.advance(450)
+  expect(reads()).toBe(1)
+  redis.down()
+  redis.up()
+  await clock.advance(200)
+  // what was published meanwhile was missed, so that Redis is not used yet
+  const before = redis.received.length
+  expect(await store.lease(key, 10_000)).toBe(true)
+  expect(redis.received).toHaveLength(before)
+  await clock.advance(2_000)
+  expect(reads()).toBe(2)
+  const lease = store.lease(key, 10_000)
+  await clock.advance(1_000)
+  expect(await lease).toBe(true)
+  expect(redis.received.slice(before)).toContain('SET')
+})
+
+test('the time that TIME takes makes a gate longer for others, and never shorter', async () => {
+  const { clock, redis, join } = fleet()
+  const slowly = async () => {
+    redis.delayMs = 100
+    const joined = await join()
+    redis.delayMs = 0
+    await clock.advance(100)
+    return joined
+  }
+  const writer = await slowly()
+  writer.store.publish(gate(5_000))
+  await clock.advance(1_000)
+  // the fake Redis reads its clock when it answers: the writer cannot know that it did not when it was asked
+  expect((await join()).heard).toEqual([gate(4_100)])
+  expect((await slowly()).heard).toEqual([gate(4_000)])
 })

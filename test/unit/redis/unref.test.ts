@@ -13,7 +13,7 @@ test('F87: the listening connection of redis keeps no process', () => {
     ...{ connect: async () => {}, subscribe: async () => {} },
   })
   const client = { sendCommand: async () => {}, duplicate: () => copy }
-  redisOf(client as unknown as NodeRedisClient).listen('news', listener)
+  redisOf(client as unknown as NodeRedisClient).subscribe('news', listener)
   expect(unref).toHaveBeenCalledTimes(1)
 })
 
@@ -25,7 +25,7 @@ test('F87: nor does that of ioredis, after each connect', () => {
     ...{ connect: async () => {}, subscribe: async () => {} },
   })
   const client = { call: async () => {}, duplicate: () => copy }
-  redisOf(client).listen('news', listener)
+  redisOf(client).subscribe('news', listener)
   copy.emit('connect')
   expect(unref).toHaveBeenCalledTimes(1)
   copy.emit('ready')

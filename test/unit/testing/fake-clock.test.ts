@@ -54,6 +54,7 @@ test('a cleared timer does not fire; clearing what is not there does nothing', a
   clock.clearTimeout(handle)
   clock.clearTimeout(handle)
   clock.clearTimeout(undefined)
+  clock.clearTimeout(null)
   expect(clock.pending()).toBe(0)
   await clock.advance(10)
 })
@@ -114,7 +115,7 @@ test('what a timer throws comes out of advance', async () => {
 })
 
 test.for([-1, Number.NaN])('time cannot be moved by %d', async byMs => {
-  await expect(fakeClock().advance(byMs)).rejects.toThrow('Give milliseconds')
+  await expect(fakeClock().advance(byMs)).rejects.toThrow('Write a number of milliseconds')
 })
 
 test('however time is moved, timers fire once, at their time and never early', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect } from 'vitest'
-import type { Attempt, Call, ProviderEvent, Target } from '../../../src/contract.ts'
+import type { Attempt, Call, ProviderEvent } from '../../../src/contract.ts'
+import type { Target } from '../../../src/contract-targets.ts'
 import { ProviderError } from '../../../src/errors.ts'
 import { fakeClock, fakeTarget } from '../../../src/testing/index.ts'
 import type { FakeClock } from '../../../src/testing/index.ts'
@@ -107,7 +108,7 @@ test('an empty script is refused with what to write instead', async () => {
   const attempt = run(fakeTarget([]))
   await attempt.over
   expect(attempt.ended()).toEqual({
-    error: new TypeError('fakeTarget: the script is empty. Give at least one reply; the last one is repeated.'),
+    error: new TypeError('fakeTarget: the script is empty. Write at least one reply; the last one is repeated.'),
   })
 })
 

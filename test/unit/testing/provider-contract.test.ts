@@ -1,7 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import { describe, expect, test } from 'vitest'
-import type { Attempt, Call, FailureReason, Target } from '../../../src/contract.ts'
+import type { Attempt, Call } from '../../../src/contract.ts'
+import type { FailureReason } from '../../../src/contract-failures.ts'
+import type { Target } from '../../../src/contract-targets.ts'
 import { ProviderError } from '../../../src/errors.ts'
 import { openaiCompatible } from '../../../src/providers/openai-compatible.ts'
 import { fakeTarget, providerContract, testProvider } from '../../../src/testing/index.ts'
@@ -26,6 +28,11 @@ type Flaw =
   | 'calls everything a server error'
   | 'invents usage'
   | 'does not parse tool calls'
+  | 'hears nothing behind the finish'
+  | 'waits for the end of the body'
+  | 'has no time of its own'
+  | 'loses what is whole'
+  | 'loses the state of a call'
 
 const reasons: Record<number, FailureReason> = {
   401: 'authentication',
@@ -36,7 +43,8 @@ const reasons: Record<number, FailureReason> = {
   503: 'overloaded',
 }
 
-type Delta = { content?: string | null; tool_calls?: { id?: string; function: { name?: string; arguments: string } }[] }
+type ToolCallDelta = { id?: string; function: { name?: string; arguments: string }; extra_content?: object }
+type Delta = { content?: string | null; tool_calls?: ToolCallDelta[] }
 type Chunk = {
   error?: unknown
   choices?: { delta: Delta; finish_reason: string | null }[]
@@ -46,19 +54,27 @@ type Chunk = {
 /** A provider for chat completions that was written without our own transport and decoder, with at most one flaw. */
 function referenceProvider({ baseURL, apiKey }: ContractServer, flaw?: Flaw): Target {
   const agent = new Agent()
-  const shared = { toolCall: { id: '', name: '', text: '' }, finish: '', usage: undefined as Chunk['usage'] }
+  const fresh = () => ({
+    toolCall: { id: '', name: '', text: '', extra: undefined as object | undefined },
+    finish: '',
+    usage: undefined as Chunk['usage'],
+    isOver: false,
+  })
+  const shared = fresh()
 
-  async function stream(call: Call, { emit, onDrain, signal }: Attempt): Promise<void> {
+  async function stream(call: Call, { emit, onDrain, signal, linger }: Attempt): Promise<void> {
     signal.throwIfAborted()
-    const state =
-      flaw === 'shares its state'
-        ? shared
-        : { toolCall: { id: '', name: '', text: '' }, finish: '', usage: undefined as Chunk['usage'] }
+    const state = flaw === 'shares its state' ? shared : fresh()
     const response = await request(`${baseURL}/chat/completions`, {
       method: 'POST',
       dispatcher: agent,
       headers: { authorization: `Bearer ${apiKey}`, 'accept-encoding': 'identity' },
-      body: JSON.stringify({ model: call.model, messages: call.messages, stream: true, stream_options: { include_usage: true } }),
+      body: JSON.stringify({
+        model: call.model,
+        messages: messagesOf(call),
+        stream: true,
+        stream_options: { include_usage: true },
+      }),
       ...(flaw === 'ignores the signal' ? {} : { signal }),
     })
     emit({ type: 'headers', status: response.statusCode, headers: response.headers })
@@ -70,53 +86,78 @@ function referenceProvider({ baseURL, apiKey }: ContractServer, flaw?: Flaw): Ta
     }
     const decoder = new TextDecoder()
     let rest = ''
-    for await (const bytes of response.body as AsyncIterable<Buffer>) {
-      const lines = (
-        rest + (flaw === 'decodes every read by itself' ? bytes.toString() : decoder.decode(bytes, { stream: true }))
-      ).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) {
-        if (line.startsWith(':') && flaw !== 'is silent about the queue') emit({ type: 'queued' })
-        if (!line.startsWith('data: ') || line === 'data: [DONE]') continue
-        const chunk = parsed(line.slice(6))
-        if (chunk === undefined) continue
-        if (chunk.error !== undefined && flaw !== 'takes an error for an end')
-          throw new ProviderError('The service failed in the middle of its answer.', { reason: 'overloaded', status: 200 })
-        const [choice] = chunk.choices ?? []
-        state.finish = choice?.finish_reason ?? state.finish
-        state.usage = chunk.usage ?? state.usage
-        if (flaw === 'shares its state') await setTimeout(1)
-        const [toolCall] = choice?.delta.tool_calls ?? []
-        if (toolCall !== undefined) {
-          state.toolCall = {
-            id: toolCall.id ?? state.toolCall.id,
-            name: toolCall.function.name ?? state.toolCall.name,
-            text: state.toolCall.text + toolCall.function.arguments,
-          }
-        }
-        const text = choice?.delta.content ?? ''
-        if (text !== '') await say({ type: 'text-delta', text: flaw === 'shares its state' ? text + shared.finish : text })
+    const conclude = (): void => {
+      if (state.isOver && flaw !== 'shares its state') return
+      state.isOver = true
+      if (flaw === 'takes an error for an end' || flaw === 'takes the end for a finish') state.finish = 'stop'
+      if (state.finish === '') throw new ProviderError('The answer broke off.', { reason: 'truncated', status: 200 })
+      const { toolCall, usage } = state
+      if (toolCall.name !== '') {
+        const input: unknown = flaw === 'does not parse tool calls' ? toolCall.text : JSON.parse(toolCall.text)
+        const wanted = toolCall.extra === undefined ? undefined : { providerMetadata: { extra_content: toolCall.extra } }
+        emit({ type: 'tool-call', toolCallId: toolCall.id, toolName: toolCall.name, input, ...wanted })
       }
+      const figures =
+        usage === undefined || usage === null
+          ? undefined
+          : { inputTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens }
+      const finish = {
+        type: 'finish',
+        finishReason: state.finish === 'length' ? 'length' : toolCall.name === '' ? 'stop' : 'tool-calls',
+        usage: figures ?? (flaw === 'invents usage' ? { inputTokens: 0 } : undefined),
+      } as const
+      emit(finish)
+      if (flaw === 'finishes twice') emit(finish)
+      if (flaw === 'goes on after the finish') emit({ type: 'response-metadata', id: 'late' })
     }
-    if (flaw === 'takes an error for an end' || flaw === 'takes the end for a finish') state.finish = 'stop'
-    if (state.finish === '') throw new ProviderError('The answer broke off.', { reason: 'truncated', status: 200 })
-    const { toolCall, usage } = state
-    if (toolCall.name !== '') {
-      const input: unknown = flaw === 'does not parse tool calls' ? toolCall.text : JSON.parse(toolCall.text)
-      emit({ type: 'tool-call', toolCallId: toolCall.id, toolName: toolCall.name, input })
+    try {
+      for await (const bytes of response.body as AsyncIterable<Buffer>) {
+        const lines = (
+          rest + (flaw === 'decodes every read by itself' ? bytes.toString() : decoder.decode(bytes, { stream: true }))
+        ).split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) {
+          if (line.startsWith(':') && flaw !== 'is silent about the queue') emit({ type: 'queued' })
+          if (line === 'data: [DONE]' && flaw !== 'waits for the end of the body') return conclude()
+          if (!line.startsWith('data: ') || line === 'data: [DONE]') continue
+          const chunk = parsed(line.slice(6))
+          if (chunk === undefined) continue
+          if (chunk.error !== undefined && flaw !== 'takes an error for an end')
+            throw new ProviderError('The service failed in the middle of its answer.', { reason: 'overloaded', status: 200 })
+          const [choice] = chunk.choices ?? []
+          const wasOver = state.finish !== ''
+          state.finish = choice?.finish_reason ?? state.finish
+          if (state.finish !== '' && flaw !== 'has no time of its own') linger?.(conclude, 100)
+          state.usage = chunk.usage ?? state.usage
+          if (flaw === 'shares its state') await setTimeout(1)
+          const [toolCall] = choice?.delta.tool_calls ?? []
+          if (toolCall !== undefined) {
+            state.toolCall = {
+              id: toolCall.id ?? state.toolCall.id,
+              name: toolCall.function.name ?? state.toolCall.name,
+              text: state.toolCall.text + toolCall.function.arguments,
+              extra: toolCall.extra_content ?? state.toolCall.extra,
+            }
+          }
+          const text = flaw === 'hears nothing behind the finish' && wasOver ? '' : (choice?.delta.content ?? '')
+          if (text !== '') await say({ type: 'text-delta', text: flaw === 'shares its state' ? text + shared.finish : text })
+        }
+      }
+    } catch (error) {
+      if (state.finish === '' || ProviderError.isInstance(error) || flaw === 'loses what is whole') throw error
     }
-    const figures =
-      usage === undefined || usage === null
-        ? undefined
-        : { inputTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens }
-    const finish = {
-      type: 'finish',
-      finishReason: state.finish === 'length' ? 'length' : toolCall.name === '' ? 'stop' : 'tool-calls',
-      usage: figures ?? (flaw === 'invents usage' ? { inputTokens: 0 } : undefined),
-    } as const
-    emit(finish)
-    if (flaw === 'finishes twice') emit(finish)
-    if (flaw === 'goes on after the finish') emit({ type: 'response-metadata', id: 'late' })
+    conclude()
+  }
+
+  function messagesOf({ messages }: Call): readonly unknown[] {
+    return messages.map(message => {
+      if (message.role !== 'assistant') return message
+      const toolCalls = message.toolCalls?.map(({ toolCallId, toolName, input, providerMetadata }) => ({
+        ...{ id: toolCallId, type: 'function', function: { name: toolName, arguments: JSON.stringify(input) } },
+        ...(flaw === 'loses the state of a call' ? undefined : providerMetadata),
+      }))
+      return { role: 'assistant', content: message.content, tool_calls: toolCalls }
+    })
   }
 
   function parsed(data: string): Chunk | undefined {
@@ -157,11 +198,18 @@ const notForReference: { readonly [promise in PromiseName]?: string } = {
   compressed: 'It asks for no compression and trusts that it gets none.',
 }
 
+/** Of flaws that never come to an end. */
+const timeouts: { readonly [flaw in Flaw]?: number } = {
+  'ignores the signal': 700,
+  'waits for the end of the body': 1_500,
+  'has no time of its own': 1_500,
+}
+
 function casesFor(flaw?: Flaw): readonly ContractCase[] {
   return providerContract(server => referenceProvider(server, flaw), {
     format: 'openai',
     skip: notForReference,
-    timeoutMs: flaw === 'ignores the signal' ? 700 : 8_000,
+    timeoutMs: timeouts[flaw ?? 'finishes twice'] ?? 8_000,
   })
 }
 
@@ -187,25 +235,30 @@ describe('a provider without a flaw keeps the promise:', () => {
 test.for([
   ['finishes twice', 'finish', 'exactly one finish'],
   ['goes on after the finish', 'finish', 'must be the last event'],
-  ['takes the end for a finish', 'cut by end', 'although the answer was not whole'],
-  ['takes the end for a finish', 'blank body', 'although the answer was not whole'],
-  ['throws what the transport threw', 'no connection', 'must be rejected with a ProviderError'],
-  ['throws what the transport threw', 'cut by rst', 'must be rejected with a ProviderError'],
-  ['ignores the signal', 'abort before headers', 'not over after 700 ms'],
-  ['ignores the signal', 'abort while queued', 'not over after 700 ms'],
-  ['ignores the signal', 'abort in the answer', 'not over after 700 ms'],
-  ['ignores the reader', 'back pressure', 'told the whole answer although nobody took it'],
-  ['is silent about the queue', 'queue', 'must be told as `queued`'],
+  ['takes the end for a finish', 'cut by end', 'although the answer was not complete'],
+  ['takes the end for a finish', 'blank body', 'although the answer was not complete'],
+  ['throws what the transport threw', 'no connection', 'must reject with a ProviderError'],
+  ['throws what the transport threw', 'cut by rst', 'must reject with a ProviderError'],
+  ['ignores the signal', 'abort before headers', 'did not end within 700 ms'],
+  ['ignores the signal', 'abort while queued', 'did not end within 700 ms'],
+  ['ignores the signal', 'abort in the answer', 'did not end within 700 ms'],
+  ['ignores the reader', 'back pressure', 'emitted the whole answer although the reader was behind'],
+  ['is silent about the queue', 'queue', 'must be emitted as `queued`'],
   ['forgets Retry-After', 'retry after', '7000'],
-  ['quotes the key', 'key', 'The key stands in what was told'],
+  ['quotes the key', 'key', 'The key is in the error or the events'],
   ['decodes every read by itself', 'split', '\u{fffd}'],
   ['shares its state', 'parallel', 'You said marker'],
-  ['skips what is no JSON', 'malformed chunk', 'although the answer was not whole'],
-  ['takes an error for an end', 'in-band error', 'although the answer was not whole'],
+  ['skips what is no JSON', 'malformed chunk', 'although the answer was not complete'],
+  ['takes an error for an end', 'in-band error', 'although the answer was not complete'],
   ['calls everything a server error', 'status 401', 'The reason is server-error'],
   ['calls everything a server error', 'status 429', 'The reason is server-error'],
   ['invents usage', 'unreported', 'never 0'],
   ['does not parse tool calls', 'tool calls', 'Köln'],
+  ['loses the state of a call', 'state', 'It must send the providerMetadata of the tool call back'],
+  ['hears nothing behind the finish', 'content behind finish', 'Content after a finish reason belongs to the answer'],
+  ['waits for the end of the body', 'open end', 'did not end within 1500 ms'],
+  ['has no time of its own', 'silent end', 'did not end within 1500 ms'],
+  ['loses what is whole', 'lost end', 'What is lost after the finish reason is not part of the answer'],
 ] as const)('a provider that %s breaks the promise "%s"', async ([flaw, promise, complaint]) => {
   expect(await outcomeOf(promise, flaw)).toContain(complaint)
   expect(await outcomeOf(promise)).toBe('kept')
@@ -214,7 +267,7 @@ test.for([
 test('a case that hangs leaves nothing open and is told with its time', async () => {
   const never = fakeTarget({ hang: true })
   const cases = providerContract(() => never, { format: 'openai', timeoutMs: 30 })
-  await expect(cases[0]?.run()).rejects.toThrow('not over after 30 ms')
+  await expect(cases[0]?.run()).rejects.toThrow('did not end within 30 ms')
   expect(never.provider.active()).toBe(0)
 })
 
@@ -247,7 +300,7 @@ test('a skip carries its reason in the name and runs nothing', async () => {
   const usage = cases.find(({ promise }) => promise === 'usage')
   expect(usage).toMatchObject({
     skip: 'The service reports none.',
-    name: 'tells the usage that the service reported (skipped: The service reports none.)',
+    name: 'emits the usage that the service reported (skipped: The service reports none.)',
   })
   await usage?.run()
   expect(target.provider.calls).toEqual([])
@@ -258,14 +311,19 @@ test('what a provider declares it cannot do is skipped with that reason', () => 
   const skipped = cases.flatMap(({ promise, skip }) => (skip === undefined ? [] : [[promise, skip]]))
   expect(skipped).toEqual([
     ['tool calls', 'It declares that it has no tools.'],
+    ['state', 'It declares that it has no tools.'],
+    ['content behind finish', 'It declares that it does not stream.'],
+    ['silent end', 'It declares that it does not stream.'],
+    ['lost end', 'It declares that it does not stream.'],
+    ['open end', 'It declares that it does not stream.'],
     ['back pressure', 'It declares that it does not stream.'],
     ['close', 'It has no close().'],
   ])
 })
 
 test.for([
-  [{ usage: '  ' }, "'usage' needs its reason, in words"],
-  [{ speed: 'It is slow.' }, "'speed' is no promise. Write one of finish, length, usage"],
+  [{ usage: '  ' }, "'usage' needs a reason, as a string"],
+  [{ speed: 'It is slow.' }, "'speed' is not a promise of the suite. Write one of finish, length, usage"],
 ] as const)('the skip %j is refused', ([skip, complaint]) => {
   const options: ContractOptions = { format: 'openai', skip: skip as ContractOptions['skip'] }
   expect(() => providerContract(() => fakeTarget('Hi'), options)).toThrow(complaint)
@@ -289,6 +347,6 @@ test('testProvider is rejected with one error for every promise that was broken'
   const { errors, message } = broken as AggregateError
   expect(message).toContain(`The provider breaks ${errors.length} promises.`)
   expect(errors.map(String)).toContainEqual(
-    expect.stringMatching(/^Error: status 401: the provider is rejected with the reason authentication for a 401\. /),
+    expect.stringMatching(/^Error: status 401: the provider rejects with the reason authentication for a 401\. /),
   )
 })

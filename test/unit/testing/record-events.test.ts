@@ -1,6 +1,12 @@
 import { expect, test } from 'vitest'
-import type { AttemptRecord, ClientEvent } from '../../../src/contract.ts'
+import type { AttemptRecord, ClientEvent } from '../../../src/contract-events.ts'
 import { recordEvents } from '../../../src/testing/index.ts'
+
+const settings = {
+  ...{ temperature: undefined, topP: undefined, maxOutputTokens: undefined, stopSequences: undefined },
+  ...{ seed: undefined, reasoning: undefined, outputType: 'text' as const },
+}
+const asked = { address: undefined, port: undefined, stream: true, settings }
 
 const of = { callId: 1, provider: 'deepseek', model: 'm', name: undefined, targetIndex: 0, step: 0, attempt: 1 }
 
@@ -23,21 +29,33 @@ const record: AttemptRecord = {
   chunks: 2,
   usage: undefined,
   continuedFrom: undefined,
+  kind: 'first',
+  cost: undefined,
+  costIsUpperBound: false,
+  worstCost: undefined,
+  responseId: undefined,
+  responseModel: undefined,
+  finishReason: 'stop',
 }
 
-const callStart: ClientEvent = { at: 0, type: 'call-start', callId: 1, targets: 1, metadata: {} }
-const attemptStart: ClientEvent = { at: 1, type: 'attempt-start', kind: 'first', ...of }
+const callStart: ClientEvent = { at: 0, type: 'call-start', callId: 1, targets: 1, metadata: {}, stream: false, epochOffsetMs: 0 }
+const attemptStart: ClientEvent = { at: 1, type: 'attempt-start', ...asked, kind: 'first', ...of }
 const attemptEnd: ClientEvent = { at: 2, type: 'attempt-end', ...of, record }
 const callEnd: ClientEvent = {
   at: 3,
   type: 'call-end',
   callId: 1,
+  stream: false,
   outcome: 'answered',
   durationMs: 3,
   provider: 'deepseek',
   model: 'm',
+  targetIndex: 0,
+  step: 0,
   attempts: [record],
   usage: undefined,
+  cost: undefined,
+  metadata: {},
   error: undefined,
 }
 

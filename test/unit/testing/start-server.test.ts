@@ -33,7 +33,7 @@ test('what a reply function throws is a 500 for the client and fails close()', a
 })
 
 test('an empty list of replies is refused with what to write instead', async () => {
-  await expect(startServer([])).rejects.toThrow('Give at least one reply')
+  await expect(startServer([])).rejects.toThrow('Write at least one reply')
 })
 
 test('an unknown format is refused with the names that there are', async () => {
@@ -102,7 +102,7 @@ test('untilRequests for what already came resolves at once, and number 0 is refu
   const running = await server(json({}))
   await fetch(running.url, post)
   expect((await running.untilRequests(1)).index).toBe(0)
-  await expect(running.untilRequests(0)).rejects.toThrow('Count from 1')
+  await expect(running.untilRequests(0)).rejects.toThrow('Write a whole number, 1 or more')
 })
 
 test('a wait that can no longer come true is rejected when the server is closed', async () => {

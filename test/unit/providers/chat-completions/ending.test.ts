@@ -2,17 +2,12 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ProviderEvent } from '../../../../src/contract.ts'
 import { ProviderError } from '../../../../src/errors.ts'
-import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
-import { readOllama } from '../../../../src/providers/ollama-answer.ts'
-import { laterUsage } from '../../../../src/providers/chat-completions/usage.ts'
-import type { AnswerOptions } from '../../../../src/providers/chat-completions/read-answer.ts'
-import type { BodyReader } from '../../../../src/http/post.ts'
+import { readAnswer } from '../../../../src/providers/chat-answer/read-answer.ts'
+import { laterUsage } from '../../../../src/providers/chat-answer/usage.ts'
 import { delta, stream } from './replay.ts'
 
-type Read = (options: AnswerOptions) => BodyReader
-
 /** One answer being read, with what its reader asks of the attempt. */
-function reading(read: Read = readAnswer, status = 200) {
+function reading(status = 200) {
   const events: ProviderEvent[] = []
   const lingers: number[] = []
   const kept: { conclude: (() => void) | undefined; error: unknown } = { conclude: undefined, error: undefined }
@@ -24,7 +19,7 @@ function reading(read: Read = readAnswer, status = 200) {
       kept.error ??= error
     }
   }
-  const reader = read({
+  const reader = readAnswer({
     status,
     headers: {},
     emit: event => {
@@ -341,7 +336,7 @@ test('one piece of a stream is no document, and documents in a row are none at a
   piece.write(JSON.stringify(delta({ content: 'a' })))
   piece.end()
   expect(piece.outcome()).toBe('truncated')
-  for (const second of ['{}', '\n{"choices":[]}', 'x']) {
+  for (const second of ['{}', '\n{"choices":[]}', 'x\n']) {
     const row = reading()
     row.write(document)
     row.write(second)
@@ -350,7 +345,7 @@ test('one piece of a stream is no document, and documents in a row are none at a
 })
 
 test('the page of an error status is not waited for longer than a second', () => {
-  const answer = reading(readAnswer, 429)
+  const answer = reading(429)
   answer.write('{"error":{"message":"slow down"')
   expect(answer.lingers).toEqual([1_000])
   answer.silence()
@@ -361,7 +356,7 @@ const line = (fields: object) => `${JSON.stringify({ model: 'm', ...fields })}\n
 const said = (content: string) => line({ message: { role: 'assistant', content }, done: false })
 
 test.for(['stop', 'null', '', undefined])("Ollama's last line ends an answer at once, with done_reason %j (F3, F5)", reason => {
-  const answer = reading(readOllama)
+  const answer = reading()
   answer.write(said('a'))
   expect(answer.isOver()).toBe(false)
   answer.write(line({ message: { content: '' }, done: true, done_reason: reason, prompt_eval_count: 0, eval_count: 0 }))
@@ -370,21 +365,21 @@ test.for(['stop', 'null', '', undefined])("Ollama's last line ends an answer at 
 })
 
 test("Ollama's lines: a reset before the last one is a cut, behind it nothing; an early `done` counts no more when a text follows (F2, F4)", () => {
-  const lost = reading(readOllama)
+  const lost = reading()
   lost.write(said('a'))
   lost.reset()
   expect(lost.outcome()).toBe('nothing')
-  const unended = reading(readOllama)
+  const unended = reading()
   unended.write(said('a') + line({ done: true, done_reason: 'length' }).trimEnd())
   unended.reset()
   expect(unended.outcome()).toBe('a length')
-  const early = reading(readOllama)
+  const early = reading()
   early.write(line({ message: { content: '' }, done: true, done_reason: 'stop' }))
   expect(early.lingers).toEqual([1_000])
   early.write(said('a'))
   early.end()
   expect(early.outcome()).toBe('truncated')
-  const empty = reading(readOllama)
+  const empty = reading()
   empty.write(line({ message: { content: '' }, done: true, done_reason: 'stop' }))
   empty.silence()
   expect(empty.outcome()).toBe('empty')

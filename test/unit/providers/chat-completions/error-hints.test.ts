@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { concurrencyLimitIn, retryHintMs } from '../../../../src/providers/chat-completions/error-hints.ts'
+import { concurrencyLimitIn, retryHintMs } from '../../../../src/providers/chat-failure/error-hints.ts'
 
 test.each([
   ['Please try again in 41.724s.', 41_724],

@@ -1,4 +1,5 @@
-import type { Charged, FailureReason, ResponseHeaders } from '../../../../src/contract.ts'
+import type { ResponseHeaders } from '../../../../src/contract.ts'
+import type { Charged, FailureReason } from '../../../../src/contract-failures.ts'
 
 /** What the server sent: words alone stand for an error with that message. */
 type Said = string | object
@@ -429,17 +430,17 @@ export const failureLines: readonly FailureLine[] = [
     { error: 'Unexpected endpoint or method. (POST /chat/completions)' },
     'not-found',
     'model',
-    { message: /lack \/v1/ },
+    { message: /\/v1 may be missing/ },
   ],
-  ['F29 FastAPI', 404, { detail: 'Not Found' }, 'not-found', 'model', { message: /lack \/v1/ }],
-  ['F29 Go', 404, '404 page not found\n', 'not-found', 'model', { message: /lack \/v1/ }],
+  ['F29 FastAPI', 404, { detail: 'Not Found' }, 'not-found', 'model', { message: /\/v1 may be missing/ }],
+  ['F29 Go', 404, '404 page not found\n', 'not-found', 'model', { message: /\/v1 may be missing/ }],
   [
     'F29 OpenAI',
     404,
     error('Invalid URL (POST /chat/completions)', { type: 'invalid_request_error' }),
     'not-found',
     'model',
-    { message: /lack \/v1/ },
+    { message: /\/v1 may be missing/ },
   ],
   ['F30 LM Studio', 400, { error: 'Failed to load model "x". Error: not enough memory' }, 'server-error', 'model', minute],
   [

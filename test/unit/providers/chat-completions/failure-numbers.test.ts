@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { FailureNumbers } from '../../../../src/providers/chat-completions/failure-numbers.ts'
-import { failureNumbers } from '../../../../src/providers/chat-completions/failure-numbers.ts'
+import { failureNumbers, type FailureNumbers } from '../../../../src/providers/chat-failure/failure-numbers.ts'
 import { leastMs } from '../../../helpers/least-ms.ts'
 
 type Row = readonly [source: string, text: string, numbers: Partial<FailureNumbers>]

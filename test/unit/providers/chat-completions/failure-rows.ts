@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type { FailureReason, ResponseHeaders } from '../../../../src/contract.ts'
-import type { FailureRule } from '../../../../src/providers/chat-completions/failure.ts'
+import type { ResponseHeaders } from '../../../../src/contract.ts'
+import type { FailureReason } from '../../../../src/contract-failures.ts'
+import type { FailureRule } from '../../../../src/providers/chat-failure/failure.ts'
 import { hosts } from '../../../../src/providers/hosts.ts'
 
 /** One error as a server sends it, and what it must be taken for. */
@@ -964,7 +965,7 @@ const hostRows: readonly FailureRow[] = [
     source: 'wire.md 5 (DeepInfra)',
     status: 429,
     body: json({ detail: { error: 'Model busy, retry later' } }),
-    reason: 'rate-limit',
+    reason: 'overloaded',
   },
   {
     source: 'wire.md 5 (Novita)',

@@ -1,18 +1,18 @@
 import { expect, test } from 'vitest'
-import type { Charged, FailureReason } from '../../../../src/contract.ts'
+import type { Charged, FailureReason } from '../../../../src/contract-failures.ts'
 import { chargeOf } from '../../../../src/chain/policy.ts'
 import { ProviderError } from '../../../../src/errors.ts'
-import { readErrorBody } from '../../../../src/providers/chat-completions/error-body.ts'
-import { exactRows } from '../../../../src/providers/chat-completions/failure-codes.ts'
-import { isProxyPage } from '../../../../src/providers/chat-completions/failure-evidence.ts'
-import { pageRows } from '../../../../src/providers/chat-completions/failure-pages.ts'
-import { failureOf } from '../../../../src/providers/chat-completions/failure.ts'
-import { wordingRows } from '../../../../src/providers/chat-completions/failure-wordings.ts'
+import { readErrorBody } from '../../../../src/providers/chat-failure/error-body.ts'
+import { exactRows } from '../../../../src/providers/chat-failure/failure-codes.ts'
+import { isProxyPage, pageRows } from '../../../../src/providers/chat-failure/failure-rules.ts'
+import { failureOf } from '../../../../src/providers/chat-failure/failure.ts'
+import { wordingRows } from '../../../../src/providers/chat-failure/failure-wordings.ts'
 import { leastMs } from '../../../helpers/least-ms.ts'
 import { failureLines } from './failure-lines.ts'
 import { replayText } from './replay.ts'
+import { serviceLines } from './service-lines.ts'
 
-const named = failureLines.map(([from, status, said, reason, charged, more = {}]) => {
+const named = [...failureLines, ...serviceLines].map(([from, status, said, reason, charged, more = {}]) => {
   const body = typeof said === 'string' ? said : JSON.stringify(said)
   return { from, status, body, shown: body.slice(0, 80), reason, charged, more }
 })

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ProviderError } from '../../../../src/errors.ts'
-import { failureOf, inBandFailure, requestIdOf } from '../../../../src/providers/chat-completions/failure.ts'
+import { requestIdIn } from '../../../../src/http/post.ts'
+import { failureOf, inBandFailure } from '../../../../src/providers/chat-failure/failure.ts'
 import { anyText } from '../../../helpers/any-text.ts'
-import { failureRows } from './failure-rows.ts'
-import type { FailureRow } from './failure-rows.ts'
+import { type FailureRow, failureRows } from './failure-rows.ts'
 import { replayText } from './replay.ts'
 
 const named = failureRows.map((row, at) => ({ ...row, at: at + 1, shown: row.body.replace(/\s+/g, ' ').slice(0, 90) }))
@@ -61,7 +61,7 @@ test('an overflow tells both numbers', () => {
 test('a redirect is about the base URL', () => {
   const failure = failureOf({ status: 308, headers: { location: 'https://elsewhere.example' }, body: '' })
   expect(failure.message).toBe(
-    'The server redirects to another address (308). Redirects are never followed with a key: correct the base URL.',
+    'The server redirects to another address (308). unbusy never follows redirects, because they would reveal the key. Correct the base URL.',
   )
 })
 
@@ -97,7 +97,7 @@ test.each([
   [{ 'x-request-id': ' ' }, undefined],
   [{}, undefined],
 ])('the request id of %j is %s', (headers, id) => {
-  expect(requestIdOf(headers)).toBe(id)
+  expect(requestIdIn(headers)).toBe(id)
 })
 
 test('a page is quoted by its title', () => {
@@ -119,10 +119,12 @@ test('a failure has the id of the header before the one of the body', () => {
 
 test('a request id in the body comes before the one of a CDN', () => {
   const headers = { 'cf-ray': 'edge' }
-  expect(requestIdOf(headers, '{"request_id":"r-1"}')).toBe('r-1')
-  expect(requestIdOf(headers, '{"error":{"message":"no","metadata":{"request_id":"r-2"}}}')).toBe('r-2')
-  expect(requestIdOf(headers, '{"error":{"message":"no (request_id: r-3abc)"}}')).toBe('r-3abc')
-  expect(requestIdOf(headers, 'nothing')).toBe('edge')
+  expect(failureOf({ status: 500, headers, body: '{"request_id":"r-1"}' }).requestId).toBe('r-1')
+  expect(failureOf({ status: 500, headers, body: '{"error":{"message":"no","metadata":{"request_id":"r-2"}}}' }).requestId).toBe(
+    'r-2',
+  )
+  expect(failureOf({ status: 500, headers, body: '{"error":{"message":"no (request_id: r-3abc)"}}' }).requestId).toBe('r-3abc')
+  expect(failureOf({ status: 500, headers, body: 'nothing' }).requestId).toBe('edge')
 })
 
 test('whatever a body holds, there is a failure and no other error (R115)', () => {
@@ -146,4 +148,13 @@ test('a huge error page is read in bounds', () => {
   const { error } = replayText('<p>x'.repeat(500_000), { status: 503 })
   expect(error?.reason).toBe('overloaded')
   expect(error!.message.length).toBeLessThan(600)
+})
+
+test('JSON in the text of an upstream is read only where it is as deep as answers are', () => {
+  const failed = (rest: string) => {
+    const raw = `{"error":{"message":"No room."},"x":${rest}}`
+    return failureOf({ status: 502, headers: {}, body: JSON.stringify({ error: { message: 'Failed', metadata: { raw } } }) }).said
+  }
+  expect(failed('[[]]')).toBe('Failed: No room.')
+  expect(failed('['.repeat(300) + ']'.repeat(300))).toContain('"message":"No room."')
 })

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { finishOf } from '../../../../src/providers/chat-completions/finish-reason.ts'
-import { usageOf } from '../../../../src/providers/chat-completions/usage.ts'
+import { finishOf } from '../../../../src/providers/chat-answer/finish.ts'
+import { usageOf } from '../../../../src/providers/chat-answer/usage.ts'
 
 test.each([
   ['stop', 'stop'],
@@ -17,6 +17,10 @@ test.each([
   ['__proto__', 'other'],
 ])('the finish reason %s means %s', (raw, finishReason) => {
   expect(finishOf(raw)).toEqual({ finishReason })
+})
+
+test('only the beginning of a finish reason is read', () => {
+  expect(finishOf(`max${' '.repeat(300)}token`)).toEqual({ finishReason: 'other' })
 })
 
 test.each([
@@ -53,7 +57,7 @@ test.each([
   expect(usageOf(raw)).toMatchObject(expected)
 })
 
-test.each([null, undefined, 5, 'x', [], {}, { prompt_tokens: '5' }, { prompt_tokens: -1 }, { prompt_tokens: null }])(
+test.each([null, undefined, 5, 'x', [], {}, { prompt_tokens: 'five' }, { prompt_tokens: -1 }, { prompt_tokens: null }])(
   '%j is no usage',
   raw => {
     expect(usageOf(raw)).toBeUndefined()

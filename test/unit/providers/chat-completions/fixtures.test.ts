@@ -1,8 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
-import { readOllama } from '../../../../src/providers/ollama-answer.ts'
 import { fixtureAnswers } from './fixture-answers.ts'
 import { recordedAnswers } from './recorded-answers.ts'
 import { replay, summaryOf } from './replay.ts'
@@ -13,7 +11,6 @@ const answers = { ...fixtureAnswers, ...recordedAnswers }
 const rows = Object.entries(answers).map(([name, answer]) => ({
   name,
   ...answer,
-  options: { ...answer.options, read: name.endsWith('.ndjson') ? readOllama : readAnswer },
   bytes: bytesOf(name),
 }))
 

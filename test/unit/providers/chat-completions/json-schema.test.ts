@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { JsonSchema } from '../../../../src/contract.ts'
-import { deepseekSchema, enforceable } from '../../../../src/providers/chat-completions/json-schema.ts'
+import { deepseekSchema, enforceable } from '../../../../src/providers/chat-request/json-schema.ts'
 
 const text = { type: 'string' }
 const closed = (properties: JsonSchema): JsonSchema => ({

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { JsonSchema } from '../../../../src/contract.ts'
-import { openaiSchema } from '../../../../src/providers/chat-completions/openai-schema.ts'
+import { openaiSchema } from '../../../../src/providers/chat-request/openai-schema.ts'
 
 const text = { type: 'string' }
 const object = (properties: JsonSchema, required = Object.keys(properties)): JsonSchema => ({

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ProviderEvent } from '../../../../src/contract.ts'
-import { afterPrefix } from '../../../../src/providers/chat-completions/prefix-echo.ts'
+import { afterPrefix } from '../../../../src/providers/chat-answer/prefix-echo.ts'
 
 /** What comes out for an answer that arrives in these pieces. */
 function passed(prefix: string, knownEcho: boolean, pieces: readonly string[]): string {
@@ -10,6 +10,7 @@ function passed(prefix: string, knownEcho: boolean, pieces: readonly string[]): 
   for (const text of pieces) emit({ type: 'text-delta', text })
   emit({ type: 'finish', finishReason: 'stop' })
   expect(events.at(-1)?.type).toBe('finish')
+  if (!pieces.includes('')) expect(events).not.toContainEqual({ type: 'text-delta', text: '' })
   return events.map(event => (event.type === 'text-delta' ? event.text : '')).join('')
 }
 
@@ -58,6 +59,56 @@ const cases: readonly { name: string; prefix: string; knownEcho: boolean; answer
     answer: 'Once more.',
     expected: 'Once more.',
   },
+  {
+    name: 'seven letters that come back whole may be meant',
+    prefix: 'Hello w',
+    knownEcho: false,
+    answer: 'Hello world.',
+    expected: 'Hello world.',
+  },
+  {
+    name: 'eight letters that come back whole are a repetition',
+    prefix: 'Hello wo',
+    knownEcho: false,
+    answer: 'Hello world.',
+    expected: 'rld.',
+  },
+  {
+    name: 'one of 24 letters is a repetition, however it repeats itself',
+    prefix: 'la '.repeat(8),
+    knownEcho: false,
+    answer: `${'la '.repeat(8)}la!`,
+    expected: 'la!',
+  },
+  {
+    name: 'one of 23 letters that repeats itself may be meant (R134)',
+    prefix: 'a'.repeat(23),
+    knownEcho: false,
+    answer: 'a'.repeat(25),
+    expected: 'a'.repeat(25),
+  },
+  {
+    name: 'one that ends as it begins does not repeat itself',
+    prefix: 'do you know do',
+    knownEcho: false,
+    answer: 'do you know do tell.',
+    expected: ' tell.',
+  },
+  {
+    name: 'an answer that shares its first 23 letters goes another way',
+    prefix,
+    knownEcho: false,
+    answer: `${prefix.slice(0, 23)}?`,
+    expected: `${prefix.slice(0, 23)}?`,
+  },
+  {
+    name: 'an answer that ends after the first 23 letters is one',
+    prefix,
+    knownEcho: false,
+    answer: prefix.slice(0, 23),
+    expected: prefix.slice(0, 23),
+  },
+  { name: 'without a prefix nothing is looked at', prefix: '', knownEcho: true, answer: 'Once', expected: 'Once' },
   { name: 'an answer that ends inside the beginning', prefix, knownEcho: false, answer: 'Once', expected: 'Once' },
 ]
 
@@ -74,6 +125,38 @@ test.each(cases)('$name', ({ prefix: text, knownEcho, answer, expected }) => {
 test('an answer that began again is no continuation (R32)', () => {
   expect(() => passed(prefix, false, ['Once upon a time, there', ' was a princess.'])).toThrow(/began the answer again/)
   expect(() => passed(prefix, false, ['Once upon a time, there was'])).toThrow(/began the answer again/)
+})
+
+test('24 letters of a common beginning are no coincidence, whether the answer ends there or goes another way (R32)', () => {
+  const begun = prefix.slice(0, 24)
+  expect(() => passed(prefix, false, [begun])).toThrow(/began the answer again/)
+  expect(() => passed(prefix, false, [`${begun}?`])).toThrow(/began the answer again/)
+  expect(() => passed(prefix, true, [`${begun}?`])).toThrow(/began the answer again/)
+})
+
+test('a piece that is held back goes on as one, tells whether the reader is behind, and what follows is not looked at', () => {
+  const events: ProviderEvent[] = []
+  let isFlowing = false
+  const emit = afterPrefix(prefix, false, event => {
+    events.push(event)
+    return isFlowing
+  })
+  expect(emit({ type: 'text-delta', text: 'Once upon' })).toBe(true)
+  expect(emit({ type: 'text-delta', text: ' midnight, ' })).toBe(false)
+  isFlowing = true
+  expect(emit({ type: 'text-delta', text: prefix })).toBe(true)
+  expect(emit({ type: 'finish', finishReason: 'stop' })).toBe(true)
+  expect(events).toEqual([
+    { type: 'text-delta', text: 'Once upon midnight, ' },
+    { type: 'text-delta', text: prefix },
+    { type: 'finish', finishReason: 'stop' },
+  ])
+})
+
+test('when the repetition alone has come the reader is not behind', () => {
+  const emit = afterPrefix(prefix, true, () => false)
+  expect(emit({ type: 'text-delta', text: prefix })).toBe(true)
+  expect(emit({ type: 'text-delta', text: ' asleep.' })).toBe(false)
 })
 
 test('reasoning is passed on while the seam is looked at', () => {

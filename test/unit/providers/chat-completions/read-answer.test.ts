@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ProviderEvent } from '../../../../src/contract.ts'
-import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
+import { readAnswer } from '../../../../src/providers/chat-answer/read-answer.ts'
 import { anyText } from '../../../helpers/any-text.ts'
 import { delta, replayText, stream, summaryOf } from './replay.ts'
 
@@ -106,7 +106,7 @@ test.each(['[]', '[1]', '"text"', '{"ok":true}', 'true', '12', '<html>', 'hello'
   },
 )
 
-test.each(['[]', '1', 'null', '"text"', 'text'])('an event %s in the stream is malformed (R115)', event => {
+test.each(['[1]', '1', '"text"', 'text'])('an event %s in the stream is malformed (R115)', event => {
   expect(replayText(stream(delta({ content: 'a' }), event, delta({}, 'stop'))).error?.reason).toBe('malformed-response')
 })
 
@@ -223,4 +223,17 @@ test('a token costs one event and no more', () => {
   const before = events.length
   for (let at = 0; at < 100; at += 1) reader.write(stream(delta({ content: 'a' })))
   expect(events.length - before).toBe(100)
+})
+
+test('of an endless error page 65,536 characters are kept, and the rest is not even looked at', () => {
+  const reader = readAnswer({ status: 503, headers: {}, emit: () => true })
+  let looked = 0
+  /** A text that counts when somebody joins it to another one. */
+  const part = (text: string) => ({ [Symbol.toPrimitive]: () => ((looked += 1), text) }) as unknown as string
+  expect(reader.write(part('x'.repeat(65_535)))).toBe(true)
+  reader.write(part('y'))
+  expect(looked).toBe(2)
+  for (let count = 0; count < 10; count += 1) expect(reader.write(part('z'.repeat(65_536)))).toBe(true)
+  expect(looked).toBe(2)
+  expect(() => reader.end()).toThrow(expect.objectContaining({ reason: 'overloaded', status: 503 }))
 })

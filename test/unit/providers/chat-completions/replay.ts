@@ -1,23 +1,18 @@
 import type { ProviderEvent, ResponseHeaders, ToolCall, Usage } from '../../../../src/contract.ts'
-import type { AnswerOptions } from '../../../../src/providers/chat-completions/read-answer.ts'
-import type { BodyReader } from '../../../../src/http/post.ts'
-import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
+import { type AnswerOptions, readAnswer } from '../../../../src/providers/chat-answer/read-answer.ts'
 import { ProviderError } from '../../../../src/errors.ts'
 
 export type Replay = { readonly events: readonly ProviderEvent[]; readonly error: ProviderError | undefined }
 
 export type ReplayOptions = Partial<Omit<AnswerOptions, 'emit'>> & {
   readonly headers?: ResponseHeaders
-  /** @default the reader of chat completions */
-  readonly read?: (options: AnswerOptions) => BodyReader
 }
 
 /** Gives an answer to the reader in these pieces, as bytes that are decoded on the way like a body's. */
 export function replay(pieces: readonly Uint8Array[], options: ReplayOptions = {}): Replay {
   const events: ProviderEvent[] = []
   const emit = (event: ProviderEvent) => events.push(event) > 0
-  const { read = readAnswer, ...others } = options
-  const reader = read({ status: 200, headers: {}, ...others, emit })
+  const reader = readAnswer({ status: 200, headers: {}, ...options, emit })
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   try {
     for (const piece of pieces) {

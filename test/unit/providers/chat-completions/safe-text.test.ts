@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { inBandFailure, failureOf } from '../../../../src/providers/chat-completions/failure.ts'
-import { masked, safeName, textOfHtml } from '../../../../src/providers/chat-completions/safe-text.ts'
+import { inBandFailure, failureOf } from '../../../../src/providers/chat-failure/failure.ts'
+import { masked, safeName, textOfHtml } from '../../../../src/providers/chat-failure/safe-text.ts'
 import { leastMs } from '../../../helpers/least-ms.ts'
 
 test.each([

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ProviderEvent } from '../../../../src/contract.ts'
-import { readAnswer } from '../../../../src/providers/chat-completions/read-answer.ts'
-import { learnShape, noShape, textOfSame } from '../../../../src/providers/chat-completions/same-shape.ts'
+import { readAnswer } from '../../../../src/providers/chat-answer/read-answer.ts'
+import { learnShape, noShape, textOfSame } from '../../../../src/providers/chat-answer/read-event.ts'
 import { anyText } from '../../../helpers/any-text.ts'
 
 type Delta = Readonly<Record<string, unknown>>
@@ -43,24 +43,32 @@ test('chunks that are alike give the same events as chunks that are parsed one b
   fc.assert(property, { numRuns: 2_000 })
 })
 
-test('a text that stands somewhere else in the chunk too is not taken from there', () => {
+test.each([
+  ['the name stands somewhere else too', '{"note":{"content":"Hi"},"choices":[{"delta":{"content" : "Hi"}}]}'],
+  ['the name stands twice in the same object', '{"choices":[{"delta":{"content":"Ho","content":"Hi"}}]}'],
+  [
+    'the name is escaped, and the text stands somewhere else',
+    '{"note":{"content":"Hi"},"choices":[{"delta":{"\\u0063ontent":"Hi"}}]}',
+  ],
+])('a text is not taken from the wrong place: %s', (_, data) => {
   const shape = noShape()
-  const data = '{"note":{"content":"Hi"},"choices":[{"delta":{"content" : "Hi"}}]}'
-  const find = (value: unknown) => (value as { choices: { delta: { content: string } }[] }).choices[0]?.delta.content
-  learnShape(shape, data, { field: 'content', text: 'Hi', find })
-  expect(textOfSame(shape, data.replace('"Hi"}', '"Ho"}'))).toBeUndefined()
+  learnShape(shape, data, { field: 'content', text: 'Hi' })
+  expect(textOfSame(shape, data.replaceAll('"Hi"', '"Ha"'))).toBeUndefined()
+})
+
+test('a text is learned from a chunk that holds the name of its field once', () => {
+  const shape = noShape()
+  learnShape(shape, '{"choices":[{"delta":{"content":"Hi","reasoning_content":null}}]}', { field: 'content', text: 'Hi' })
+  expect(textOfSame(shape, '{"choices":[{"delta":{"content":"Ho","reasoning_content":null}}]}')).toBe('Ho')
 })
 
 test('a server that puts something new into each chunk is not learned for ever', () => {
   const shape = noShape()
-  let looked = 0
-  const find = () => {
-    looked += 1
-    return 'unbusy-probe'
-  }
+  const learnt: string[] = []
   for (let index = 0; index < 50; index++) {
-    learnShape(shape, `{"content":"Hi","n":${index}}`, { field: 'content', text: 'Hi', find })
+    learnShape(shape, `{"content":"Hi","n":${index}}`, { field: 'content', text: 'Hi' })
+    learnt.push(shape.after)
     expect(textOfSame(shape, `{"content":"Hi","n":${index + 1}}`)).toBeUndefined()
   }
-  expect(looked).toBe(4)
+  expect(new Set(learnt).size).toBe(4)
 })

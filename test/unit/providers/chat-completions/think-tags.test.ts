@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createThinkTags } from '../../../../src/providers/chat-completions/think-tags.ts'
+import { createThinkTags } from '../../../../src/providers/chat-answer/think-tags.ts'
 
 type Split = { readonly text: string; readonly reasoning: string }
 

@@ -1,0 +1,3 @@
+import '../require-node.ts'
+
+export { prometheus, type PrometheusOptions, type PrometheusRegistry } from './prometheus.ts'

@@ -1,0 +1,273 @@
+import type { ResponseHeaders } from '../../contract.ts'
+import { detailsOf, headersIn, namedTime, withoutLitellm } from './error-details.ts'
+import { asObject, parseJson } from '../json.ts'
+import { textOfHtml } from './safe-text.ts'
+
+/** The contents of an error body, whatever its shape. The texts are the server's own and not yet safe to show. */
+export type ServerError = {
+  readonly message: string
+  readonly type: string
+  /** Numeric codes become digits. */
+  readonly code: string
+  readonly param: string
+  /** The upstream's error text, when an aggregator passes it on. */
+  readonly upstream: string
+  readonly requestId: string | undefined
+  /** llama-server reports both numbers of a context overflow in fields. */
+  readonly contextTokens: number | undefined
+  readonly requestedTokens: number | undefined
+  /** The body is an HTML page, so it comes from a proxy or a CDN and not from the service. */
+  readonly html: boolean
+  /** Names of the exceeded quota or the refusal, apart from the message: Google's quota ids and reasons. */
+  readonly details: string
+  /** The retry time that a field gives, in milliseconds. */
+  readonly retryAfterMs: number | undefined
+  /** Headers that the body carries: an aggregator's upstream's, or those that this answer should have had. */
+  readonly headers: ResponseHeaders
+  /** The model's output, when the service could not parse it (Groq). */
+  readonly written: string
+}
+
+/**
+ * Reads an error body by its content, because content types are unreliable (a DeepSeek 400 came as application/octet-stream, see
+ * SaladDay/cc-switch-cli#170). Seen in practice: an object in `error`, a string in `error` (vLLM's 401), flat (SGLang,
+ * SiliconFlow), a bare JSON string (SiliconFlow's 401 and 404), FastAPI's `detail`, `base_resp` (MiniMax), `ResponseMetadata`
+ * (Volcengine), `Response` (Tencent), a list in `errors` (Cloudflare, watsonx), one server-sent event, HTML, XML, plain text, an
+ * empty body.
+ */
+export function readErrorBody(body: string): ServerError {
+  const text = body.slice(0, 65_536).trim()
+  if (text === '') return noWords
+  if (text.startsWith('<')) return { ...noWords, message: textOfHtml(text), html: !isXml.test(text) }
+  const json = beginsEvent.test(text) ? dataOf(text) : text
+  try {
+    return readErrorValue(parseJson(json))
+  } catch {
+    return { ...noWords, message: json.slice(0, longestMessage) }
+  }
+}
+
+/** Like `readErrorBody`, for a value that is already parsed, for example the `error` of a stream event. */
+export function readErrorValue(value: unknown): ServerError {
+  return withoutLitellm(read(value, 0))
+}
+
+/** Whether the object reports an error in an error field. It may also hold part of an answer; that answer is then incomplete. */
+export function isNamedError({ error, base_resp: response, x_groq: groq }: Fields): boolean {
+  if (error !== undefined && isErrorValue(error)) return true
+  return (response !== undefined && isBadBaseResponse(response)) || isErrorValue(asObject(groq)?.['error'])
+}
+
+/**
+ * Whether an object without an answer is an error although it has no `error` field: SGLang's and SiliconFlow's flat form,
+ * FastAPI's `detail`.
+ */
+export function isFlatError(value: Fields): boolean {
+  if (value['object'] === 'error' || value['type'] === 'error') return true
+  if (isErrorValue(value['detail']) && Object.keys(value).length === 1) return true
+  if (typeof value['error_msg'] === 'string' && Number(value['error_code']) !== 0) return true
+  if (isFailedResult(value) || exceptionIn(value) !== undefined) return true
+  return typeof value['message'] === 'string' && value['message'] !== '' && hasText(value['code'] ?? value['type'])
+}
+
+/** Tencent's form, and that of Zhipu and others, which put `code` and `msg` beside a result as well as in place of one. */
+function isFailedResult({ Response: response, msg, code, errors, status, message }: Fields): boolean {
+  if (isErrorValue(asObject(response)?.['Error']) || (Array.isArray(errors) && errors.length > 0)) return true
+  if (typeof status === 'string' && /^(?:error|fail(?:ed|ure)?)$/i.test(status)) return hasText(message ?? msg)
+  return hasText(msg) && hasText(code) && !successes.has(String(code))
+}
+
+const successes: ReadonlySet<string> = new Set(['0', '200'])
+
+/** MiniMax reports an error this way inside a 200 (F17). */
+function isBadBaseResponse(value: unknown): boolean {
+  const response = asObject(value)
+  return response !== undefined && isFailedResponse(response)
+}
+
+/**
+ * Whether an `error` field reports an error. Good answers may carry `null`, `""`, `{}` or `false` there, an object with nothing in
+ * it (new-api), or a success.
+ */
+export function isErrorValue(value: unknown): boolean {
+  if (typeof value === 'string') return value !== '' && !isSuccess.test(value)
+  if (typeof value !== 'object' || value === null) return false
+  return Object.values(value).some(inner => isPresent(inner) && !(typeof inner === 'string' && isSuccess.test(inner)))
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== '' && value !== false && value !== 0
+}
+
+const isSuccess = /^(?:ok|success)$/i
+
+/** The name of the exception that an object of Bedrock's event stream holds: `{ "throttlingException": { "message": "..." } }`. */
+function exceptionIn(value: Fields): string | undefined {
+  const [name = '', ...others] = Object.keys(value)
+  return others.length === 0 && name.endsWith('Exception') && asObject(value[name]) !== undefined ? name : undefined
+}
+
+/** Amazon and similar services answer in XML: the service wrote the body, not a proxy. */
+const isXml = /^<(?:\?xml|error|errorresponse)\b/i
+/** DashScope: `id:1`, `event:error`, `:HTTP_STATUS/429`, then `data:` (F63). */
+const beginsEvent = /^(?::[^\n]*\n|data:|event:|id:|retry:)/
+
+const longestMessage = 4_000
+/** A gateway nests its upstream's error inside its own; this is the deepest nesting that is read. */
+const deepest = 3
+
+const noWords: ServerError = {
+  message: '',
+  type: '',
+  code: '',
+  param: '',
+  upstream: '',
+  requestId: undefined,
+  contextTokens: undefined,
+  requestedTokens: undefined,
+  html: false,
+  details: '',
+  retryAfterMs: undefined,
+  headers: {},
+  written: '',
+}
+
+function dataOf(events: string): string {
+  const line = /(?:^|\n)data: ?([^\r\n]*)/.exec(events)
+  return line?.[1] ?? events
+}
+
+function read(value: unknown, depth: number): ServerError {
+  if (typeof value === 'string') return { ...noWords, message: value.slice(0, longestMessage) }
+  if (depth > deepest) return noWords
+  if (Array.isArray(value)) return readList(value, depth)
+  const object = asObject(value)
+  return object === undefined ? noWords : readObject(object, depth)
+}
+
+/** Fields inside `error` take precedence over fields beside it. */
+function readObject(object: Fields, depth: number): ServerError {
+  const inner = innerOf(object, depth)
+  const outer = outerOf(object, depth)
+  return {
+    message: firstText(inner.message, outer.message),
+    type: firstText(inner.type, outer.type),
+    code: firstText(inner.code, outer.code),
+    param: firstText(inner.param, outer.param),
+    upstream: firstText(inner.upstream, outer.upstream),
+    requestId: inner.requestId ?? outer.requestId,
+    contextTokens: inner.contextTokens ?? outer.contextTokens,
+    requestedTokens: inner.requestedTokens ?? outer.requestedTokens,
+    html: false,
+    details: firstText(inner.details, outer.details),
+    retryAfterMs: inner.retryAfterMs ?? outer.retryAfterMs,
+    headers: { ...outer.headers, ...inner.headers },
+    written: firstText(inner.written, outer.written),
+  }
+}
+
+/** The error in the object's own fields, without nested errors. */
+function outerOf(object: Fields, depth: number): ServerError {
+  const metadata = asObject(object['metadata']) ?? {}
+  return {
+    ...noWords,
+    message: messageOf(object, depth),
+    type: firstText(object['type'], object['error_type'], object['__type'], object['status']),
+    code: firstText(object['code'], object['error_code'], object['status_code'], object['Code'], object['reason']),
+    param: firstText(object['param']),
+    upstream: upstreamOf(metadata['raw']),
+    requestId: requestIdIn(object) ?? requestIdIn(metadata),
+    contextTokens: count(object['n_ctx']),
+    requestedTokens: count(object['n_prompt_tokens']),
+    details: detailsOf(object['details']),
+    retryAfterMs: namedTime(object) ?? namedTime(metadata),
+    headers: headersIn(metadata['headers']),
+    written: firstText(object['failed_generation']),
+  }
+}
+
+type Fields = { readonly [key: string]: unknown }
+
+function innerOf(object: Fields, depth: number): ServerError {
+  const response = asObject(object['base_resp'])
+  if (response !== undefined && isFailedResponse(response)) {
+    return { ...noWords, message: firstText(response['status_msg']), type: 'base_resp', code: firstText(response['status_code']) }
+  }
+  const exception = exceptionIn(object)
+  if (exception !== undefined) return { ...read(object[exception], depth + 1), type: exception }
+  const wrapped = [object['ResponseMetadata'], object['Response'], object].map(holder => asObject(holder)?.['Error'])
+  const groq = asObject(object['x_groq'])?.['error']
+  const error = [object['error'], ...wrapped, object['errors'], groq].find(isErrorValue)
+  return error === undefined ? noWords : read(error, depth + 1)
+}
+
+/** MiniMax reports success as status code 0. */
+function isFailedResponse(response: Fields): boolean {
+  const code = response['status_code']
+  return (typeof code === 'number' || typeof code === 'string') && Number(code) !== 0
+}
+
+/** Reads a list of validation errors (`loc`, `msg`), otherwise the first of several errors. */
+function readList(list: readonly unknown[], depth: number): ServerError {
+  const lines = list.slice(0, 3).flatMap(entry => {
+    const { loc, msg } = asObject(entry) ?? {}
+    if (typeof msg !== 'string') return []
+    return [Array.isArray(loc) ? `${loc.filter(part => typeof part !== 'object').join('.')}: ${msg}` : msg]
+  })
+  return lines.length === 0 ? read(list[0], depth + 1) : { ...noWords, message: lines.join('; ').slice(0, longestMessage) }
+}
+
+const messageFields = [
+  ...['message', 'msg', 'error_message', 'error_msg', 'errorMessage', 'error_description', 'Message', 'detail'],
+  ...['faultstring', 'title'],
+] as const
+
+function messageOf(object: { readonly [key: string]: unknown }, depth: number): string {
+  for (const name of messageFields) {
+    const value = object[name]
+    const text = typeof value === 'object' && value !== null ? read(value, depth + 1).message : firstText(value)
+    if (text !== '') return name === 'message' ? fromPython(text) : text
+  }
+  return ''
+}
+
+/** vLLM and SGLang report a failed validation as Python text with the whole input. Only location and complaint are kept. */
+function fromPython(text: string): string {
+  if (!/^(?:\[|\d+ validation errors?:\s*)\{'/.test(text)) return text.slice(0, longestMessage)
+  // a list in older versions, a single text since 0.32
+  const [, list, path] = /'loc': (?:\(([^)]{0,200})\)|'([^']{0,200})')/.exec(text) ?? []
+  const place = path ?? list?.replace(/['\s]/g, '').replaceAll(',', '.')
+  const complaint = /'msg': (?:'([^']{0,200})'|"([^"]{0,200})")/.exec(text)
+  return `${place ?? ''}: ${complaint?.[1] ?? complaint?.[2] ?? 'not valid'}`
+}
+
+/** OpenRouter passes its upstream's answer on as text, which is often JSON again. */
+function upstreamOf(raw: unknown): string {
+  if (typeof raw !== 'string') return read(raw, 3).message
+  try {
+    return read(parseJson(raw), 2).message
+  } catch {
+    return raw.slice(0, longestMessage)
+  }
+}
+
+function requestIdIn(object: { readonly [key: string]: unknown }): string | undefined {
+  const id = firstText(object['request_id'], object['requestId'], object['RequestId'], object['trace_id'])
+  return id === '' ? undefined : id
+}
+
+function firstText(...values: readonly unknown[]): string {
+  for (const value of values) {
+    if (typeof value === 'string' && value !== '') return value.slice(0, longestMessage)
+    if (typeof value === 'number') return String(value)
+  }
+  return ''
+}
+
+function hasText(value: unknown): boolean {
+  return firstText(value) !== ''
+}
+
+function count(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined
+}

@@ -1,0 +1,85 @@
+import type { Usage } from '../contract.ts'
+import { usageOf } from './chat-answer/usage.ts'
+import { isFlatError } from './chat-failure/error-body.ts'
+import { asObject, parseJson } from './json.ts'
+
+export type Fields = { readonly [key: string]: unknown }
+
+/**
+ * The text in one object, from the named field, else from where servers of this kind put it: TGI, SGLang, vLLM's demo server,
+ * Triton, llama.cpp, KoboldCpp, SageMaker, or a completion of OpenAI's form (F64, F65).
+ */
+export function textIn(fields: Fields, responseField: string): string | undefined {
+  const named = fields[responseField]
+  if (typeof named === 'string') return named
+  const { text, generated_text: generated, meta_info: meta } = fields
+  if (typeof generated === 'string') return generated
+  // SGLang's native format
+  if (typeof text === 'string' && asObject(meta) !== undefined) return text
+  if (Array.isArray(text) && typeof text[0] === 'string') return text[0]
+  return isFlatError(fields) ? undefined : otherText(fields, responseField)
+}
+
+const otherFields = ['text_output', 'content', 'token', 'output', 'result', 'answer'] as const
+const lists = ['choices', 'results', 'outputs', 'predictions', 'generations'] as const
+
+function otherText(fields: Fields, responseField: string): string | undefined {
+  for (const name of otherFields) if (typeof fields[name] === 'string') return fields[name]
+  const first = firstOf(fields)
+  if (typeof first === 'string') return first
+  const inner = asObject(first) ?? asObject(fields['data']) ?? {}
+  const message = asObject(inner['message']) ?? asObject(inner['delta']) ?? {}
+  const found = [inner[responseField], inner['text'], inner['generated_text'], message['content']]
+  return found.find(text => typeof text === 'string')
+}
+
+function firstOf(fields: Fields): unknown {
+  const list = lists.map(name => fields[name]).find(Array.isArray) as readonly unknown[] | undefined
+  return list?.[0]
+}
+
+/** The word for how the answer ended, from any field where servers of this kind put it (F106). */
+export function endIn(fields: Fields): string | undefined {
+  const inner = innerOf(fields)
+  if (fields['stopped_limit'] === true) return 'length'
+  const first = asObject(firstOf(fields)) ?? {}
+  const said = fields['finish_reason'] ?? fields['done_reason'] ?? inner['finish_reason'] ?? first['finish_reason']
+  const word = asObject(said)?.['type'] ?? said ?? stopTypes.get(fields['stop_type'])
+  return typeof word === 'string' && word !== '' && word !== 'null' ? word : undefined
+}
+
+/** Of llama.cpp. */
+const stopTypes: ReadonlyMap<unknown, string> = new Map([
+  ['eos', 'stop'],
+  ['word', 'stop'],
+  ['limit', 'length'],
+])
+
+export function usageIn(fields: Fields): Usage | undefined {
+  const inner = innerOf(fields)
+  const counts = { ...fields, ...inner }
+  const counted = {
+    completion_tokens: counts['generated_tokens'] ?? counts['eval_count'] ?? counts['tokens_predicted'],
+    prompt_tokens: counts['prompt_eval_count'] ?? counts['tokens_evaluated'],
+  }
+  return usageOf(fields['usage']) ?? usageOf(inner) ?? usageOf(fields) ?? usageOf(counted)
+}
+
+function innerOf(fields: Fields): Fields {
+  return asObject(fields['details']) ?? asObject(fields['meta_info']) ?? {}
+}
+
+/** Whether this object says that it is the last of an answer. */
+export function isLast(fields: Fields): boolean {
+  return fields['done'] === true || fields['stop'] === true
+}
+
+/** Whether a complete document is only the first of several: without this a slow stream of lines would end with its first line. */
+export function isFirstOfMany(json: string): boolean {
+  try {
+    const fields = asObject(parseJson(json))
+    return fields?.['done'] === false || fields?.['stop'] === false
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,3 @@
+import '../require-node.ts'
+
+export { statusFetch, statusHandler, type StatusSource } from './handler.ts'

@@ -1,0 +1,119 @@
+/** Answers and errors whose fields have another shape, as public reports of gateways and servers show them. */
+import { createClient, ollama, openaiCompatible, type ProviderError } from 'unbusy'
+import { raw, type Reply, type startServer } from 'unbusy/testing'
+import { expect, onTestFinished } from 'vitest'
+import { z } from 'zod'
+import { test } from '../helpers/vitest.ts'
+
+const tools = { get_weather: { inputSchema: z.object({ city: z.string() }) } }
+const usage = { usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 } }
+const event = (data: unknown) => `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`
+const chunk = (delta: unknown, finish: unknown = null, more: object = {}) => ({
+  ...{ id: 'c', model: 'm', choices: [{ index: 0, delta, finish_reason: finish }] },
+  ...more,
+})
+const end = chunk({}, 'stop', usage)
+const stream = (...events: readonly unknown[]) => raw([...events.map(event), event('[DONE]')])
+const whole = { message: { role: 'assistant', content: 'Hello there' }, finish_reason: 'stop' }
+const document = (body: unknown) => raw([JSON.stringify(body)], { contentType: 'application/json' })
+const said = [chunk({ content: 'Hello' }), chunk({ content: ' there' })]
+const emptyError = { error: { message: '', type: '', param: '', code: null } }
+
+async function ask(server: typeof startServer, reply: Reply, make = openaiCompatible) {
+  const { baseURL } = await server(() => reply)
+  const client = createClient({ chain: [make('m', { baseURL, retry: 0 })], hedge: false, breaker: false })
+  onTestFinished(() => client.close())
+  return client.generate({ prompt: 'Hi', tools }).catch((error: { failures: readonly ProviderError[] }) => error.failures[0])
+}
+
+test.for<[string, Reply]>([
+  ['an empty error beside the finish (new-api)', stream(...said, { ...end, ...emptyError })],
+  ['an empty error in a document (new-api)', document({ choices: [whole], ...usage, ...emptyError })],
+  ['an error that says success', stream(...said, { ...end, error: { code: 0, message: 'success' } })],
+  ['the answer in output (DashScope)', document({ output: { choices: [whole] }, usage: { input_tokens: 5, output_tokens: 2 } })],
+  ['the answer in data, and usage beside it', document({ code: 0, msg: 'ok', data: { choices: [whole] }, ...usage })],
+  [
+    'the answer in data, beside a success in words',
+    document({ code: 'OK', message: 'ok', data: { choices: [whole], ...usage } }),
+  ],
+  ['the answer in response', document({ success: true, response: { choices: [whole], ...usage } })],
+  ['each chunk in data', stream(...said.map(data => ({ code: 0, data })), { code: 0, data: end })],
+  ['a body as text (AWS)', document({ statusCode: 200, body: JSON.stringify({ choices: [whole], ...usage }) })],
+  ['a document as text', document(JSON.stringify({ choices: [whole], ...usage }))],
+  ['an event as text', stream(...said, JSON.stringify(JSON.stringify(end)))],
+  ['a field with the name line', stream({ ...said[0], line: 'last' }, said[1], end)],
+  ['choices without a list', stream({ choices: { delta: { content: 'Hello there' } } }, end)],
+  ['content without a list', stream(chunk({ content: { type: 'text', text: 'Hello there' } }), end)],
+  ['a message that is a text', document({ choices: [{ message: 'Hello there', finish_reason: 'stop' }], ...usage })],
+  ['a finish in a list', stream(...said, chunk({}, ['stop'], usage))],
+  ['a finish in an object', stream(...said, chunk({}, { reason: 'stop' }, usage))],
+  ['a late report of a filter (Azure)', stream(...said, end, { choices: [{ content_filter_results: {}, finish_reason: null }] })],
+  ['events that say nothing', stream({ type: 'ping' }, { status: 'processing' }, ...said, { choices: [null] }, end)],
+])('%s: the answer is read', async ([, reply], { server }) => {
+  const hello = { text: 'Hello there', finishReason: 'stop', usage: { inputTokens: 5, outputTokens: 2 } }
+  expect(await ask(server, reply)).toMatchObject(hello)
+})
+
+const calling = (name: string) => ({
+  tool_calls: [{ index: 0, id: 'a', function: { name, arguments: '{"city":"Oslo"}' } }],
+})
+
+test.for<[string, Reply]>([
+  ['tokens of gpt-oss behind the name', stream(chunk(calling('get_weather<|channel|>commentary')), chunk({}, 'tool_calls'))],
+  ['blanks around the name', stream(chunk(calling(' get_weather\n')), chunk({}, 'tool_calls'))],
+  [
+    'the list as text',
+    document({
+      choices: [{ message: { tool_calls: JSON.stringify(calling('get_weather').tool_calls) }, finish_reason: 'stop' }],
+    }),
+  ],
+])('a tool call with %s is called', async ([, reply], { server }) => {
+  expect(await ask(server, reply)).toMatchObject({ toolCalls: [{ toolName: 'get_weather', input: { city: 'Oslo' } }] })
+})
+
+test.for<[string, Reply, typeof openaiCompatible]>([
+  ['in an object', stream(chunk({ reasoning: { text: 'Hm.' } }), ...said, end), openaiCompatible],
+  ['in reasoning_text', stream(chunk({ reasoning_text: 'Hm.' }), ...said, end), openaiCompatible],
+  [
+    "in reasoning_content of Ollama's own format",
+    raw([JSON.stringify({ message: { content: 'Hello there', reasoning_content: 'Hm.' }, done: true })]),
+    ollama,
+  ],
+])('reasoning %s is reasoning', async ([, reply, make], { server }) => {
+  expect(await ask(server, reply, make)).toMatchObject({ text: 'Hello there', reasoningText: 'Hm.' })
+})
+
+const throttled = { throttlingException: { message: 'Too many tokens, please wait before trying again.' } }
+const limited = { statusCode: 429, body: JSON.stringify({ error: { message: 'Rate limit exceeded' } }) }
+
+test.for<[string, Reply, string]>([
+  ['an error in x_groq', stream(said[0], { choices: [], x_groq: { error: 'over capacity' } }), 'overloaded'],
+  [
+    "an answer in Anthropic's format",
+    stream({ type: 'message_start', message: { role: 'assistant', content: [] } }, { type: 'message_stop' }),
+    'malformed-response',
+  ],
+  ['an exception of Bedrock', stream(throttled), 'rate-limit'],
+  ['an exception of Bedrock in a document', document({ internalServerException: { message: 'x' } }), 'server-error'],
+  ['an error beside an answer in data', document({ error: 'Too many requests', data: { choices: [whole] } }), 'rate-limit'],
+  ["an error beside a line in Ollama's own format", document({ done: true, code: 429, msg: 'Too many requests' }), 'rate-limit'],
+  [
+    'an error of MiniMax beside such a line',
+    document({ message: { content: '' }, done: true, base_resp: { status_code: 1002, status_msg: 'rate limit' } }),
+    'rate-limit',
+  ],
+  [
+    'an error whose fields have no text',
+    document({ error: { a: { toString: 1 }, message: 'Rate limit exceeded' } }),
+    'rate-limit',
+  ],
+  ['an error in a body as text (AWS)', document(limited), 'rate-limit'],
+])('%s is a failure: %s', async ([, reply, reason], { server }) => {
+  expect(await ask(server, reply)).toMatchObject({ reason })
+})
+
+test('new-api passes on the status of its upstream in words', async ({ server }) => {
+  const error = { message: 'bad response status code 429 (request id: 1)', type: 'upstream_error' }
+  const reply = { ...document({ error }), status: 500 }
+  expect(await ask(server, reply)).toMatchObject({ reason: 'rate-limit' })
+})
