@@ -28,8 +28,8 @@ export type ClientState = {
   readonly steps: readonly (ChainPool | { readonly targets: readonly ChainTarget[] })[]
   /** The client's own budget. */
   readonly account: Account | undefined
-  /** The client or one of its targets has a budget. */
-  readonly hasBudgets: boolean
+  /** Whether the client or one of its targets has a budget. */
+  hasBudgets(): boolean
   /** At least one target has a `when`. */
   readonly hasConditions: boolean
   /** The client's limits and continuation settings, with every default filled in. A call may override them. */

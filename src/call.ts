@@ -71,7 +71,7 @@ function askChain(client: ClientState, prepared: PreparedCall, { sink }: CommitO
     // a hedge is an early fallback
     hedge: given.fallback === false ? undefined : hedge,
     hasFallback: given.fallback !== false,
-    accounts: given.maxCost === undefined && !client.hasBudgets ? undefined : accountsFor(client.account, given.maxCost),
+    accounts: given.maxCost === undefined && !client.hasBudgets() ? undefined : accountsFor(client.account, given.maxCost),
     probeMs,
     background,
     tell,

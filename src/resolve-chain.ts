@@ -7,6 +7,7 @@ import type { Clock, Provider } from './contract.ts'
 import type { Target } from './contract-targets.ts'
 import type { Health } from './health/health.ts'
 import { watchQueues } from './health/server-queues.ts'
+import { isSharedHealth } from './health/shared-health.ts'
 import { type ClientOptions, targetRetry, targetTimeout, thinkingLimits } from './options.ts'
 import { isPrivateAddress } from './providers/private-address.ts'
 
@@ -46,8 +47,10 @@ export function resolveChain(options: ClientOptions, { health, clock, observers,
     targets.push(...members)
     return 'pool' in step ? { ...step, targets: members, queues: watchQueues(members, clock) } : { targets: members }
   })
-  const hasBudgets = budget !== undefined || targets.some(({ health: each }) => hasAccount(each))
-  return { targets, steps, account, hasBudgets }
+  const look = () => budget !== undefined || targets.some(({ health: each }) => hasAccount(each))
+  const found = look()
+  // a client that joins a shared health later may bring a budget for the targets of this one
+  return { targets, steps, account, hasBudgets: isSharedHealth(options.health) ? look : () => found }
 }
 
 function isPrivate({ identity }: Provider): boolean {

@@ -266,6 +266,17 @@ test('clients of one health spend from one budget of a target', async () => {
   expect(await until(two.generate({ prompt: 'Hi', maxOutputTokens: 5 }))).toMatchObject({ text: 'Hi.' })
 })
 
+test('a client spends from the budget that a later client of its health gave to the same target', async () => {
+  const health = sharedHealth()
+  const early = createClient({ chain: [dear('Hi.', { identity }), cheap('cheap')], clock, health })
+  expect(await until(early.generate(ten))).toMatchObject({ text: 'Hi.' })
+  const budget = { dollars: 15, perMs: 60_000 }
+  const late = createClient({ chain: [dear('Hi.', { identity, budget }), cheap('cheap')], clock, health })
+  expect(await until(early.generate(ten))).toMatchObject({ text: 'Hi.' })
+  expect(await until(late.generate(ten))).toMatchObject({ text: 'cheap' })
+  expect(await until(early.generate(ten))).toMatchObject({ text: 'cheap' })
+})
+
 test('a target without a price is skipped, unless it is at a private address', async () => {
   const at = (origin: string) => fakeTarget('Hello.', { name: origin, identity: { origin, credential: '' } })
   const known = async (target: ReturnType<typeof fakeTarget>) =>
