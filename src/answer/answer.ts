@@ -44,7 +44,7 @@ export type Sink = {
   /** Whether to ask the same target to continue, because the target's own output limit cut this answer. */
   wantsMore(answer: Answer, source: Source): boolean
   /** The continuation failed: returns the answer as far as it came. */
-  settleFor(answer: Answer): Answer
+  acceptCut(answer: Answer): Answer
 }
 
 /** Collects the events of one attempt. */

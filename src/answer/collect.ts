@@ -60,7 +60,7 @@ export function collectAnswer({ continuation, form, repairs }: CollectAnswerOpti
       keep(part)
       return true
     },
-    settleFor: answer => answer,
+    acceptCut: answer => answer,
   }
 }
 

@@ -99,7 +99,7 @@ export function open(options: ReaderOptions): Outlet {
       return mayBegin() ? 'policy' : 'stop'
     },
     wantsMore: (answer, source) => answer.finishReason === 'length' && mayContinue(continuation, heldBy(options, reader), source),
-    settleFor(answer) {
+    acceptCut(answer) {
       const { text, reasoningText } = heldBy(options, reader)
       return { ...answer, text, reasoningText }
     },

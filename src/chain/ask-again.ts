@@ -2,12 +2,12 @@ import pRetry from 'p-retry'
 
 import type { Answer } from '../answer/answer.ts'
 import type { AttemptRecord, Source } from '../contract-events.ts'
-import type { Decision, FailureReason } from '../contract-failures.ts'
+import type { Decision } from '../contract-failures.ts'
 import { ProviderError } from '../errors.ts'
 import type { Availability } from '../health/health.ts'
 import { renewHold } from './account.ts'
 import { abandoned } from './attempt.ts'
-import { addToTrail, namesOf, sourceOf } from './attempt-record.ts'
+import { addToTrail, sourceOf, tellWait } from './attempt-record.ts'
 import { affords } from './money.ts'
 import { contentDueAt } from './next-target.ts'
 import { checkedDecision, decide } from './policy.ts'
@@ -143,24 +143,12 @@ export async function askForMore(
   try {
     return await ask()
   } catch (error) {
-    if (leg.end === undefined && error === abandoned) return walk.sink.settleFor(answer)
+    if (leg.end === undefined && error === abandoned) return walk.sink.acceptCut(answer)
     if (leg.end !== undefined || !ProviderError.isInstance(error)) throw error
     walk.failures.push(error)
     walk.sink.failed(error, undefined)
-    return walk.sink.settleFor(answer)
+    return walk.sink.acceptCut(answer)
   }
-}
-
-/** Every wait is reported before it begins, with its length and its reason (earendil-works/pi#7647). */
-export function tellWait(walk: Walk, candidate: Candidate, waited: { waitMs: number; reason: FailureReason }): void {
-  walk.tell?.({
-    type: 'wait',
-    at: walk.clock.now(),
-    callId: walk.callId,
-    ...namesOf(candidate.target),
-    attempt: candidate.asked,
-    ...waited,
-  })
 }
 
 /**

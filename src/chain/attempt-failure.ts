@@ -1,7 +1,7 @@
 import type { Charged, ClockName } from '../contract-failures.ts'
 import { ProviderError } from '../errors.ts'
 import type { Outcome } from '../health/outcome.ts'
-import { type Clocks, restartClocks } from './clocks.ts'
+import type { Clocks } from './clocks.ts'
 import { chargeOf } from './policy.ts'
 import type { ChainTarget, RunningAttempt } from './state.ts'
 
@@ -130,20 +130,4 @@ function saysMuch({ clock, silentMs, usualMs, firstChunkMs, isThinking }: Silenc
   if (!saysLittle.has(clock)) return true
   if (isThinking) return silentMs >= Math.max(thoughtMs, usualMs * 1.3)
   return silentMs >= Math.min(firstChunkMs, Math.max(fairMs, usualMs * 1.3))
-}
-
-/** Resets the state of the previous request before its provider sends the next one. */
-export function restart(run: RunningAttempt, attempt: number): void {
-  run.attempt = attempt
-  run.startedAt = run.options.clock.now()
-  run.earlierChunks = run.chunks
-  run.firstChunkMs = undefined
-  run.status = undefined
-  run.requestId = undefined
-  run.responseId = undefined
-  run.responseModel = undefined
-  run.isUnsent = undefined
-  run.kind = 'retry'
-  run.wasQueued = false
-  restartClocks(run.clocks)
 }

@@ -1,5 +1,6 @@
-import type { Call, ProviderEvent } from '../contract.ts'
+import type { ProviderEvent } from '../contract.ts'
 import type { AttemptRecord, Source } from '../contract-events.ts'
+import type { FailureReason } from '../contract-failures.ts'
 import { type Bill, billOf } from '../cost.ts'
 import { isRefusal, worstCostOf } from '../cost-estimate.ts'
 import type { Span } from '../cost/price-rules.ts'
@@ -64,6 +65,11 @@ export function tell({ options, attempt }: RunningAttempt, event: AttemptEvent):
   options.tell({ ...namesOf(target), ...event, at: clock.now(), callId, attempt })
 }
 
+/** Every wait is reported before it begins, with its length and its reason (earendil-works/pi#7647). */
+export function tellWait(walk: Walk, { target, asked }: Candidate, waited: { waitMs: number; reason: FailureReason }): void {
+  walk.tell?.({ ...namesOf(target), type: 'wait', at: walk.clock.now(), callId: walk.callId, attempt: asked, ...waited })
+}
+
 /** The fields by which events and records name a target. An object is built fastest if they come first. */
 export function namesOf({ provider, model, name, targetIndex, step }: ChainTarget) {
   return { provider: provider.name, model, name, targetIndex, step }
@@ -82,10 +88,4 @@ export function addToTrail(walk: Walk, running: RunningAttempt): void {
 /** Counts the requests in a trail; skipped targets do not count. */
 export function requestsIn(trail: Walk['trail']): number {
   return trail.filter(({ record }) => record === undefined || record.attempt > 0).length
-}
-
-/** Returns the call as this target gets it. */
-export function callTo(walk: Walk, candidate: Candidate): Call {
-  candidate.call ??= { ...walk.call, model: candidate.target.model }
-  return candidate.call
 }

@@ -2,6 +2,7 @@ import type { Attempt, Call, Provider } from '../contract.ts'
 import type { ClientEvent, RequestSettings } from '../contract-events.ts'
 import type { FullAttempt, Telemetry } from '../telemetry/telemetry.ts'
 import { namesOf } from './attempt-record.ts'
+import { restartClocks } from './clocks.ts'
 import type { RunningAttempt } from './state.ts'
 
 /** Describes an attempt for telemetry. */
@@ -35,6 +36,22 @@ export function observed(
           },
         }
   return around === undefined ? send(given) : around(describe(run), () => send(given))
+}
+
+/** Resets the state of the previous request before its provider sends the next one. */
+export function restart(run: RunningAttempt, attempt: number): void {
+  run.attempt = attempt
+  run.startedAt = run.options.clock.now()
+  run.earlierChunks = run.chunks
+  run.firstChunkMs = undefined
+  run.status = undefined
+  run.requestId = undefined
+  run.responseId = undefined
+  run.responseModel = undefined
+  run.isUnsent = undefined
+  run.kind = 'retry'
+  run.wasQueued = false
+  restartClocks(run.clocks)
 }
 
 function settingsOf({ temperature, topP, maxOutputTokens, stopSequences, seed, reasoning, output }: Call): RequestSettings {

@@ -3,9 +3,9 @@ import type { Attempt, ProviderEvent } from '../contract.ts'
 import type { ClockName } from '../contract-failures.ts'
 import { ProviderError, UnbusyError } from '../errors.ts'
 import { settleHold } from './account.ts'
-import { blockedAgain, failureOf, mayBeAtWork, restart, timeoutError, uncheckedError, verdictOf } from './attempt-failure.ts'
+import { blockedAgain, failureOf, mayBeAtWork, timeoutError, uncheckedError, verdictOf } from './attempt-failure.ts'
 import { type Failed, recordOf, tell } from './attempt-record.ts'
-import { describe, observed, startEvent } from './attempt-start.ts'
+import { describe, observed, restart, startEvent } from './attempt-start.ts'
 import {
   awaitDeadline,
   chunkCame,
@@ -60,7 +60,7 @@ export function startAttempt(options: AttemptOptions): RunningAttempt {
     usage: undefined,
     record: undefined,
     conclude: undefined,
-    settling: undefined,
+    checking: undefined,
   }
   options.tell?.(startEvent(run))
 
@@ -74,11 +74,11 @@ export function startAttempt(options: AttemptOptions): RunningAttempt {
   const { usage } = options.permit
   request(run, context).then(
     () => {
-      usage?.settled(run.over)
-      void settle(run)
+      usage?.finished(run.over)
+      void checkAnswer(run)
     },
     error => {
-      usage?.settled(mayBeAtWork(run, error))
+      usage?.finished(mayBeAtWork(run, error))
       rejected(run, error)
     },
   )
@@ -225,8 +225,8 @@ function timedOut(run: RunningAttempt, name: ClockName, afterMs: number): void {
     rejected(run, error)
   }
   if (!run.finished) return fail(run, timeoutError(name, afterMs))
-  const isChecking = run.settling !== undefined
-  void settle(run).then(() => run.controller.abort(abandoned))
+  const isChecking = run.checking !== undefined
+  void checkAnswer(run).then(() => run.controller.abort(abandoned))
   if (name !== 'total') awaitDeadline(run.clocks)
   // F83: the caller's own schema may never settle. One that waits for nothing has settled before this timer of 0 ms fires
   else if (isChecking) fail(run, uncheckedError(afterMs))
@@ -234,12 +234,12 @@ function timedOut(run: RunningAttempt, name: ClockName, afterMs: number): void {
 }
 
 /** Runs once, although both the end of the body and a clock may start it. */
-function settle(run: RunningAttempt): Promise<void> {
-  run.settling ??= wholeAnswer(run).then(
+function checkAnswer(run: RunningAttempt): Promise<void> {
+  run.checking ??= wholeAnswer(run).then(
     answer => answered(run, answer),
     error => rejected(run, error),
   )
-  return run.settling
+  return run.checking
 }
 
 async function wholeAnswer(run: RunningAttempt): Promise<Answer> {
@@ -258,7 +258,7 @@ function answered(run: RunningAttempt, answer: Answer): void {
 function rejected(run: RunningAttempt, error: unknown): void {
   if (run.over) return
   // after `finish` only the end of the body is missing: a connection lost there does not make the answer incomplete
-  if (run.finished && run.settling === undefined) return void settle(run)
+  if (run.finished && run.checking === undefined) return void checkAnswer(run)
   if (ProviderError.isInstance(error)) return fail(run, error)
   end(run, 'failed')
   run.done.reject(error)

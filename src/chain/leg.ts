@@ -5,14 +5,14 @@ import type { Permit } from '../health/health.ts'
 import type { Hold } from './account.ts'
 import { admitRepeat, askAgain, askForMore } from './ask-again.ts'
 import { abandonAttempt, abandoned, startAttempt } from './attempt.ts'
-import { addToTrail, callTo, namesOf, requestsIn, sourceOf } from './attempt-record.ts'
-import { contentDueAt, othersLeft } from './next-target.ts'
+import { addToTrail, namesOf, requestsIn, sourceOf } from './attempt-record.ts'
+import { callFor, contentDueAt, othersLeft } from './next-target.ts'
 import { stopLateTimer } from './hedge.ts'
 import { takeMoney, tooDear } from './money.ts'
-import { notAsked, preparedCall } from './prepare.ts'
+import { preparedCall } from './prepare.ts'
 import { withOwnState } from './provider-state.ts'
 import { notify } from './signal.ts'
-import { dropOthers } from './skip.ts'
+import { notAsked } from './skip.ts'
 import type { AttemptOptions, Candidate, Leg, LegEnd, Walk } from './state.ts'
 
 /** Starts asking a target; the walk is notified when the leg has ended. */
@@ -82,8 +82,13 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
   return runAttempt(walk, leg, { kind, permit, fold, source, call, hold })
 }
 
+/** Restricts the call to this target. */
+function dropOthers(walk: Walk, asked: Candidate): void {
+  for (const candidate of walk.candidates) if (candidate !== asked) candidate.spent = true
+}
+
 function callWith(walk: Walk, candidate: Candidate, { overrides }: Fold): Call {
-  const call = callTo(walk, candidate)
+  const call = callFor(walk, candidate)
   return overrides === undefined ? call : { ...call, ...overrides }
 }
 

@@ -6,9 +6,7 @@ import { assumedOutputTokens, worstCostOf } from '../cost-estimate.ts'
 import type { TargetHealth } from '../health/health.ts'
 import { type Account, createAccount, fits, fitsInMs, hold, type Hold, leftOf } from './account.ts'
 import { abandoned } from './attempt.ts'
-import { callTo } from './attempt-record.ts'
-import { type Begun, notAsked } from './prepare.ts'
-import { skip } from './skip.ts'
+import { type Begun, notAsked, skip } from './skip.ts'
 import type { Candidate, ChainTarget, Leg, Walk } from './state.ts'
 
 /** Targets that share their health also share their budget. */
@@ -32,7 +30,7 @@ export function hasAccount(health: TargetHealth): boolean {
 export function budgetRefusal(walk: Walk, candidate: Candidate): Partial<Failure> | undefined {
   const { target } = candidate
   if (walk.accounts === undefined || (target.prepare !== undefined && candidate.worst === undefined)) return undefined
-  candidate.worst ??= worstOf(target, callTo(walk, candidate), walk.clock)
+  candidate.worst ??= worstOf(target, walk.call, walk.clock)
   const now = walk.clock.now()
   const worst = candidate.worst
   const account = accountsOf(walk, target).find(each => !fits(each, worst, now))

@@ -1,7 +1,6 @@
 import type { Call } from '../contract.ts'
 import type { Failure } from '../contract-failures.ts'
 import type { Availability, Permit } from '../health/health.ts'
-import { callTo } from './attempt-record.ts'
 import { budgetRefusal } from './money.ts'
 import { skip } from './skip.ts'
 import type { Candidate, ChainTarget, Walk } from './state.ts'
@@ -108,8 +107,14 @@ function lastingRefusal(walk: Walk, candidate: Candidate): Partial<Failure> | un
   const { target } = candidate
   if (target.when === undefined && target.provider.refuse === undefined) return candidate.refusal ?? undefined
   if (candidate.refusal === undefined && target.prepare !== undefined) return excludedBy(target, walk.call)
-  if (candidate.refusal === undefined) candidate.refusal = findRefusal(callTo(walk, candidate), target) ?? null
+  if (candidate.refusal === undefined) candidate.refusal = findRefusal(callFor(walk, candidate), target) ?? null
   return candidate.refusal ?? undefined
+}
+
+/** Returns the call with the model of this target, before a continuation, a repair or `prepare` changes it. */
+export function callFor(walk: Walk, candidate: Candidate): Call {
+  candidate.call ??= { ...walk.call, model: candidate.target.model }
+  return candidate.call
 }
 
 function findRefusal(call: Call, target: ChainTarget): Partial<Failure> | undefined {

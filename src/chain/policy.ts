@@ -1,10 +1,10 @@
 import type { Charged, Decision, Failure, FailureReason } from '../contract-failures.ts'
 
 /**
- * Whether another round, after all targets have failed, asks this target again. `yes`: the failure may pass. `last`: the target would
- * probably stay silent again, so it is asked once, after all others. `no`: the failure is permanent.
+ * Whether another round, after all targets have failed, asks this target again. `yes`: the failure may pass. `once`: the target would
+ * probably stay silent again, so it is asked once more, after all others. `no`: the failure is permanent.
  */
-export type Again = 'yes' | 'last' | 'no'
+export type Again = 'yes' | 'once' | 'no'
 
 type Rule = { readonly decision: Decision; readonly charged: Charged; readonly again: Again }
 
@@ -16,7 +16,7 @@ export const policy = {
   truncated: { decision: 'retry', charged: 'target', again: 'yes' },
   'malformed-response': { decision: 'retry', charged: 'target', again: 'no' },
   // a silent target is not retried: the retry would only wait again
-  timeout: { decision: 'next', charged: 'target', again: 'last' },
+  timeout: { decision: 'next', charged: 'target', again: 'once' },
   loading: { decision: 'next', charged: 'nobody', again: 'yes' },
   'rate-limit': { decision: 'next', charged: 'gate', again: 'yes' },
   quota: { decision: 'next', charged: 'key', again: 'no' },

@@ -1,9 +1,6 @@
-import type { Answer, Fold } from '../answer/answer.ts'
+import type { Fold } from '../answer/answer.ts'
 import type { Call } from '../contract.ts'
-import type { Failure } from '../contract-failures.ts'
-import type { Permit } from '../health/health.ts'
 import { abandoned } from './attempt.ts'
-import { skip } from './skip.ts'
 import type { Leg, Walk } from './state.ts'
 
 /**
@@ -34,17 +31,4 @@ function prepared({ call }: Walk, { candidate: { target } }: Leg, { overrides, t
   // the limit of `prepare` applies to the whole answer, including the tokens received before
   const left = Math.max(1, changes.maxOutputTokens - tokensBefore)
   return { ...result, maxOutputTokens: Math.min(left, given.maxOutputTokens ?? Infinity) }
-}
-
-/** The permit and the fold of a request that is not made. */
-export type Begun = { readonly permit: Permit; readonly fold: Fold; readonly refusal?: Partial<Failure> | undefined }
-
-/** Undoes the start of a request that is not made after all; `leg.thrown` says why. */
-export function notAsked(walk: Walk, leg: Leg, { permit, fold, refusal = {} }: Begun): Promise<Answer> {
-  const { candidate } = leg
-  fold.drop()
-  permit.end('unused')
-  candidate.asked -= 1
-  if (leg.thrown === abandoned) skip(walk, candidate, refusal)
-  return Promise.reject(leg.thrown)
 }

@@ -1,8 +1,11 @@
+import type { Answer, Fold } from '../answer/answer.ts'
 import type { AttemptRecord } from '../contract-events.ts'
 import type { Failure, FailureReason } from '../contract-failures.ts'
 import { ProviderError } from '../errors.ts'
+import type { Permit } from '../health/health.ts'
+import { abandoned } from './attempt.ts'
 import { namesOf } from './attempt-record.ts'
-import type { Candidate, Walk } from './state.ts'
+import type { Candidate, Leg, Walk } from './state.ts'
 
 /** Reports, once per call, that a target was skipped, and why. */
 export function skip(walk: Walk, candidate: Candidate, refusal: Partial<Failure>): void {
@@ -50,7 +53,15 @@ function wasTold(candidate: Candidate, reason: FailureReason | undefined): boole
   return isOverBudget
 }
 
-/** Restricts the call to this target. */
-export function dropOthers(walk: Walk, asked: Candidate): void {
-  for (const candidate of walk.candidates) if (candidate !== asked) candidate.spent = true
+/** The permit and the fold of a request that is not made. */
+export type Begun = { readonly permit: Permit; readonly fold: Fold; readonly refusal?: Partial<Failure> | undefined }
+
+/** Undoes the start of a request that is not made after all; `leg.thrown` says why. */
+export function notAsked(walk: Walk, leg: Leg, { permit, fold, refusal = {} }: Begun): Promise<Answer> {
+  const { candidate } = leg
+  fold.drop()
+  permit.end('unused')
+  candidate.asked -= 1
+  if (leg.thrown === abandoned) skip(walk, candidate, refusal)
+  return Promise.reject(leg.thrown)
 }

@@ -248,8 +248,8 @@ export type RunningAttempt = {
   record: AttemptRecord | undefined
   /** Set when the server has reported its end: finishes the answer with what was received. */
   conclude: (() => void) | undefined
-  /** Settles when the answer was checked, or found incomplete; undefined: that has not begun. */
-  settling: Promise<void> | undefined
+  /** Resolves when the answer was checked, or found incomplete; undefined: that has not begun. */
+  checking: Promise<void> | undefined
 }
 
 /** When and how often a call asks a second target because the first is late. */

@@ -1,6 +1,6 @@
 import type { ProviderError } from '../errors.ts'
 import type { Candidate, Leg, Walk } from './state.ts'
-import { tellWait } from './ask-again.ts'
+import { tellWait } from './attempt-record.ts'
 import { contentDueAt, leastLeftMs } from './next-target.ts'
 import { openings } from './openings.ts'
 import { type Again, againAfter } from './policy.ts'
@@ -42,7 +42,7 @@ export async function waitForProbe(walk: Walk): Promise<boolean> {
 export async function waitForRound(walk: Walk): Promise<boolean> {
   const waitMs = Math.min(longestRoundMs, roundMs * 2 ** (walk.round - 1)) * (0.5 + walk.random())
   const failed = walk.candidates.filter(candidate => isInNextRound(walk, candidate, waitMs))
-  const silent = failed.filter(candidate => againOf(candidate) === 'last')
+  const silent = failed.filter(candidate => againOf(candidate) === 'once')
   // the other targets of this round have just been asked
   if (walk.round > 1 && silent.length > 0) return allowAgain(silent)
   const passing = failed.filter(candidate => againOf(candidate) === 'yes' && walk.round < roundsOf(walk, candidate))
@@ -63,7 +63,7 @@ function allowAgain(candidates: readonly Candidate[]): true {
   for (const candidate of candidates) {
     candidate.spent = false
     candidate.isAgain = true
-    candidate.wasSilent ||= againOf(candidate) === 'last'
+    candidate.wasSilent ||= againOf(candidate) === 'once'
   }
   return true
 }
@@ -71,7 +71,7 @@ function allowAgain(candidates: readonly Candidate[]): true {
 function isInNextRound(walk: Walk, candidate: Candidate, waitMs: number): boolean {
   const { spent, isFinal, wasSilent, target } = candidate
   if (!spent || isFinal) return false
-  if (againOf(candidate) === 'last' && (wasSilent || roundsOf(walk, candidate) === 1)) return false
+  if (againOf(candidate) === 'once' && (wasSilent || roundsOf(walk, candidate) === 1)) return false
   return waitMs <= (target.retry.waitForMs ?? Infinity)
 }
 

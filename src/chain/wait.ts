@@ -53,13 +53,13 @@ export function untilOpening(clock: Clock, openers: readonly Opener[]): Wait {
   const limit = wait(clock, Math.min(longestTimerMs, Math.max(0, latest - clock.now())))
   const { promise: done, resolve } = Promise.withResolvers<boolean>()
   const cancels: (() => void)[] = []
-  const settle = (opened: boolean) => {
+  const end = (opened: boolean) => {
     for (const cancel of cancels) cancel()
     cancels.length = 0
     limit.cancel()
     resolve(opened)
   }
-  for (const { health, deadline, call } of openers) cancels.push(health.onOpening(() => settle(true), deadline, call))
-  void limit.done.then(() => settle(false))
-  return { done, cancel: () => settle(false) }
+  for (const { health, deadline, call } of openers) cancels.push(health.onOpening(() => end(true), deadline, call))
+  void limit.done.then(() => end(false))
+  return { done, cancel: () => end(false) }
 }

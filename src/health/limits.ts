@@ -42,7 +42,7 @@ export type Usage = {
    * The provider has finished the request, which may be later than the end of its attempt. `isBroken`: the request was broken off, so the
    * server may need a moment to notice.
    */
-  settled(isBroken: boolean): void
+  finished(isBroken: boolean): void
 }
 
 /** The limits of this process, and how much of them is used. In a fleet each process has its share. */
@@ -206,7 +206,7 @@ function start(state: LimitsState, now: number, call: Sized | undefined): Usage 
   state.inFlight += 1
   let request = add(state, now, tokens === Infinity || call === undefined ? 0 : estimateOf(call))
   let isInFlight = true
-  const settled = (isBroken: boolean) => {
+  const finished = (isBroken: boolean) => {
     if (!isInFlight) return
     isInFlight = false
     if (!isBroken || state.isClosed || state.concurrency === Infinity) return free(state)
@@ -229,9 +229,9 @@ function start(state: LimitsState, now: number, call: Sized | undefined): Usage 
     },
     cancel() {
       drop(state, request)
-      settled(false)
+      finished(false)
     },
-    settled,
+    finished,
   }
 }
 

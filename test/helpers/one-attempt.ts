@@ -11,7 +11,7 @@ export type OneAttempt = {
   /** What the permit was given back with. */
   readonly outcomes: readonly Outcome[]
   /** For each request that ended with a permit for limits: whether the server may still be at work on it. */
-  readonly settled: readonly boolean[]
+  readonly finished: readonly boolean[]
   /** The times of the first contents that health was told. */
   readonly firstChunks: readonly number[]
   readonly told: readonly ClientEvent[]
@@ -39,7 +39,7 @@ const answer = { text: 'answer' } as Answer
 /** Starts one attempt as a leg does, without a chain around it, and keeps what comes out of it. */
 export function attemptAt(clock: Clock, provider: Provider | Provider['stream'], given: Given = {}): OneAttempt {
   const { target, fold, permit, usualMs, againAt = 0, ...options } = given
-  const [outcomes, settled, firstChunks]: [Outcome[], boolean[], number[]] = [[], [], []]
+  const [outcomes, finished, firstChunks]: [Outcome[], boolean[], number[]] = [[], [], []]
   const [told, records, folded]: [ClientEvent[], AttemptRecord[], ProviderEvent[]] = [[], [], []]
   let drops = 0
   const usual = usualMs === undefined ? undefined : { p50: usualMs, p98: usualMs }
@@ -77,7 +77,7 @@ export function attemptAt(clock: Clock, provider: Provider | Provider['stream'],
       firstChunk: afterMs => void firstChunks.push(afterMs),
       late: () => {},
       end: outcome => void outcomes.push(outcome),
-      usage: { again: () => againAt, settled: isAtWork => void settled.push(isAtWork), used: () => {}, resize: () => {} },
+      usage: { again: () => againAt, finished: isAtWork => void finished.push(isAtWork), used: () => {}, resize: () => {} },
       ...permit,
     } as Permit,
     fold: {
@@ -93,7 +93,7 @@ export function attemptAt(clock: Clock, provider: Provider | Provider['stream'],
     },
   })
   const over = run.done.promise.catch((error: unknown) => error)
-  return { run, outcomes, settled, firstChunks, told, records, folded, drops: () => drops, over }
+  return { run, outcomes, finished, firstChunks, told, records, folded, drops: () => drops, over }
 }
 
 /** An attempt whose provider does nothing of its own: the test emits for it, and lets it end. */

@@ -25,7 +25,7 @@ export type Given = {
 
 /** A leg whose first attempt has failed, and what its retries ask of health and of the sink. */
 export function failedLeg(clock: FakeClock, given: Given = {}) {
-  const asked = { retries: 0, sink: [] as unknown[], opened: () => {}, entered: 0, settledFor: 0 }
+  const asked = { retries: 0, sink: [] as unknown[], opened: () => {}, entered: 0, cut: 0 }
   const events: ClientEvent[] = []
   const health = {
     check: () => given.check?.() ?? { state: 'available' },
@@ -56,7 +56,7 @@ export function failedLeg(clock: FakeClock, given: Given = {}) {
     tell: (event: ClientEvent) => void events.push(event),
     sink: {
       failed: (_: Failure, source: unknown) => (asked.sink.push(source), given.verdict ?? 'policy'),
-      settleFor: (it: Answer) => ((asked.settledFor += 1), it),
+      acceptCut: (it: Answer) => ((asked.cut += 1), it),
     },
     ...given.walk,
   } as unknown as Walk

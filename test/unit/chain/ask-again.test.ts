@@ -212,12 +212,12 @@ test('an answer stays as it is when nobody may be asked to continue it, or that 
     return { of, result: await askForMore(of.walk, of.leg, { answer, ask }).catch((thrown: unknown) => thrown) }
   }
   const refused = await asks(busy, { enter: () => undefined })
-  expect([refused.result, refused.of.asked.settledFor]).toEqual([answer, 0])
+  expect([refused.result, refused.of.asked.cut]).toEqual([answer, 0])
   const failed = await asks(busy)
-  expect([failed.result, failed.of.asked.settledFor, failed.of.walk.failures]).toEqual([answer, 1, [busy]])
+  expect([failed.result, failed.of.asked.cut, failed.of.walk.failures]).toEqual([answer, 1, [busy]])
   expect(failed.of.asked.sink).toEqual([undefined])
   const lost = await asks(abandoned)
-  expect([lost.result, lost.of.asked.settledFor, lost.of.walk.failures]).toEqual([answer, 1, []])
+  expect([lost.result, lost.of.asked.cut, lost.of.walk.failures]).toEqual([answer, 1, []])
   // who has left, and who has a bug, is told
   const leg = { end: { type: 'abandoned' } } as const
   expect((await asks(abandoned, { leg })).result).toBe(abandoned)

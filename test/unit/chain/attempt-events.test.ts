@@ -54,7 +54,7 @@ test('an answer in one piece gets the longer clocks that its provider asks for, 
   await clock.advance(4_999)
   patient.done.reject(broken)
   await patient.over
-  expect(patient.settled).toEqual([false])
+  expect(patient.finished).toEqual([false])
   const silent = open(clock)
   silent.emit({ type: 'patience', timeout: { firstChunkMs: 90_000 } })
   const startedAt = clock.now()

@@ -12,10 +12,10 @@ type Script = Parameters<typeof fakeTarget>[0]
 /** The failure of an attempt at a target with this script, with what the attempt was charged to. */
 async function failed(clock: FakeClock, script: Script, given: Given = {}) {
   const { provider } = fakeTarget(script, { clock })
-  const { outcomes, over, settled } = attemptAt(clock, provider, given)
+  const { outcomes, over, finished } = attemptAt(clock, provider, given)
   const error = (await clock.until(over)) as ProviderError
   const [outcome] = outcomes
-  return { error, charged: typeof outcome === 'object' ? outcome.charged : undefined, settled }
+  return { error, charged: typeof outcome === 'object' ? outcome.charged : undefined, finished }
 }
 
 /** The limits of an attempt that has only one. */
@@ -205,9 +205,9 @@ test('the server may be at work on a request that failed, unless it never got it
       for (const event of events) emit(event)
       throw error
     }
-    const { over, settled } = attemptAt(clock, stream)
+    const { over, finished } = attemptAt(clock, stream)
     await over
-    return settled
+    return finished
   }
   const status = (code: number | undefined) => new ProviderError('It failed.', { reason: 'server-error', status: code })
   expect(await isAtWork(status(undefined))).toEqual([true])
@@ -217,9 +217,9 @@ test('the server may be at work on a request that failed, unless it never got it
   expect(await isAtWork(status(400))).toEqual([false])
   expect(await isAtWork(Object.assign(new Error('a bug'), { status: 500 }))).toEqual([true])
   // an attempt that was ended from here may have been sent meanwhile
-  const { settled } = await failed(clock, { connectAfterMs: 999 }, { timeout: only({ connectMs: 100 }) })
+  const { finished } = await failed(clock, { connectAfterMs: 999 }, { timeout: only({ connectMs: 100 }) })
   await clock.advance(999)
-  expect(settled).toEqual([true])
+  expect(finished).toEqual([true])
 })
 
 test('the record of a changed request has nothing of the request before it', async ({ clock }) => {

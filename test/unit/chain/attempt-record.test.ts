@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { callTo, requestsIn, sourceOf } from '../../../src/chain/attempt-record.ts'
+import { requestsIn, sourceOf } from '../../../src/chain/attempt-record.ts'
 import type { Candidate, ChainTarget, Walk } from '../../../src/chain/state.ts'
 import type { Call, ProviderEvent } from '../../../src/contract.ts'
 import { ProviderError, type ProviderErrorOptions } from '../../../src/errors.ts'
@@ -119,11 +119,4 @@ test('a sink is told which request of the call it is: skipped targets are none, 
   expect(sourceOf({ target, asked: 2 } as Candidate, 5)).toEqual({
     ...{ provider: target.provider, model: 'm', targetIndex: 1, step: 0, attempt: 2, requests: 5 },
   })
-})
-
-test('a target gets the call with its own model, and the same object each time', () => {
-  const walk = { call: { model: '', messages: [], metadata: {}, seed: 3 } } as unknown as Walk
-  const candidate = { target: { model: 'm' }, call: undefined } as Candidate
-  expect(callTo(walk, candidate)).toEqual({ model: 'm', messages: [], metadata: {}, seed: 3 })
-  expect(callTo(walk, candidate)).toBe(candidate.call)
 })

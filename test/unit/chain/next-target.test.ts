@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { choose, contentDueAt, isCandidate, leastLeftMs, othersLeft, refusalOf } from '../../../src/chain/next-target.ts'
+import { callFor, choose, contentDueAt, isCandidate, leastLeftMs, othersLeft, refusalOf } from '../../../src/chain/next-target.ts'
 import type { Candidate, ChainTarget, Leg, Walk } from '../../../src/chain/state.ts'
 import type { Call } from '../../../src/contract.ts'
 import type { Availability } from '../../../src/health/health.ts'
@@ -213,4 +213,11 @@ test('`when` is asked before the provider; what `prepare` may change is not refu
   ])
   expect(refusals).toEqual([])
   expect([of({ when: () => true }), refusals]).toEqual([{ reason: 'quota' }, ['asked']])
+})
+
+test('a target gets the call with its own model, and the same object each time', () => {
+  const walk = { call: { model: '', messages: [], metadata: {}, seed: 3 } } as unknown as Walk
+  const candidate = { target: { model: 'm' }, call: undefined } as Candidate
+  expect(callFor(walk, candidate)).toEqual({ model: 'm', messages: [], metadata: {}, seed: 3 })
+  expect(callFor(walk, candidate)).toBe(candidate.call)
 })

@@ -47,7 +47,7 @@ test("the caller's own waitForMs replaces the default", () => {
 test('only what may pass by itself is asked again in another round (F79)', () => {
   const again = Object.entries(policy).flatMap(([reason, rule]) => (rule.again === 'no' ? [] : `${reason} ${rule.again}`))
   expect(again.toSorted()).toEqual([
-    ...['loading yes', 'network yes', 'overloaded yes', 'rate-limit yes', 'server-error yes', 'timeout last', 'truncated yes'],
+    ...['loading yes', 'network yes', 'overloaded yes', 'rate-limit yes', 'server-error yes', 'timeout once', 'truncated yes'],
   ])
 })
 
@@ -67,7 +67,7 @@ test('what a provider charges to the request, the model or the key is neither re
   }
   // what is final stays so
   expect(decide(new ProviderError('no', { reason: 'content-filter', charged: 'request' }))).toBe('stop')
-  expect([againAfter(of('timeout')), againAfter(of('quota'))]).toEqual(['last', 'no'])
+  expect([againAfter(of('timeout')), againAfter(of('quota'))]).toEqual(['once', 'no'])
 })
 
 test("the caller's decide returns one of three words or nothing, and whatever else is a mistake that is told", () => {

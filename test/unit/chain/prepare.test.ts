@@ -1,11 +1,10 @@
 import { expect } from 'vitest'
 import type { Fold } from '../../../src/answer/answer.ts'
 import { abandoned } from '../../../src/chain/attempt.ts'
-import { notAsked, preparedCall } from '../../../src/chain/prepare.ts'
+import { preparedCall } from '../../../src/chain/prepare.ts'
 import type { Candidate, ChainTarget, Leg, Walk } from '../../../src/chain/state.ts'
 import type { Call } from '../../../src/contract.ts'
 import { ProviderError } from '../../../src/errors.ts'
-import type { Permit } from '../../../src/health/health.ts'
 import { test } from '../../helpers/vitest.ts'
 
 type Given = {
@@ -78,21 +77,4 @@ test('what `prepare` throws is the error of the leg, and no refusal of the targe
   }
   const { leg, result } = prepared({ prepare })
   expect([result, leg.thrown, leg.candidate.refusal]).toEqual([undefined, bug, undefined])
-})
-
-test('a request that is not made gives back its permit and its answer, and is a skip only where the target was refused', async ({
-  clock,
-}) => {
-  const undone = async (thrown: Error) => {
-    const ends: string[] = []
-    const candidate = { target: { provider: { name: 'own' }, model: 'm' }, asked: 1 } as Candidate
-    const walk = { clock, trail: [], failures: [] } as unknown as Walk
-    const permit = { end: (outcome: string) => void ends.push(outcome) } as unknown as Permit
-    const fold = { drop: () => void ends.push('dropped') } as unknown as Fold
-    await expect(notAsked(walk, { candidate, thrown } as Leg, { permit, fold })).rejects.toBe(thrown)
-    expect([ends, candidate.asked]).toEqual([['dropped', 'unused'], 0])
-    return walk.trail.map(({ record }) => [record?.outcome, record?.message])
-  }
-  expect(await undone(abandoned)).toEqual([['skipped', 'It cannot take this call.']])
-  expect(await undone(new Error('a bug'))).toEqual([])
 })

@@ -1,8 +1,12 @@
-import { expect, test } from 'vitest'
-import { dropOthers, skip } from '../../../src/chain/skip.ts'
-import type { Candidate, Walk } from '../../../src/chain/state.ts'
+import { expect } from 'vitest'
+import type { Fold } from '../../../src/answer/answer.ts'
+import { abandoned } from '../../../src/chain/attempt.ts'
+import { notAsked, skip } from '../../../src/chain/skip.ts'
+import type { Candidate, Leg, Walk } from '../../../src/chain/state.ts'
 import type { ClientEvent } from '../../../src/contract-events.ts'
 import type { Failure } from '../../../src/contract-failures.ts'
+import type { Permit } from '../../../src/health/health.ts'
+import { test } from '../../helpers/vitest.ts'
 
 const names = { provider: 'a', model: 'm', name: 'mine', targetIndex: 1, step: 1 }
 
@@ -59,8 +63,19 @@ test.for([
   expect([records.length, failures.length]).toEqual([expected.length, expected.length])
 })
 
-test('a call that is restricted to one target asks no other one', () => {
-  const candidates = [candidateOf(), candidateOf(), candidateOf()]
-  dropOthers({ candidates } as unknown as Walk, candidates[1] as Candidate)
-  expect(candidates.map(({ spent }) => spent)).toEqual([true, false, true])
+test('a request that is not made gives back its permit and its answer, and is a skip only where the target was refused', async ({
+  clock,
+}) => {
+  const undone = async (thrown: Error) => {
+    const ends: string[] = []
+    const candidate = { target: { provider: { name: 'own' }, model: 'm' }, asked: 1 } as Candidate
+    const walk = { clock, trail: [], failures: [] } as unknown as Walk
+    const permit = { end: (outcome: string) => void ends.push(outcome) } as unknown as Permit
+    const fold = { drop: () => void ends.push('dropped') } as unknown as Fold
+    await expect(notAsked(walk, { candidate, thrown } as Leg, { permit, fold })).rejects.toBe(thrown)
+    expect([ends, candidate.asked]).toEqual([['dropped', 'unused'], 0])
+    return walk.trail.map(({ record }) => [record?.outcome, record?.message])
+  }
+  expect(await undone(abandoned)).toEqual([['skipped', 'It cannot take this call.']])
+  expect(await undone(new Error('a bug'))).toEqual([])
 })

@@ -38,10 +38,10 @@ test('a place is taken until its request is settled, and each is given back once
   expect(limits.blockedUntil()).toBe(Infinity)
   expect(limits.cause()).toEqual({ reason: 'rate-limit', message: '2 of 2 requests are in flight (limits.concurrency).' })
   expect(limits.room()).toBe(0)
-  first.settled(false)
-  first.settled(false)
+  first.finished(false)
+  first.finished(false)
   expect([limits.blockedUntil(), limits.room(), limits.freed()]).toEqual([never, 1, 1])
-  second.settled(false)
+  second.finished(false)
   expect([limits.room(), limits.freed()]).toEqual([2, 2])
   expect(limits.look().concurrency).toEqual({ limit: 2, used: 0 })
 })
@@ -49,10 +49,10 @@ test('a place is taken until its request is settled, and each is given back once
 test('requests that were broken off keep their places for 50 ms each, by one timer', () => {
   const limits = limitsIn({ concurrency: 3 })
   const [first, second, third] = [limits.start(), limits.start(), limits.start()]
-  first.settled(true)
+  first.finished(true)
   limits.world.pass(20)
-  second.settled(true)
-  third.settled(true)
+  second.finished(true)
+  third.finished(true)
   expect(limits.world.timers()).toBe(1)
   limits.world.pass(29)
   expect(limits.freed()).toBe(0)
@@ -67,16 +67,16 @@ test('requests that were broken off keep their places for 50 ms each, by one tim
 test('close() gives back the places of broken requests at once, those of later ones too, and leaves no timer', () => {
   const limits = limitsIn({ concurrency: 2 })
   const [first, second] = [limits.start(), limits.start()]
-  first.settled(true)
+  first.finished(true)
   limits.close()
   expect([limits.freed(), limits.world.timers()]).toEqual([1, 0])
-  second.settled(true)
+  second.finished(true)
   expect([limits.freed(), limits.world.timers()]).toEqual([2, 0])
 })
 
 test('without a limit of requests in flight, a broken request needs no timer', () => {
   const limits = limitsIn({ requestsPerMinute: 5 })
-  limits.start().settled(true)
+  limits.start().finished(true)
   expect([limits.freed(), limits.world.timers()]).toEqual([1, 0])
   expect(limits.look().concurrency).toBeUndefined()
 })
@@ -85,7 +85,7 @@ test('the timer for broken requests does not keep the process alive', () => {
   let unrefs = 0
   const clock = { now: () => 0, setTimeout: () => ({ unref: () => (unrefs += 1) }), clearTimeout: () => {} }
   const limits = createLimits({ concurrency: 1 }, { clock, onFree: () => {} })
-  limits.start(0, undefined).settled(true)
+  limits.start(0, undefined).finished(true)
   expect(unrefs).toBe(1)
 })
 

@@ -110,7 +110,7 @@ test('a place under a configured limit wakes one waiter', () => {
   const running = enter(limited)
   let woken = 0
   for (let waiter = 0; waiter < 3; waiter += 1) limited.onOpening(() => (woken += 1))
-  running.usage?.settled(false)
+  running.usage?.finished(false)
   running.end('answered')
   expect(woken).toBe(1)
 })
@@ -121,7 +121,7 @@ test('each place that gets free wakes the next waiter at once, if the one before
   const running = [enter(limited), enter(limited)]
   let entered = 0
   for (let waiter = 0; waiter < 3; waiter += 1) limited.onOpening(() => (entered += limited.enter('call') === undefined ? 0 : 1))
-  for (const permit of running) permit.usage?.settled(false)
+  for (const permit of running) permit.usage?.finished(false)
   expect(entered).toBe(2)
 })
 
