@@ -28,8 +28,10 @@ export type ClientState = {
   readonly steps: readonly (ChainPool | { readonly targets: readonly ChainTarget[] })[]
   /** The client's own budget. */
   readonly account: Account | undefined
-  /** Whether the client or one of its targets has a budget. */
-  hasBudgets(): boolean
+  /** The client or one of its targets has a budget. */
+  readonly hasBudgets: boolean
+  /** Whether a client that joined the shared health later has brought a budget for a target of this one. Undefined: no health is shared. */
+  readonly hasLaterBudgets: (() => boolean) | undefined
   /** At least one target has a `when`. */
   readonly hasConditions: boolean
   /** The client's limits and continuation settings, with every default filled in. A call may override them. */

@@ -57,6 +57,7 @@ export async function runCall(client: ClientState, prepared: PreparedCall, commi
 function askChain(client: ClientState, prepared: PreparedCall, { sink }: CommitOptions): Promise<GenerateResult> {
   const { callId, call, startedAt, signal, given, tell, limits } = prepared
   const { clock, random, hedge, probeMs, background, options } = client
+  const hasBudgets = client.hasBudgets || client.hasLaterBudgets?.() === true
   hedge?.called()
   return walkChain({
     callId,
@@ -71,7 +72,7 @@ function askChain(client: ClientState, prepared: PreparedCall, { sink }: CommitO
     // a hedge is an early fallback
     hedge: given.fallback === false ? undefined : hedge,
     hasFallback: given.fallback !== false,
-    accounts: given.maxCost === undefined && !client.hasBudgets() ? undefined : accountsFor(client.account, given.maxCost),
+    accounts: given.maxCost === undefined && !hasBudgets ? undefined : accountsFor(client.account, given.maxCost),
     probeMs,
     background,
     tell,

@@ -18,7 +18,7 @@ type Parts = {
   readonly epochOffsetMs: () => number
 }
 
-type ResolvedChain = Pick<ClientState, 'targets' | 'steps' | 'account' | 'hasBudgets'>
+type ResolvedChain = Pick<ClientState, 'targets' | 'steps' | 'account' | 'hasBudgets' | 'hasLaterBudgets'>
 
 /** Returns all targets with their defaults filled in, and the steps of the chain. */
 export function resolveChain(options: ClientOptions, { health, clock, observers, epochOffsetMs }: Parts): ResolvedChain {
@@ -47,10 +47,11 @@ export function resolveChain(options: ClientOptions, { health, clock, observers,
     targets.push(...members)
     return 'pool' in step ? { ...step, targets: members, queues: watchQueues(members, clock) } : { targets: members }
   })
-  const look = () => budget !== undefined || targets.some(({ health: each }) => hasAccount(each))
-  const found = look()
-  // a client that joins a shared health later may bring a budget for the targets of this one
-  return { targets, steps, account, hasBudgets: isSharedHealth(options.health) ? look : () => found }
+  const hasTargetBudget = () => targets.some(({ health: each }) => hasAccount(each))
+  return {
+    ...{ targets, steps, account, hasBudgets: budget !== undefined || hasTargetBudget() },
+    hasLaterBudgets: isSharedHealth(options.health) ? hasTargetBudget : undefined,
+  }
 }
 
 function isPrivate({ identity }: Provider): boolean {
