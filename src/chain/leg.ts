@@ -57,7 +57,6 @@ function askTarget(walk: Walk, leg: Leg): Promise<LegEnd> {
  */
 function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
   const { candidate, permit } = leg
-  const { target } = candidate
   leg.permit = undefined
   if (permit === undefined || leg.end !== undefined) {
     // the leg was abandoned between the permit and the request
@@ -73,7 +72,7 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
     source.requests = Math.max(requests, requestsIn(walk.trail))
     commit(walk, leg, source.attempt)
   })
-  const call = target.prepare === undefined ? callWith(walk, candidate, fold) : preparedCall(walk, leg, fold)
+  const call = callOf(walk, leg, fold)
   if (call === undefined) return notAsked(walk, leg, { permit, fold, refusal: candidate.refusal ?? undefined })
   const hold = walk.accounts === undefined ? undefined : takeMoney(walk, { candidate, call, fold })
   if (walk.accounts !== undefined && hold === undefined) return tooDear(walk, leg, { permit, fold })
@@ -87,9 +86,11 @@ function dropOthers(walk: Walk, asked: Candidate): void {
   for (const candidate of walk.candidates) if (candidate !== asked) candidate.spent = true
 }
 
-function callWith(walk: Walk, candidate: Candidate, { overrides }: Fold): Call {
-  const call = callFor(walk, candidate)
-  return overrides === undefined ? call : { ...call, ...overrides }
+/** Undefined: the target cannot take the call after its changes. */
+function callOf(walk: Walk, leg: Leg, fold: Fold): Call | undefined {
+  const { candidate } = leg
+  const isPlain = candidate.target.prepare === undefined && fold.overrides === undefined
+  return isPlain ? callFor(walk, candidate) : preparedCall(walk, leg, fold)
 }
 
 /** A request that has all it needs to be made. */

@@ -12,6 +12,7 @@ import {
 } from 'unbusy'
 import { answer, fakeClock, type FakeAnswer, fakeTarget, startServer, status } from 'unbusy/testing'
 import { describe, expect } from 'vitest'
+import { z } from 'zod'
 import { httpServer } from '../helpers/http-servers.ts'
 import { test } from '../helpers/vitest.ts'
 import { seeded } from '../helpers/random.ts'
@@ -152,6 +153,24 @@ test('a request that alone exceeds the tokens of a minute is skipped and not hel
   expect(error).toMatchObject({ name: 'ChainExhaustedError', failures: [{ reason: 'rate-limit' }] })
   expect(clock.now()).toBe(0)
   expect(small.provider.calls).toHaveLength(0)
+})
+
+test('a repair that alone exceeds the tokens of a minute is not sent: the next target is asked', async ({ clock }) => {
+  const output = z.object({ n: z.number() })
+  const small = fakeTarget('wrong '.repeat(300), { clock, name: 'small', limits: { tokensPerMinute: 400 } })
+  const large = fakeTarget('{"n":1}', { clock, name: 'large' })
+  const client = createClient({ chain: [small, large], clock, repair: 1 })
+  const result = await clock.until(client.generate({ prompt: 'Hi', output, maxOutputTokens: 50 }))
+  expect(result).toMatchObject({ output: { n: 1 }, attempts: [{ reason: 'invalid-output' }, { outcome: 'answered' }] })
+  expect(small.provider.calls).toHaveLength(1)
+})
+
+test('a continuation that alone exceeds the tokens of a minute is not sent: the part is the answer', async ({ clock }) => {
+  const limits = { tokensPerMinute: 200 }
+  const script = { text: 'half '.repeat(200), finishReason: 'length' } as const
+  const target = fakeTarget(script, { clock, limits, capabilities: { prefix: true } })
+  const client = createClient({ chain: [target], clock, continueOnLength: 1 })
+  expect(await clock.until(client.generate('Hi'))).toMatchObject({ finishReason: 'length', attempts: [{ outcome: 'answered' }] })
 })
 
 test('a target with its own words is measured by those', async ({ clock }) => {

@@ -118,6 +118,17 @@ test('a continuation that the target refuses leaves the answer that was paid for
   expect(await until(client.generate('Hi'))).toMatchObject({ text: 'half', finishReason: 'length' })
 })
 
+test('an answer that is as long as `prepare` allows is not continued', async () => {
+  const script = ({ maxOutputTokens = 0 }: Call) => ({
+    ...{ text: Array.from({ length: maxOutputTokens }, () => 'word '), finishReason: 'length' as const },
+    usage: { outputTokens: maxOutputTokens },
+  })
+  const target = fakeTarget(script, { prepare: () => ({ maxOutputTokens: 4 }), capabilities: { prefix: true } })
+  const client = createClient({ chain: [target], clock, continueOnLength: 3 })
+  expect(await until(client.generate('Hi'))).toMatchObject({ text: 'word word word word ', finishReason: 'length' })
+  expect(target.provider.calls).toHaveLength(1)
+})
+
 test('when sees the call as the caller wrote it', async () => {
   const seen: (number | undefined)[] = []
   const when = ({ temperature }: Call) => seen.push(temperature) > 0
