@@ -1,6 +1,7 @@
 import type { Call } from '../contract.ts'
 import type { Price } from '../contract-targets.ts'
 import { dearestOf } from '../cost/price-rules.ts'
+import { tokensOf } from '../health/request-size.ts'
 import { notify } from './signal.ts'
 import type { Hedge, HedgeSettings, Lateness, Leg, Walk } from './state.ts'
 
@@ -10,8 +11,6 @@ const knownFrom = 20
 const againMs = 1_000
 /** The maximum number of saved-up hedges. */
 const burst = 5
-/** A rough estimate: four characters per token. Only the hedge budget depends on it. */
-const charactersPerToken = 4
 
 export function createHedge(settings: HedgeSettings): Hedge {
   let tokens = 1
@@ -88,8 +87,6 @@ export function stopLateTimer(walk: Walk, leg: Leg): void {
 
 function promptCost(call: Call, price: Price | undefined): number {
   if (price === undefined) return 0
-  let characters = 0
-  for (const { content } of call.messages) characters += content.length
-  const tokens = characters / charactersPerToken
+  const tokens = tokensOf({ messages: call.messages, tools: call.tools })
   return (tokens / 1_000_000) * dearestOf(price, tokens).input
 }

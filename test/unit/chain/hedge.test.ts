@@ -170,3 +170,11 @@ test('the prompt of a loser is weighed by its price', () => {
   // 1,000 tokens at 10 dollars per million are a cent, which is a twentieth of 20 cents
   expect([take(10, 0.21), take(10, 0.19), take(0.1, 0.0021), take(0.1, 0.0019)]).toEqual([true, false, true, false])
 })
+
+test('the prompt of a loser is as long in parts as in one text', () => {
+  const hedge = createHedge({ ...defaults.hedge, budget: 1, spend: 0.05 })
+  const content = [{ type: 'text', text: 'x'.repeat(4_000) }] as const
+  hedge.lost({ ...call, messages: [{ role: 'user', content }] }, priced(10))
+  hedge.paid(0.19)
+  expect(hedge.take(priced(10), 'first-chunk')).toBe(false)
+})
