@@ -39,10 +39,22 @@ type Options = NonNullable<ParseArgsConfig['options']>
 /** Parses the arguments after the name of a command. */
 export function parseWords<const Named extends Options>(words: readonly string[], options: Named) {
   try {
-    return parseArgs({ args: [...words], options, allowPositionals: true, strict: true })
+    return parseArgs({ args: joinNegative(words, options), options, allowPositionals: true, strict: true })
   } catch (error) {
     throw new UsageError(parseMessage(error, options), { cause: error })
   }
+}
+
+/** Joins `--count -1` to `--count=-1`: `parseArgs` takes `-1` for an option, and the command can say better what is wrong with it. */
+function joinNegative(words: readonly string[], options: Options): string[] {
+  const args: string[] = []
+  for (const word of words) {
+    const last = args.at(-1) ?? ''
+    const isNegative = /^-[.\d]/.test(word) && last.startsWith('--') && options[last.slice(2)]?.type === 'string'
+    if (isNegative) args[args.length - 1] = `${last}=${word}`
+    else args.push(word)
+  }
+  return args
 }
 
 function parseMessage(error: unknown, options: Options): string {

@@ -64,7 +64,7 @@ function tellSet(
   { model, gpus, fits, isDistill, perMonth, reach, breakEven }: Comparison['sets'][number],
   stdout: Terminal,
 ): void {
-  const price = perMonth === undefined ? 'its price is unknown: write --price-per-hour' : `${dollars(perMonth)} a month`
+  const price = perMonth === undefined ? 'price unknown (write --price-per-hour)' : `${dollars(perMonth)} a month`
   const can = fits ? `can produce ${billions(reach[0])} to ${billions(reach[1])} output tokens a month` : 'does not fit'
   stdout.line(`    ${model} on ${gpus}: ${price}, ${can}`)
   if (isDistill) stdout.line(stdout.paint('quiet', '      (a distill: its answers are weaker than those of the models below)'))

@@ -88,6 +88,16 @@ const numbers = {
   'cache-hits': 'cacheHits',
 } as const satisfies Partial<Record<Name, keyof SizingOptions>>
 
+/** What to write where 8 would be wrong or strange. */
+const sample: Partial<Record<Name, string>> = {
+  utilisation: '0.9',
+  context: '65536',
+  'input-tokens': '1500',
+  'output-tokens': '2500',
+  'price-per-hour': '2.50',
+  'cache-hits': '0.7',
+}
+
 /** The flag for each option of `sizeDeployment()`, for error messages that name the option. */
 const flagOf: ReadonlyMap<string, string> = new Map([
   ...Object.entries(numbers).map(([name, field]) => [field, `--${name}`] as const),
@@ -96,6 +106,9 @@ const flagOf: ReadonlyMap<string, string> = new Map([
   ['precision', '--precision'],
   ['gpu', '--gpu'],
 ])
+
+/** The flags that `--compare` takes without a model, because they are the same for every set. */
+const forAnySet: ReadonlySet<string> = new Set(['compare', 'json', 'input-tokens', 'output-tokens', 'cache-hits'])
 
 export const size: Command = {
   help,
@@ -115,7 +128,8 @@ export const size: Command = {
 
 function tell(model: string | undefined, values: Values, { stdout }: World): number {
   const facts = workOut(sizingOf(model, values))
-  const result = sizeOf(facts)
+  const sized = sizeOf(facts)
+  const result = { ...sized, warnings: sized.warnings.map(inFlags) }
   if (values.json === true) stdout.line(toJson(result))
   else tellSize({ facts, result, steps: explain(facts) }, stdout)
   return result.fits ? exitCode.answered : exitCode.unanswered
@@ -124,12 +138,17 @@ function tell(model: string | undefined, values: Values, { stdout }: World): num
 function compare(model: string | undefined, values: Values, { stdout }: World): number {
   const own = sizingOf(model, values)
   const isOwn = model !== undefined || values['weights-gib'] !== undefined
-  const ratio = own.inputTokens === undefined || own.outputTokens === undefined ? undefined : own.inputTokens / own.outputTokens
+  const idle = isOwn ? undefined : Object.keys(values).find(name => !forAnySet.has(name))
+  if (idle !== undefined) throw new UsageError(`--${idle} needs MODEL: without it, --compare calculates the usual sets.`)
+  const { inputTokens, outputTokens } = own
+  if ((inputTokens === undefined) !== (outputTokens === undefined))
+    throw new UsageError('--compare takes --input-tokens and --output-tokens together: their ratio decides the price of the API.')
+  const ratio = inputTokens === undefined || outputTokens === undefined ? undefined : inputTokens / outputTokens
   const wish: CompareOptions = { ratio, cacheHits: own.cacheHits, sets: isOwn ? [own] : undefined }
   const comparison = compareWays(wish)
   if (values.json === true) stdout.line(toJson(comparison))
   else tellComparison(comparison, stdout)
-  return exitCode.answered
+  return comparison.sets.every(({ fits }) => fits) ? exitCode.answered : exitCode.unanswered
 }
 
 function sizingOf(model: string | undefined, values: Values): SizingOptions {
@@ -146,7 +165,7 @@ function numberOf(name: keyof typeof numbers, values: Values): number | undefine
   if (written === undefined) return undefined
   const value = Number(written.replaceAll(/[_,](?=\d{3})/g, ''))
   if (written.trim() !== '' && Number.isFinite(value)) return value
-  throw new UsageError(`--${name} must be a number, for example --${name} ${name === 'utilisation' ? '0.9' : '8'}.`)
+  throw new UsageError(`--${name} must be a number, for example --${name} ${sample[name] ?? '8'}.`)
 }
 
 /** Replaces the option name in `sizeDeployment: gpuGiB must be ...` with the flag that the user typed. */

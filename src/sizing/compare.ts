@@ -62,7 +62,7 @@ export function compareWays({ ratio = usualRatio, cacheHits = 0, sets = usual }:
   const load = { inputTokens: usualOutput * ratio, outputTokens: usualOutput, cacheHits }
   return {
     apis: apis.map(api => compared(api, { ratio, cacheHits })),
-    sets: sets.map(set => comparedSet({ ...load, ...set })),
+    sets: sets.map(set => comparedSet(set, load)),
     localPowerPerMillionOut: ((local.watts * 1e6) / local.tokensPerSecond / 3.6e6) * local.perKWh,
     sources: [apiSource, localSource],
   }
@@ -73,8 +73,11 @@ function compared(api: Api, load: { readonly ratio: number; readonly cacheHits: 
   return { api: api.name, perMillionOut, perMillionOutAtPeak: 2 * perMillionOut }
 }
 
-function comparedSet(options: SizingOptions): ComparedSet {
-  const facts = workOut(options)
+type Load = Pick<SizingOptions, 'inputTokens' | 'outputTokens' | 'cacheHits'>
+
+function comparedSet(options: SizingOptions, load: Load): ComparedSet {
+  const { inputTokens = load.inputTokens, outputTokens = load.outputTokens, cacheHits = load.cacheHits } = options
+  const facts = workOut({ ...options, inputTokens, outputTokens, cacheHits })
   const { plan, fits, speed } = facts
   const hourly = options.pricePerHour ?? plan.gpu.pricePerHour
   return {

@@ -50,7 +50,8 @@ function weightsFormula({ model, filesGB, tensorParallel, pipelineParallel, data
 function cacheFormula({ model, kvHeads, tensorParallel, pipelineParallel }: Plan, perGpu: number): string {
   const heads = kvHeads === undefined ? '' : ` / min(TP ${tensorParallel}, ${kvHeads} heads)`
   const shape = model === undefined ? 'as given' : `${model.layers} layers`
-  return `${shape}; per GPU ${grouped(perGpu)} B${heads}${pipelineParallel > 1 ? ` / PP ${pipelineParallel}` : ''}`
+  const stages = pipelineParallel > 1 ? ` / PP ${pipelineParallel}` : ''
+  return `${shape}; per GPU${heads}${stages} = ${grouped(perGpu)} B`
 }
 
 function loadSteps({ plan, memory, load, speed, fits }: Facts): readonly Step[] {
@@ -90,7 +91,7 @@ function costSteps(facts: Facts): readonly Step[] {
   return sizeOf(facts).breakEven.map(({ api, outputTokensPerSecond, outputTokensPerMonth, verdict }) => ({
     name: `same cost as ${api}`,
     value: `${grouped(outputTokensPerSecond)} out/s`,
-    formula: `${grouped(outputTokensPerMonth / 1e9)} G tokens a month: ${verdict} (${plan.count} GPUs x ${price} $/h; ${grouped(ratio)} in per out, ${cacheHits * 100} % cached)`,
+    formula: `${grouped(outputTokensPerMonth / 1e9)} G tokens a month: ${verdict} (${plan.count} x ${price} $/h; ${grouped(ratio)} in per out, ${cacheHits * 100} % cached)`,
   }))
 }
 

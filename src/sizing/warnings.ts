@@ -1,6 +1,6 @@
 import type { Load } from './load.ts'
 import { memoryOf, type Memory } from './memory.ts'
-import { divides, gibPerGB, type Plan } from './plan.ts'
+import { divides, gibPerGB, type Plan, planOf } from './plan.ts'
 import type { Speed } from './speed.ts'
 
 /** All calculated values. */
@@ -134,19 +134,23 @@ function missing({ gpu, count }: Plan, { perGpuGiB, usableGiB, overheadGiB }: Me
   return `each GPU needs ${needed.toFixed(1)} GiB, overhead included, but only ${usableGiB.toFixed(1)} GiB are usable (${count} x ${gpu.name}).`
 }
 
-/** The smallest number of these GPUs, found by doubling, on which the weights fit. */
-function enough(plan: Plan): string {
-  for (let count = plan.count * 2; count <= 64; count *= 2) {
-    const pipelineParallel = Math.max(1, count / Math.max(8, plan.tensorParallel))
-    const wider = { ...plan, count, pipelineParallel, tensorParallel: count / pipelineParallel, dataParallel: 1 }
-    if (obstaclesOf(wider).length === 0 && memoryOf(wider).kvTokens >= plan.context) return ` ${count} of them are enough.`
+/** Whether another parallelism fits on these GPUs; otherwise the smallest number of them that is enough, found by doubling. */
+function enough({ count, context, options }: Plan): string {
+  const parallelism = { tensorParallel: undefined, pipelineParallel: undefined, dataParallel: undefined }
+  for (let more = count; more <= 64; more *= 2) {
+    const plan = planOf({ ...options, ...parallelism, count: more, context })
+    if (obstaclesOf(plan).length > 0 || memoryOf(plan).kvTokens < context) continue
+    const { tensorParallel, pipelineParallel } = plan
+    return more > count ? ` ${more} of them are enough.` : ` With TP ${tensorParallel} x PP ${pipelineParallel} they fit.`
   }
   return ''
 }
 
 function speedWarnings({ plan, speed, load }: Facts): readonly string[] {
-  const { tokensPerSecond, arrivals } = plan.options
+  const { tokensPerSecond, arrivals, inputTokens, outputTokens } = plan.options
   const found: string[] = []
+  if (inputTokens !== undefined && outputTokens === undefined)
+    found.push('A request is counted with its input alone. Write outputTokens too.')
   if (plan.gpu.bandwidth === undefined)
     found.push('The speed is unknown without the bandwidth of the memory. Write gpuBandwidth in TB/s.')
   if (tokensPerSecond !== undefined && tokensPerSecond > speed.bound)

@@ -57,6 +57,10 @@ test.each([
   [['size', 'r1', '--gpu', 'h100', '--arrivals', '3'], /--arrivals must come with --output-tokens/],
   [['size', 'r1', 'r2', '--gpu', 'h100'], /one model, not 2 arguments/],
   [['size', 'r1', '--gpus', '8'], /no option --gpus.*Did you mean '--gpu'/],
+  [['size', 'r1', '--gpu', 'h100', '--count', '-1'], /--count must be a whole number, 1 or more, not -1/],
+  [['size', 'r1', '--gpu', 'h100', '--cache-hits', '70%'], /for example --cache-hits 0\.7/],
+  [['size', '--compare', '--price-per-hour', '2'], /--price-per-hour needs MODEL/],
+  [['size', '--compare', '--input-tokens', '3000'], /--input-tokens and --output-tokens together/],
 ])('%s is wrong usage', async (words, message) => {
   const end = await runCli(words)
   expect(end).toMatchObject({ code: 2, stdout: '' })
@@ -80,4 +84,21 @@ test('size --compare says which sets of GPUs do not pay against the price of fla
   expect(mine.stdout).toMatch(/deepseek-r1 on 8 x b200: \$11,680 a month/)
   expect(mine.stdout).toMatch(/costs as much as deepseek-flash +at 9\.7 G: pays only when/)
   expect(mine.stdout).not.toMatch(/price of flash, they do not/)
+})
+
+test('size --compare says the same of a set, whether it was named or not, and exits with 1 where it does not fit', async () => {
+  const usual = JSON.parse((await runCli(['size', '--compare', '--json'])).stdout) as { sets: unknown[] }
+  const named = await runCli(['size', 'r1', '--gpu', 'h200', '--count', '8', '--compare', '--json'])
+  expect(named.code).toBe(0)
+  expect(JSON.parse(named.stdout)).toMatchObject({ sets: [usual.sets[0]] })
+  const misfit = await runCli(['size', 'r1', '--gpu', 'h100', '--count', '8', '--compare'])
+  expect(misfit.code).toBe(1)
+})
+
+test('size names its flags in warnings, and writes the share of a GPU in the cache as the result of its formula', async () => {
+  const other = ['--weights-gib', '100', '--kv-bytes-per-token', '70000', '--gpu-gib', '80', '--count', '4']
+  const end = await runCli(['size', ...other, '--kv-heads', '4', '--input-tokens', '500'])
+  expect(end.stdout).toContain('as given; per GPU / min(TP 4, 4 heads) = 17,500 B')
+  expect(end.stdout).toContain('Write --gpu-bandwidth in TB/s')
+  expect(end.stdout).toContain('counted with its input alone. Write --output-tokens too')
 })

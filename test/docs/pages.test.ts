@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import packageJson from '../../package.json' with { type: 'json' }
-import { sizeDeployment } from 'unbusy/sizing'
+import { compareWays, sizeDeployment } from 'unbusy/sizing'
 import { sizesIn } from '../helpers/deploy/sizes.ts'
 import { anchorsOf, codeBlocksOf, proseOf, regionOf } from './markdown.ts'
 
@@ -48,6 +48,16 @@ test.for([
   if (english !== 'README.md') expect(commands(chinese)).toEqual(commands(english))
   const headings = (path: string) => [...proseOf(read(path)).matchAll(/^## /gm)].length
   if (english !== 'README.md') expect(headings(chinese)).toBe(headings(english))
+})
+
+test.each(['docs/choose.md', 'docs/zh-CN/choose.md'])('%s has the figures that size --compare prints', path => {
+  const [r1, flash] = compareWays().sets
+  const cached = compareWays({ cacheHits: 0.7 }).sets[0]
+  const perSecond = [r1, cached].flatMap(set => set?.breakEven.map(each => each.outputTokensPerSecond))
+  const reach = [r1, flash].flatMap(set => set?.reach.map(tokens => tokens / 2_628_000))
+  const numbers = [...read(path).matchAll(/\d[\d,]*/g)].map(([number]) => Number(number.replaceAll(',', '')))
+  const isOnPage = (figure = 0) => numbers.some(number => Math.abs(number / figure - 1) < 0.01)
+  expect([...perSecond, ...reach].filter(figure => !isOnPage(figure))).toEqual([])
 })
 
 describe.each([...forUsers, ...forUs])('%s', path => {

@@ -58,6 +58,12 @@ test('R1 as published does not fit eight H100, and the result says how many are 
   expect(result.warnings.join('\n')).toMatch(/do not fit: .* 16 of them are enough/)
 })
 
+test('a parallelism that leaves GPUs idle is told which one fits on them, before more are asked for', () => {
+  const { fits, warnings } = sizeDeployment({ model: 'r1', gpu: 'h200', count: 8, tensorParallel: 4, pipelineParallel: 1 })
+  expect(fits).toBe(false)
+  expect(warnings.join('\n')).toMatch(/do not fit: .* With TP 8 x PP 1 they fit\./)
+})
+
 test('the cache of one latent is not divided by tensor parallelism, that of heads is, up to their number', () => {
   const latent = (tensorParallel: number) =>
     sizeDeployment({ weightsGiB: 80, kvBytesPerToken: 1_000, gpuGiB: 140, count: tensorParallel, tensorParallel }).kvTokens
