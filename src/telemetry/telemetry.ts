@@ -74,6 +74,13 @@ function attached(part: TelemetryPart, client: TelemetryClient, index: number): 
   const name = `createClient: telemetry[${index}]`
   if (typeof hooks !== 'object' || hooks === null)
     throw new TypeError(`${name}: attach must return an object of hooks, for example { onEvent(event) {} }.`)
+  if ('then' in hooks) {
+    // its rejection must not end the process
+    tellOne(() => hooks, undefined)
+    throw new TypeError(
+      `${name}: attach returned a promise. Write attach(client) { ... } without async, and wait before createClient.`,
+    )
+  }
   for (const hook of hookNames) {
     const found: unknown = Reflect.get(hooks, hook)
     if (found !== undefined && typeof found !== 'function')
@@ -110,7 +117,12 @@ function headersOf(all: readonly TelemetryHooks[]): Telemetry['headers'] {
   if (those.length === 0) return undefined
   return attempt => {
     const headers: Record<string, string> = {}
-    for (const hooks of those) tellOne(() => addHeaders(headers, hooks.headers?.(shownTo(hooks, attempt))), undefined)
+    for (const hooks of those)
+      tellOne(() => {
+        const given = hooks.headers?.(shownTo(hooks, attempt))
+        addHeaders(headers, given)
+        return given
+      }, undefined)
     return headers
   }
 }

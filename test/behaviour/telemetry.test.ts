@@ -42,6 +42,7 @@ const faulty: Readonly<Record<string, TelemetryHooks>> = {
   'makes it later': { around: async (_, run) => Promise.resolve().then(run) },
   rejects: { around: async () => Promise.reject(new Error('a bug in a part')) },
   'has headers that throw': { headers: bug },
+  'has headers that are promised, and fail': { headers: (async () => Promise.reject(new Error('x'))) as never },
   'has headers that cannot be sent': {
     headers: () => ({ 'bad name': 'x', 'x-a': 'a\r\nb: c', 'content-length': '3', host: 'evil' }),
   },
@@ -219,7 +220,10 @@ test('a part whose attach throws, or returns no hooks, rejects createClient and 
   expect(make({ attach: bug })).toThrow('a bug in a part')
   expect(make({ attach: () => undefined })).toThrow(/telemetry\[1\]: attach must return an object of hooks/)
   expect(make({ attach: () => ({ onEvent: 'x' }) })).toThrow(/telemetry\[1\]: attach returned onEvent, which is not a function/)
-  expect(closed).toBe(3)
+  // hooks that are promised would be missing without a word
+  expect(make({ attach: async () => ({ onEvent: () => {} }) })).toThrow(/telemetry\[1\]: attach returned a promise/)
+  expect(make({ attach: async () => Promise.reject(new Error('a bug in a part')) })).toThrow(TypeError)
+  expect(closed).toBe(5)
 })
 
 test.for([
