@@ -174,9 +174,9 @@ async function execute(results: ToolResult[], { options, messages: soFar, limits
       // the answer was validated: every tool that it calls exists
       const work = async () => options.tools[toolName]?.execute(input, { toolCallId, messages, signal: limits.signal })
       const tool = { step, toolName, toolCallId, input }
-      const result = await watchTool({ telemetry, tool, signal: limits.signal }, work)
       // a result that cannot be sent to the model is the tool's fault, and must not lose the steps so far
-      textOf(result)
+      const sent = async () => work().then(given => (textOf(given), given))
+      const result = await watchTool({ telemetry, tool, signal: limits.signal }, sent)
       results[index] = { ...call, result, error: undefined }
     } catch (error) {
       limits.signal.throwIfAborted()

@@ -8,9 +8,9 @@ export function askedAttributes({ messages = [], tools }: Partial<Call>): Attrib
   const system = messages.flatMap(({ role, content }) => (role === 'system' || role === 'developer' ? [textPart(content)] : []))
   const turns = messages.filter(({ role }) => role !== 'system' && role !== 'developer')
   return {
-    [attributes.inputMessages]: JSON.stringify(turns.map(turnOf)),
-    ...(system.length === 0 ? {} : { [attributes.systemInstructions]: JSON.stringify(system) }),
-    ...(tools === undefined ? {} : { [attributes.toolDefinitions]: JSON.stringify(definitionsOf(tools)) }),
+    [attributes.inputMessages]: jsonOf(turns.map(turnOf)),
+    ...(system.length === 0 ? {} : { [attributes.systemInstructions]: jsonOf(system) }),
+    ...(tools === undefined ? {} : { [attributes.toolDefinitions]: jsonOf(definitionsOf(tools)) }),
   }
 }
 
@@ -21,7 +21,7 @@ export function answeredAttributes({ text, reasoningText, toolCalls, finishReaso
     ...(text === '' ? [] : [textPart(text)]),
     ...toolCalls.map(toolCallPart),
   ]
-  return { [attributes.outputMessages]: JSON.stringify([{ role: 'assistant', parts, finish_reason: finishReason }]) }
+  return { [attributes.outputMessages]: jsonOf([{ role: 'assistant', parts, finish_reason: finishReason }]) }
 }
 
 function turnOf(message: Message): object {
@@ -55,4 +55,14 @@ function definitionsOf(tools: NonNullable<Call['tools']>): readonly object[] {
   return Object.entries(tools).map(([name, { description, inputSchema }]) => ({
     ...{ type: 'function', name, description, parameters: inputSchema },
   }))
+}
+
+/** Returns a value as JSON; a BigInt as a string. What JSON cannot represent is `null`: it must not keep its span from ending. */
+export function jsonOf(value: unknown): string {
+  try {
+    const text: string | undefined = JSON.stringify(value, (_, each: unknown) => (typeof each === 'bigint' ? String(each) : each))
+    return text ?? 'null'
+  } catch {
+    return 'null'
+  }
 }

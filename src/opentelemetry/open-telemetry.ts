@@ -3,7 +3,7 @@ import type { Attributes, Context, MeterProvider, Span, Tracer, TracerProvider }
 import { checkOptions, flag, isRecord, kindOf } from '../check.ts'
 import { loadPackage } from '../telemetry/optional-package.ts'
 import type { TelemetryClient, TelemetryEnd, TelemetryHooks, TelemetryPart } from '../telemetry/part.ts'
-import { answeredAttributes, askedAttributes } from './content.ts'
+import { answeredAttributes, askedAttributes, jsonOf } from './content.ts'
 import { type Address, type CallSums, type Measures, measuresOf, type TargetSums } from './measures.ts'
 import { attributes, ours } from './names.ts'
 import { createSpans, type Spans } from './spans.ts'
@@ -195,10 +195,9 @@ function inSpan({ api, tracer, open }: State, { name, given }: Named, run: () =>
   })
 }
 
-/** Serialises the result of a tool. `undefined`, and values that JSON cannot represent, become `null`. */
+/** Serialises what a tool takes and returns; a text stays as it is. */
 function textOf(value: unknown): string {
-  const text: string | undefined = typeof value === 'string' ? value : JSON.stringify(value)
-  return text ?? 'null'
+  return typeof value === 'string' ? value : jsonOf(value)
 }
 
 function injected(api: Api, context: Context | undefined): Readonly<Record<string, string>> | undefined {

@@ -122,8 +122,10 @@ function startAttempt(state: State, event: EventOf<'attempt-start'>): void {
   const call = callOf(state, event.callId)
   if (call === undefined) return
   const startTime = timeOf(event.at + call.epochOffsetMs)
+  // a probe that outlived its call sends a changed request
+  if (call.over) state.calls.set(call.callId, call)
   // the reader already has text, so this request restarts or continues the answer
-  if (call.committed && event.kind !== 'probe') call.span.addEvent('unbusy.restart', targetOf(event), startTime)
+  else if (call.committed && event.kind !== 'probe') call.span.addEvent('unbusy.restart', targetOf(event), startTime)
   const { name, attributes: given } = baseOf(state, event)
   const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, startTime, attributes: given }, call.context)
   if (span.isRecording()) asked(span, event)

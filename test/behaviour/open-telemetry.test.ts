@@ -8,6 +8,7 @@ import {
   createClient,
   deepseek,
   type FailureReason,
+  type Provider,
   ProviderError,
   llama,
   runTools,
@@ -236,6 +237,33 @@ describe.skipIf(otel.isMissing)(`OpenTelemetry with its SDK${otel.suffix}`, () =
     await fc.assert(property, { numRuns: 200 })
   }, 60_000)
 
+  test('a changed request of a probe that outlived its call has a span that ends, whatever ends meanwhile', async ({ clock }) => {
+    const { started, ended, part } = recorder()
+    const goOn: (() => void)[] = []
+    const next = async () => new Promise<void>(resolve => void goOn.push(resolve))
+    let requests = 0
+    const stream: Provider['stream'] = async (_, { emit }) => {
+      requests += 1
+      if (requests <= 3) throw new ProviderError('Busy.', { reason: 'overloaded' })
+      await next()
+      emit({ type: 'asked-again', failure: new ProviderError('No such field.', { reason: 'invalid-request', status: 400 }) })
+      await next()
+      emit({ type: 'text-delta', text: 'Up.' })
+      emit({ type: 'finish', finishReason: 'stop', usage: undefined })
+    }
+    const probed = { provider: { name: 'probed', stream }, model: 'm', retry: 0 }
+    const client = createClient({ chain: [probed, fakeTarget('Hi.', { clock })], clock, telemetry: [part()], hedge: false })
+    for (const _ of [1, 2, 3]) await clock.until(client.generate('Hi'))
+    await clock.advance(3_000)
+    await clock.until(client.generate('Hi'))
+    for (const done of [1, 2]) {
+      goOn[done - 1]?.()
+      await clock.until(client.generate('Hi'))
+    }
+    expect(ended.filter(({ name }) => name === 'chat m')).toHaveLength(requests + 1)
+    expect(started.filter(span => !ended.includes(span))).toEqual([])
+  })
+
   test('close() ends the spans of a request that never ends by itself, and of a default that never settles', async ({
     server,
   }) => {
@@ -339,6 +367,30 @@ describe.skipIf(otel.isMissing)(`OpenTelemetry with its SDK${otel.suffix}`, () =
       status: { code: 2 },
       attributes: { 'error.type': 'RangeError' },
     })
+  })
+
+  test('a result that cannot be written as JSON is an error of its tool, and its span ends', async ({ clock }) => {
+    const cycle: { self?: unknown } = {}
+    cycle.self = cycle
+    for (const [content, result] of [...[true, false].flatMap(each => [cycle, { big: 1n }].map(one => [each, one] as const))]) {
+      const { started, ended, part } = recorder()
+      const toolCalls = [{ toolCallId: 'c1', toolName: 'look', input: { at: '3' } }]
+      const chain = [fakeTarget([{ toolCalls }, 'Done.'], { clock })]
+      const client = createClient({ chain, clock, telemetry: [part({ content })] })
+      const look = { inputSchema: z.object({ at: z.string() }), execute: () => result }
+      expect((await clock.until(runTools(client, 'Hi', { tools: { look } }))).text).toBe('Done.')
+      expect(ended).toHaveLength(started.length)
+      expect(spanOf(ended, 'execute_tool look').attributes).toMatchObject({ 'error.type': 'TypeError' })
+    }
+  })
+
+  test('a BigInt that a schema made is written into the span as a text', async ({ clock }) => {
+    const { ended, part } = recorder()
+    const toolCalls = [{ toolCallId: 'c1', toolName: 'look', input: { at: '3' } }]
+    const client = createClient({ chain: [fakeTarget({ toolCalls }, { clock })], clock, telemetry: [part({ content: true })] })
+    const look = { inputSchema: z.object({ at: z.string().transform(BigInt) }) }
+    await clock.until(client.generate({ prompt: 'Hi', tools: { look } }))
+    expect(spanOf(ended, 'chat fake-1').attributes['gen_ai.output.messages']).toContain('"arguments":{"at":"3"}')
   })
 
   test('no prompt, answer, tool or key in any span or metric unless content is true', async ({ server }) => {
