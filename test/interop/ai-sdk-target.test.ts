@@ -1,6 +1,7 @@
 import { createClient, openaiCompatible, runTools } from 'unbusy'
 import { aiSdk, unbusy } from 'unbusy/ai-sdk'
 import { answer, fakeTarget, providerContract, raw, runAttempt, status } from 'unbusy/testing'
+import { createGateway } from 'ai'
 import { describe, expect } from 'vitest'
 import { z } from 'zod'
 import { peers } from '../helpers/peers.ts'
@@ -315,6 +316,22 @@ describe('errors of a model', () => {
     [aiError('AI_SomethingOfTomorrow'), { reason: 'malformed-response' }],
     [new TypeError('fetch failed', { cause: { code: 'ECONNREFUSED' } }), { reason: 'network' }],
     ['overloaded_error', { reason: 'overloaded' }],
+    // limits of the model itself
+    [new DOMException('The operation timed out.', 'TimeoutError'), { reason: 'timeout' }],
+    [
+      new ApiCallError({ cause: new TypeError('fetch failed', { cause: { code: 'UND_ERR_HEADERS_TIMEOUT' } }) }),
+      { reason: 'timeout' },
+    ],
+    // other packages have no names of the AI SDK
+    [aiError('GatewayRateLimitError', { statusCode: 429 }), { reason: 'rate-limit', status: 429 }],
+    [aiError('ThrottlingException', { $metadata: { httpStatusCode: 429 } }), { reason: 'rate-limit', status: 429 }],
+    [aiError('APIError', { status: 529 }), { reason: 'overloaded', status: 529 }],
+    [
+      { name: 'overloaded_error', message: 'Busy.' },
+      { reason: 'overloaded', status: undefined },
+    ],
+    [new Error('Ollama gave up.'), { reason: 'server-error', said: 'Ollama gave up.' }],
+    [new SyntaxError('Unexpected token < in JSON'), { reason: 'malformed-response' }],
   ]
 
   test.for(cases)('%s is %o, and holds no prompt', async ([thrown, expected]) => {
@@ -376,6 +393,42 @@ describe('errors of a model', () => {
     const { targetIndex, attempts } = await client.generate({ messages })
     expect([targetIndex, attempts[0]?.reason]).toEqual([1, 'invalid-request'])
     await client.close()
+  })
+
+  test('the gateway of Vercel fails like any service, and the next target answers', async ({ server }) => {
+    const refusal = (type: string) => ({ error: { message: 'No.', type } })
+    const upstream = await server([
+      status(429, refusal('rate_limit_exceeded'), { 'retry-after': '7' }),
+      status(401, refusal('authentication_error')),
+      status(503, refusal('internal_server_error')),
+    ])
+    const reasons: unknown[] = []
+    for (let index = 0; index < 3; index += 1) {
+      const target = aiSdk(createGateway({ baseURL: upstream.url, apiKey: 'k' })('maker/model'), { retry: 0 })
+      const client = createClient({ chain: [target, fakeTarget(['Hi.'])] })
+      const { text, attempts } = await client.generate('Hello')
+      reasons.push([text, attempts[0]?.reason, attempts[0]?.status])
+      await client.close()
+    }
+    expect(reasons).toEqual([
+      ['Hi.', 'rate-limit', 429],
+      ['Hi.', 'authentication', 401],
+      ['Hi.', 'overloaded', 503],
+    ])
+  })
+
+  test('a chain within a chain that fails is a target that fails', async () => {
+    const spare = fakeTarget(['Spare.', 'Spare.'])
+    const inner = createClient({
+      chain: [fakeTarget([{ error: 'context-length' }, { text: ['One', 'two'], cutAfterChunks: 1 }], { retry: 0 })],
+    })
+    const outer = createClient({ chain: [aiSdk(unbusy(inner), { retry: 0 }), spare] })
+    const results = [await outer.generate('Hello'), await outer.generate('Hello')]
+    expect(results.map(({ text, attempts }) => [text, attempts[0]?.reason])).toEqual([
+      ['Spare.', 'context-length'],
+      ['Spare.', 'truncated'],
+    ])
+    await Promise.all([outer.close(), inner.close()])
   })
 
   test('a chain within a chain answers without warnings of its own', async () => {
