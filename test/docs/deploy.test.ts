@@ -78,6 +78,12 @@ describe.skipIf(deploy.isMissing)(`manifests of Kubernetes${deploy.suffix}`, () 
     ['a key among the arguments', /- --max-model-len/, '- --api-key=abc\n            - --max-model-len', /key stands among/],
     ['a literal secret', /valueFrom:\n +secretKeyRef:\n +name: vllm\n +key: api-key/, 'value: sk-123', /a secret stands/],
     ['a cooldown shorter than a start', /cooldownPeriod: 1800/, 'cooldownPeriod: 360', /shorter than a start/],
+    [
+      "no window of the autoscaler, although KEDA's cooldown is long",
+      /stabilizationWindowSeconds: 1800/,
+      'selectPolicy: Min',
+      /window of 300 s is shorter than a start of 1800 s/,
+    ],
     ['a metric that was renamed', /num_requests_waiting/, 'num_requests_queued', /no known queue/],
     ['a rollout that waits for GPUs', /strategy:\n +type: Recreate/, 'strategy:\n    type: RollingUpdate', /rollout waits/],
     ['shared memory on disk', /medium: Memory/, "medium: ''", /\/dev\/shm/],

@@ -213,9 +213,13 @@ function scaleFaults(scaled: Yaml, workloads: readonly Yaml[]): readonly string[
   if (workload === undefined) return [`${nameOf(scaled)} scales ${target}, which is not in this file`]
   const startup = secondsOf(at(containerOf(templatesOf(workload)[0] ?? null), 'startupProbe'))
   const cooldown = numberAt(scaled, 'spec', 'cooldownPeriod') ?? 300
+  // KEDA's cooldown counts before the last replica is removed, and the autoscaler's window before all others are
+  const behavior = ['advanced', 'horizontalPodAutoscalerConfig', 'behavior', 'scaleDown', 'stabilizationWindowSeconds']
+  const stable = numberAt(scaled, 'spec', ...behavior) ?? 300
   const queries = listAt(scaled, 'spec', 'triggers').map(trigger => textAt(trigger, 'metadata', 'query'))
   return [
     ...(cooldown >= startup ? [] : [`a cooldown of ${cooldown} s is shorter than a start of ${startup} s`]),
+    ...(stable >= startup ? [] : [`a stabilization window of ${stable} s is shorter than a start of ${startup} s`]),
     ...queries.filter(query => !queueMetrics.some(metric => query.includes(metric))).map(query => `no known queue in ${query}`),
   ]
 }
