@@ -1,4 +1,4 @@
-import { fromJSONSchema, type ZodType } from 'zod'
+import { fromJSONSchema, type ZodError, type ZodType } from 'zod'
 import type { JsonSchema } from '../contract.ts'
 import { behind } from './left-out.ts'
 import type { Validated } from './standard-schema.ts'
@@ -36,11 +36,33 @@ export function zodCheck(schema: JsonSchema): ZodCheck {
 function checked(schema: ZodType, value: unknown): Validated<unknown> | undefined {
   try {
     const { data, error } = schema.safeParse(value)
-    return error === undefined ? { value: data } : { issues: error.issues }
+    if (error === undefined) return { value: data }
+    const again = error.issues.every(isExtra) ? schema.safeParse(withoutExtras(value, error.issues)) : undefined
+    return again?.success === true ? { value: again.data } : { issues: error.issues }
   } catch (error) {
     if (error instanceof RangeError) throw error
     return undefined
   }
+}
+
+type Issue = ZodError['issues'][number]
+type Extra = Issue & { readonly code: 'unrecognized_keys' }
+
+function isExtra(issue: Issue): issue is Extra {
+  return issue.code === 'unrecognized_keys'
+}
+
+/**
+ * Leaves out what a closed object does not name, as zod does with objects of its own. Adapters close every object, because strict modes
+ * want that of a schema, and models add properties where nothing enforces it.
+ */
+function withoutExtras(value: unknown, extras: readonly Extra[]): unknown {
+  const copy = structuredClone(value)
+  for (const { path, keys } of extras) {
+    const owner = path.reduce<unknown>((inner, step) => Reflect.get(inner as object, step), copy) as object
+    for (const key of keys) Reflect.deleteProperty(owner, key)
+  }
+  return copy
 }
 
 function withoutDefaults(schema: JsonSchema): JsonSchema {

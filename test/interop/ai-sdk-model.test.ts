@@ -91,6 +91,23 @@ describe('generateText', () => {
     expect(output).toEqual({ name: 'Bob' })
   })
 
+  test('what zod would leave out ends no call: the AI SDK closes each object, and models add properties', async ({ client }) => {
+    const asked: unknown[] = []
+    const weather = tool({
+      inputSchema: z.object({ city: z.string() }),
+      execute: async input => void asked.push(input),
+    })
+    const target = fakeTarget(
+      [{ toolCalls: [{ toolName: 'weather', input: { city: 'Oslo', unit: 'C' } }] }, '{"name":"Bob","age":null,"note":"x"}'],
+      { ...json, retry: 0 },
+    )
+    const model = unbusy(client([target]))
+    await generateText({ model, prompt: 'Cold?', tools: { weather } })
+    expect(asked).toEqual([{ city: 'Oslo' }])
+    const { output } = await generateText({ model, prompt: 'Who?', output: Output.object({ schema: person }) })
+    expect(output).toEqual({ name: 'Bob' })
+  })
+
   test('a recursive schema and one with optional fields', async ({ client }) => {
     type Tree = { name: string; children: Tree[] }
     const tree: z.ZodType<Tree> = z.lazy(() => z.object({ name: z.string(), children: z.array(tree) }))

@@ -132,6 +132,17 @@ describe.skipIf(group.isMissing)(`the openai package${group.suffix}`, () => {
     expect(choices[0]?.message.parsed).toEqual({ name: 'Bob' })
   })
 
+  test('.parse() takes an answer with properties more than its schema names, as the package does', async ({ open }) => {
+    const openai = open(
+      createClient({ chain: [fakeTarget(['{"name":"Bob","note":"x"}'], { retry: 0, capabilities: { output: 'prompt' } })] }),
+    )
+    const { choices } = await openai.chat.completions.parse({
+      ...{ model: 'any', messages },
+      response_format: zodResponseFormat(z.strictObject({ name: z.string() }), 'person'),
+    })
+    expect(choices[0]?.message.parsed).toEqual({ name: 'Bob' })
+  })
+
   test('.parse() and .stream() throw the error of the package where the output limit cut the JSON', async ({ open }) => {
     const cut = { text: ['{"name": ', '"Bo'], finishReason: 'length' } as const
     const openai = open(createClient({ chain: [fakeTarget([cut, cut], { retry: 0, capabilities: { output: 'prompt' } })] }))

@@ -105,6 +105,19 @@ test.for<[string, JsonSchema]>([
   expect(zodCheck(schema)).toEqual({ check: undefined, unchecked: expect.stringMatching(/^zod |says: ./) })
 })
 
+test('what a closed object does not name is left out, wherever it stands, and of no other value', () => {
+  const closed = { type: 'object', properties: { a: number }, required: ['a'], additionalProperties: false }
+  const { check } = zodCheck({
+    ...{ type: 'object', properties: { list: { type: 'array', items: closed }, one: closed }, additionalProperties: false },
+  })
+  const value = { list: [{ a: 1, b: 2 }, { a: 3 }], one: { c: null, a: 4 }, ['__proto__']: 5, d: {} }
+  const before = structuredClone(value)
+  expect(check?.(value)).toEqual({ value: { list: [{ a: 1 }, { a: 3 }], one: { a: 4 } } })
+  expect(value).toEqual(before)
+  expect(check?.({ list: [{ a: 's', b: 2 }] }).issues).toMatchObject([{ path: ['list', 0, 'a'] }, { keys: ['b'] }])
+  expect(check?.({ one: { b: 2 } }).issues).toHaveLength(2)
+})
+
 test('a schema as deep as the stack is not checked, and says so', () => {
   let schema: JsonSchema = number
   for (let depth = 0; depth < 20_000; depth += 1) schema = { type: 'array', items: schema }
@@ -117,7 +130,7 @@ test.for<[string, JsonSchema, unknown, unknown]>([
     'a schema that refers to itself',
     { type: 'object', properties: { c: { $ref: '#' } }, additionalProperties: false },
     { c: {} },
-    { d: 1 },
+    { c: 1 },
   ],
   ['a tuple', { type: 'array', prefixItems: [number], items: false }, [1], ['s']],
   ['names by a pattern', { type: 'object', propertyNames: { pattern: '^a' } }, { a: 1 }, { b: 1 }],
