@@ -189,7 +189,7 @@ function fail(circuit: Circuit, permit: BreakerPermit, failed: Failed): void {
 }
 
 function finish(circuit: Circuit, permit: BreakerPermit, now: number): void {
-  if (permit.epoch === circuit.epoch && permit.success !== undefined && circuit.state === 'closed') circuit.endings.succeed(now)
+  if (permit.epoch === circuit.epoch && permit.success !== undefined) circuit.endings.succeed(now)
 }
 
 function open(circuit: Circuit, { cause, now }: Failed): void {

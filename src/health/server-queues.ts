@@ -20,19 +20,19 @@ export function watchQueues<Server extends { readonly provider: Provider }>(
   servers: readonly Server[],
   clock: Clock,
 ): ServerQueues<Server> {
-  const loads = new Map<Server, ServerLoad>()
+  const loads = new Map<Server, ServerLoad | undefined>()
   let askedAt = -Infinity
   let controller = new AbortController()
   let timer: unknown
 
   const ask = async (server: Server, signal: AbortSignal) => {
+    let load: ServerLoad | undefined
     try {
-      const load = await server.provider.load?.(signal)
-      if (load !== undefined) loads.set(server, load)
+      load = await server.provider.load?.(signal)
     } catch {
       // The server has no figures or cannot be reached. Then the failures of calls decide.
-      loads.delete(server)
     }
+    loads.set(server, load)
   }
   const stop = () => {
     clock.clearTimeout(timer)

@@ -97,6 +97,66 @@ test('an answer that broke off counts as a failure, though its first content was
   expect(states()).toEqual(['open'])
 })
 
+test('a cut answer continues a row of failures before the first content (R105)', () => {
+  const { breaker, enter, fail, states } = breakerWith()
+  for (const now of [0, 1_000]) fail(now)
+  const permit = enter(2_000)
+  breaker.succeed(permit, 2_500)
+  breaker.fail(permit, { reason: 'truncated', message: 'Cut.' }, 3_000)
+  expect(states()).toEqual(['open'])
+})
+
+/** Three answers are cut one after the other, while others begin: no row of beginnings fails (R105). */
+function cutThree(
+  { breaker, enter }: ReturnType<typeof breakerWith>,
+  from: number,
+  between: (now: number) => void = () => {},
+): void {
+  for (const now of [from, from + 1_000, from + 2_000]) {
+    const permit = enter(now)
+    breaker.succeed(permit, now)
+    breaker.succeed(enter(now), now)
+    breaker.fail(permit, { reason: 'truncated', message: 'Cut.' }, now + 1)
+    between(now + 2)
+  }
+}
+
+test('three answers in a row that are cut open it, however many begin meanwhile (R105)', () => {
+  const all = breakerWith()
+  cutThree(all, 0)
+  expect(all.states()).toEqual(['open'])
+})
+
+test('an answer that ends well ends the row of cut ones, but not one that never began, nor one of before an outage', () => {
+  const good = breakerWith()
+  cutThree(good, 0, now => {
+    const permit = good.enter(now)
+    good.breaker.succeed(permit, now)
+    good.breaker.finish(permit, now)
+  })
+  expect(good.states()).toEqual([])
+  const unbegun = breakerWith()
+  cutThree(unbegun, 0, now => unbegun.states().length === 0 && unbegun.breaker.finish(unbegun.enter(now), now))
+  expect(unbegun.states()).toEqual(['open'])
+  const old = breakerWith()
+  const permit = old.enter(0)
+  old.breaker.succeed(permit, 0)
+  for (const now of [1, 2, 3]) old.fail(now)
+  old.breaker.close(4)
+  cutThree(old, 5, now => old.breaker.finish(permit, now))
+  expect(old.states()).toEqual(['open', 'closed', 'open'])
+})
+
+test('cut answers of before the outage do not count against what has closed again', () => {
+  const all = breakerWith()
+  cutThree(all, 0)
+  all.breaker.close(10_000)
+  const permit = all.enter(10_000)
+  all.breaker.succeed(permit, 10_000)
+  all.breaker.fail(permit, { reason: 'truncated', message: 'Cut.' }, 10_001)
+  expect(all.states()).toEqual(['open', 'closed'])
+})
+
 test('when an outage cuts hundreds of answers at once it opens at once', () => {
   const { breaker, enter, states } = breakerWith()
   const permits = Array.from({ length: 500 }, (_, call) => enter(call * 10))
@@ -274,6 +334,14 @@ test('a time of another process counts only if it is later than now and than the
     ['half-open', undefined],
     ['open', 8_000],
   ])
+})
+
+test('a time of another process counts after it was closed, also a shorter one than that of before', () => {
+  const { breaker, changes } = breakerWith()
+  breaker.openUntil(9_000, why, 0)
+  breaker.close(1_000)
+  breaker.openUntil(5_000, why, 2_000)
+  expect([changes.length, breaker.blockedUntil(2_000)]).toEqual([3, 5_000])
 })
 
 test('closing what is closed tells nothing', () => {

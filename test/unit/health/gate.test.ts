@@ -151,6 +151,9 @@ test('F20: the smallest refused size of one long time counts, an unknown one cha
   expect(gate.blockedUntil(day + 1, sized(500))).toBeLessThanOrEqual(day + 1)
   gate.block(refusal(day), 3 * day)
   expect(gate.blockedUntil(3 * day + 1, sized(1))).toBe(3 * day + obeyed)
+  // the first size that becomes known counts
+  gate.block(refusal(day), 3 * day, 100)
+  expect(gate.blockedUntil(3 * day + 1, sized(50))).toBeLessThanOrEqual(3 * day + 1)
 })
 
 test('F20: exactly a quarter of an hour is obeyed to the letter, also where another process has spread it', () => {
@@ -160,6 +163,9 @@ test('F20: exactly a quarter of an hour is obeyed to the letter, also where anot
   expect([gate.isLong(0), gate.blockedUntil(0)]).toEqual([false, obeyed * 1.09])
   gate.blockUntil(obeyed * 1.11, refusal(), { now: 0 })
   expect(gate.isLong(0)).toBe(true)
+  const later = gateWith(0)
+  later.blockUntil(day + 60_000, refusal(), { now: day })
+  expect([later.isLong(day), later.blockedUntil(day)], 'the length counts, not the hour').toEqual([false, day + 60_000])
   gate.block(refusal(day), 0)
   expect([gate.isLong(day - 1), gate.isLong(day), gate.needsProbe(day), gate.takeProbe(day)]).toEqual([
     true,

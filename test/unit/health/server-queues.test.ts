@@ -57,7 +57,14 @@ test('a server that fails to report has no figures, nor has one that reports non
   await refresh()
   expect(queues.of(server)).toBe(0)
   expect(queues.loadOf(server)).toBeUndefined()
+  next = async () => ({ running: 4, waiting: 0 })
+  await refresh()
+  next = async () => undefined as never
+  await refresh()
+  expect(queues.loadOf(server), 'old figures').toBeUndefined()
   expect(world.timers()).toBe(0)
+  watchQueues([silent], world).refresh(() => true)
+  expect(world.timers(), 'no server is asked').toBe(0)
 })
 
 test('a server that does not report within a second is left, and a question that was answered leaves no timer', async () => {
@@ -84,8 +91,11 @@ test('a server that does not report within a second is left, and a question that
   expect(signals).toHaveLength(2)
   expect(world.timers()).toBe(0)
   expect(signals[1]?.aborted).toBe(false)
+  isHanging = true
+  world.pass(2_000)
+  queues.refresh(() => true)
   queues.close()
-  expect(signals[1]?.aborted).toBe(true)
+  expect([signals[2]?.aborted, world.timers()]).toEqual([true, 0])
 })
 
 test('where no server may be asked, the question that runs goes on', () => {

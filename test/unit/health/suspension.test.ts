@@ -85,6 +85,24 @@ test('F35: what answered seconds ago is tried once soon, and left alone for long
   expect(key.suspend(refusal, 6 * minute, true)).toBe(16 * minute)
 })
 
+test('F35: a refusal that names a time is no mistake, however soon after an answer it comes', () => {
+  const key = suspension()
+  expect(key.suspend({ ...refusal, retryAfterMs: 1_000 }, 0, true)).toBe(5 * minute)
+  expect(key.isBrief()).toBe(false)
+})
+
+test('refusals of calls that were under way together are one refusal, also where each names a time', () => {
+  const key = suspension()
+  for (const now of [0, 1, 2]) key.suspend({ ...refusal, retryAfterMs: minute }, now)
+  expect(key.suspend(refusal, 5 * minute)).toBe(15 * minute)
+})
+
+test('of two equal times the first keeps its reason', () => {
+  const key = suspension()
+  for (const message of ['first', 'second']) key.suspendUntil(minute, { ...refusal, message }, { now: 0 })
+  expect(key.cause().message).toBe('first')
+})
+
 test('F35: the trial that succeeds leaves no trace', () => {
   const key = suspension()
   key.suspend(refusal, 0, true)
