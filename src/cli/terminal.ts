@@ -67,6 +67,24 @@ export function withoutControls(text: string): string {
   return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, '')
 }
 
+const graphemes = new Intl.Segmenter()
+/** What a terminal shows two columns wide: the characters of East Asia, and emoji. */
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u
+
+/** Cuts a text to at most one column less than `columns`, and fills the rest with blanks. */
+export function fitted(text: string, columns: number): string {
+  let shown = ''
+  let left = columns
+  for (const { segment } of graphemes.segment(text)) {
+    const width = wide.test(segment) ? 2 : 1
+    if (width >= left) break
+    shown += segment
+    left -= width
+  }
+  return shown + ' '.repeat(left)
+}
+
 /** Shortens a text to one line of at most `length` characters. */
 export function oneLine(text: string, length: number): string {
   const flat = withoutControls(text.replace(/\s+/g, ' ')).trim()

@@ -16,7 +16,7 @@ import {
 } from '../status/words.ts'
 import { type Command, exitCode, parseWords, UsageError, type World } from './command.ts'
 import { pause } from './serve-status.ts'
-import { type Terminal, withoutControls } from './terminal.ts'
+import { fitted, type Terminal, type Tone, withoutControls } from './terminal.ts'
 
 const help = `unbusy watch URL - shows the status of a service, again and again. statusHandler() of unbusy/status serves it.
 
@@ -39,14 +39,17 @@ export const watch: Command = {
     if (url.username !== '' || url.password !== '')
       throw new UsageError('watch: the address must not contain a user or a password.')
     const everyMs = 1_000 * Number(values.every ?? 2)
-    if (!(everyMs >= 100)) throw new UsageError('watch: --every must be a number of seconds, 0.1 or more, for example --every 5.')
+    // a timer takes a longer time as none at all
+    if (!(everyMs >= 100 && everyMs <= 86_400_000))
+      throw new UsageError('watch: --every must be a number of seconds from 0.1 to 86400, for example --every 5.')
     if (values.once === true) return show(await look(url, world.signal), world)
     await watching(url, everyMs, world)
     return exitCode.answered
   },
 }
 
-type Seen = { readonly clients: readonly (readonly [name: string, status: ClientStatus])[] } | { readonly problem: string }
+type Clients = readonly (readonly [name: string, status: ClientStatus])[]
+type Seen = { readonly address: string } & ({ readonly clients: Clients } | { readonly problem: string })
 
 async function watching(url: URL, everyMs: number, world: World): Promise<void> {
   const { stdout, signal } = world
@@ -62,24 +65,53 @@ async function watching(url: URL, everyMs: number, world: World): Promise<void> 
 /** A service that is down, or a page that is not a status page, does not end the command: the next poll may succeed. */
 async function look(url: URL, signal: AbortSignal): Promise<Seen> {
   // a query may contain a key
-  const shown = `${url.origin}${url.pathname}`
+  const address = `${url.origin}${url.pathname}`
   try {
     const response = await fetch(url, {
       headers: { accept: 'application/json' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
     })
-    const data: unknown = await response.json()
-    if (isStatus(data)) return { clients: [['', data]] }
-    const clients = typeof data === 'object' && data !== null && 'clients' in data ? Object.entries(data.clients as object) : []
-    if (clients.length > 0 && clients.every(([, status]) => isStatus(status)))
-      return { clients: clients as [string, ClientStatus][] }
-    return {
-      problem: `${shown} returns ${response.status} without a status of unbusy. Serve statusHandler(client) there.`,
-    }
+    const clients = clientsIn(await textOf(response))
+    return clients === undefined ? { address, problem: problemOf(response.status) } : { address, clients }
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    return { problem: `${shown} does not answer: ${error instanceof Error ? causeOf(error) : String(error)}` }
+    return { address, problem: `does not answer: ${error instanceof Error ? causeOf(error) : String(error)}` }
   }
+}
+
+/** A status of a hundred targets is a tenth of this. */
+const mostBytes = 2 ** 22
+
+/** Returns the beginning of a body that is too long for a status: whatever is served there, it must not fill the memory. */
+async function textOf({ body }: Response): Promise<string> {
+  if (body === null) return ''
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk)
+    bytes += chunk.byteLength
+    if (bytes > mostBytes) break
+  }
+  return Buffer.concat(chunks).toString()
+}
+
+/** Returns undefined for what is not a status: a page of a login, the error of a proxy, the JSON of something else. */
+function clientsIn(text: string): Clients | undefined {
+  try {
+    const data: unknown = JSON.parse(text)
+    if (isStatus(data)) return [['', data]]
+    if (typeof data !== 'object' || data === null || !('clients' in data)) return undefined
+    const clients = Object.entries(data.clients as object) as [string, ClientStatus][]
+    return clients.length > 0 && clients.every(([, status]) => isStatus(status)) ? clients : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function problemOf(status: number): string {
+  return status === 401 || status === 403
+    ? `returns ${status}: it wants a login, which watch does not have. Ask for the page behind it, for example on the machine itself.`
+    : `returns ${status} without a status of unbusy. Serve statusHandler(client) there.`
 }
 
 function causeOf(error: Error): string {
@@ -91,43 +123,76 @@ function isStatus(data: unknown): data is ClientStatus {
 }
 
 function show(seen: Seen, { stdout }: World): number {
-  if ('problem' in seen) {
-    stdout.line(stdout.paint('bad', withoutControls(seen.problem)))
-    return exitCode.unanswered
+  const lines = 'clients' in seen ? linesOfAll(stdout, seen.clients) : undefined
+  const { problem } = 'problem' in seen ? seen : { problem: 'serves a status that this version of unbusy cannot read.' }
+  for (const line of lines ?? [[['bad', `${seen.address} ${problem}`]] satisfies Line])
+    stdout.line(line.map(([tone, text]) => stdout.paint(tone, clean(text))).join(''))
+  return lines === undefined ? exitCode.unanswered : exitCode.answered
+}
+
+/** One line of the output, in parts of one tone. Every part may have text of the service, also where a number should be. */
+type Line = readonly (readonly [tone: Tone, text: string])[]
+
+/** Returns undefined for the status of a version that has other fields or states. */
+function linesOfAll(terminal: Terminal, clients: Clients): readonly Line[] | undefined {
+  try {
+    return clients.flatMap(([name, status]) => linesOf(terminal, name, status))
+  } catch {
+    return undefined
   }
-  for (const [name, status] of seen.clients) for (const line of linesOf(stdout, name, status)) stdout.line(line)
-  return exitCode.answered
 }
 
 const colors = { good: 'good', fair: 'wait', bad: 'bad', idle: 'quiet' } as const satisfies Record<Level, string>
 
-function linesOf({ paint }: Terminal, name: string, status: ClientStatus): readonly string[] {
+function linesOf(terminal: Terminal, name: string, status: ClientStatus): readonly Line[] {
   const { level, title, text } = verdictOf(status)
   const { answered, fallback, degraded, failed, aborted } = status.recent
   const of = name === '' ? '' : `${name}: `
+  const plain = (line: string): Line => [['plain', line]]
+  const quiet = (line: string): Line => [['quiet', `  ${line}`]]
   return [
-    '',
-    `${paint(colors[level], `${signs[level]} ${clean(of)}${title}`)}  ${paint('quiet', timeOfDay(status.at))}`,
-    `  ${clean(text)}`,
-    `  5 minutes: ${answered} answered, ${fallback} of them by another target, ${degraded} by default, ${failed} failed, ${aborted} aborted`,
-    '',
-    paint('quiet', `  ${columns(['target', 'state', 'answers', 'failures', 'first content', 'in flight', 'cost'])}`),
-    ...status.targets.map(target => `  ${targetLine(target, answered)}`),
-    ...status.targets.flatMap(target => serverLines(target, status.at)).map(line => paint('quiet', `  ${line}`)),
+    [],
+    [
+      [colors[level], `${signs[level]} ${of}${title}`],
+      ['quiet', `  ${timeOfDay(status.at)}`],
+    ],
+    plain(`  ${text}`),
+    plain(
+      `  5 minutes: ${answered} answered, ${fallback} of them by another target, ${degraded} by default, ${failed} failed, ${aborted} aborted`,
+    ),
+    [],
+    ...tableOf(terminal, status),
+    ...status.targets.flatMap(target => serverLines(target, status.at)).map(quiet),
     ...failureGroups(status.targets).map(({ target, reason, status: code, count, newest, requestId }) =>
-      paint(
-        'quiet',
-        `  ${count} x ${clean(reason)}${code === undefined ? '' : ` (HTTP ${code})`} of ${clean(nameOf(target))}, last ${timeOfDay(newest)}${requestId === undefined ? '' : `, ${clean(requestId)}`}`,
+      quiet(
+        `${count} x ${reason}${code === undefined ? '' : ` (HTTP ${code})`} of ${nameOf(target)}, last ${timeOfDay(newest)}${requestId === undefined ? '' : `, ${requestId}`}`,
       ),
     ),
   ]
 }
 
-function targetLine(target: TargetStatus, all: number): string {
+const heads = ['target', 'state', 'answers', 'failures', 'first content', 'in flight', 'cost']
+const widths = [30, 34, 12, 9, 18, 14, 10]
+const indent = 2
+const tableWidth = widths.reduce((sum, width) => sum + width, indent)
+
+/** A row for each target; two lines where a row would be wrapped. */
+function tableOf({ isScreen, columns }: Terminal, { targets, recent }: ClientStatus): readonly Line[] {
+  const rows = targets.map(target => cellsOf(target, recent.answered).map(clean))
+  const row = (cells: readonly string[]): string => cells.map((cell, at) => fitted(cell, widths[at] ?? 0)).join('')
+  const line = (tone: Tone, text: string): Line => [[tone, `${' '.repeat(indent)}${text.trimEnd()}`]]
+  if (!isScreen || columns >= tableWidth) return [line('quiet', row(heads)), ...rows.map(cells => line('plain', row(cells)))]
+  return rows.flatMap(([name, state, ...cells]) => [
+    line('plain', `${name}: ${state}`),
+    line('quiet', `   ${cells.map((cell, at) => `${heads[at + 2]} ${cell.trim()}`).join(', ')}`),
+  ])
+}
+
+function cellsOf(target: TargetStatus, all: number): readonly string[] {
   const { state, reason, untilMs, recent, firstChunkMs, inFlight, limit, waiting, cost } = target
   const { sign, words } = states[state]
   const why = state === 'closed' ? '' : ` ${reason ?? ''}${untilMs === undefined ? '' : `, ${duration(untilMs)}`}`
-  return columns([
+  return [
     `${target.targetIndex + 1}. ${nameOf(target)} ${target.model}`,
     `${sign} ${words}${why}`,
     `${recent.answered} ${share(recent.answered, all)}`,
@@ -135,7 +200,7 @@ function targetLine(target: TargetStatus, all: number): string {
     firstChunkMs === undefined ? 'unknown' : `${duration(firstChunkMs.p50)} / ${duration(firstChunkMs.p98)}`,
     `${inFlight}${limit === undefined ? '' : ` of ${limit}`}${waiting === 0 ? '' : `, ${waiting} wait`}`,
     dollars(cost),
-  ])
+  ]
 }
 
 /** What a private server reports, and the pings that keep it warm. */
@@ -143,7 +208,7 @@ function serverLines(target: TargetStatus, at: string): readonly string[] {
   const { server, keepWarm } = target
   const lines = server === undefined ? [] : [`${nameOf(target)}: ${serverWords(server)}`]
   if (keepWarm !== undefined) lines.push(`${nameOf(target)} is kept warm: ${pingWords(keepWarm, at)}`)
-  return lines.map(clean)
+  return lines
 }
 
 function pingWords(pings: Pings, at: string): string {
@@ -152,20 +217,9 @@ function pingWords(pings: Pings, at: string): string {
   return `${pings.sent} pings, ${pings.failed} failed, the last ${ago} ago: ${pingResult(pings)}`
 }
 
-const widths = [30, 34, 12, 9, 18, 14, 10]
-
-function columns(cells: readonly string[]): string {
-  return cells
-    .map((cell, index) =>
-      clean(cell)
-        .slice(0, (widths[index] ?? 10) - 1)
-        .padEnd(widths[index] ?? 10),
-    )
-    .join('')
-    .trimEnd()
-}
-
-/** Removes control characters, which a terminal would obey, from the text of a service. */
+/** Removes control characters, which a terminal would obey, and those that turn the direction of writing, from the text of a service. */
 function clean(text: string): string {
-  return withoutControls(text).replaceAll('\n', ' ')
+  return withoutControls(text)
+    .replaceAll(/[\t\n]/g, ' ')
+    .replaceAll(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '')
 }

@@ -4,7 +4,9 @@ import { statusHandler, type StatusSource } from 'unbusy/status'
 import { fakeTarget } from 'unbusy/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { httpServer } from '../helpers/http-servers.ts'
+import { watch } from '../../src/cli/watch.ts'
 import { endOfCli, runCli, startCli } from '../helpers/run-cli.ts'
+import { screen, world } from '../helpers/screen.ts'
 
 const served = async (listener: RequestListener): Promise<string> => `${(await httpServer(listener)).origin}/status`
 
@@ -75,6 +77,88 @@ test('what is no status is told, by exit code too', async () => {
   })
   for (const words of [[], ['not-a-url'], ['http://a', 'http://b'], ['http://a', '--every', 'x']])
     expect(await runCli(['watch', ...words])).toMatchObject({ code: 2 })
+  // a timer of a month is none, and would ask without a pause
+  for (const every of ['Infinity', '2147484'])
+    expect(await runCli(['watch', 'http://127.0.0.1:1', '--every', every])).toMatchObject({ code: 2 })
+})
+
+/** The status of a client, changed as another version or another program may write it. */
+const changed = (more: object) => JSON.stringify({ ...createClient({ chain: [fakeTarget('Hi.')] }).status(), ...more })
+
+test.for([
+  ['a page of a login', 401, '<!doctype html> SECRET', 'returns 401: it wants a login'],
+  ['a page', 200, '<!doctype html> SECRET', 'returns 200 without a status of unbusy'],
+  ['the error of a proxy', 502, 'bad gateway', 'returns 502 without a status of unbusy'],
+  ['nothing', 200, '', 'returns 200 without a status of unbusy'],
+  ['no clients', 200, '{"clients":null}', 'returns 200 without a status of unbusy'],
+  ['a half of it', 200, changed({ recent: null }), 'serves a status that this version of unbusy cannot read'],
+  ['a state of a later version', 200, changed({ targets: [{ state: 'asleep', recent: {}, lastFailures: [] }] }), 'cannot read'],
+] as const)('%s in place of a status is told without its text, and does not end the watch', async ([, code, body, words]) => {
+  const url = await served((_, response) => response.writeHead(code).end(body))
+  const once = await runCli(['watch', url, '--once'])
+  expect(once).toMatchObject({ code: 1, stderr: '', stdout: expect.stringContaining(words) })
+  expect(once.stdout).not.toMatch(/SECRET|does not answer/)
+  const end = await seenTwice(url)
+  expect(end).toMatchObject({ code: 130, stdout: expect.stringContaining(`${once.stdout}${once.stdout}`) })
+})
+
+/** Watches until the service was asked a third time. */
+async function seenTwice(url: string) {
+  const child = startCli(['watch', url, '--every', '0.1'])
+  let said = ''
+  child.stdout.on('data', chunk => {
+    said += String(chunk)
+    if (said.split('\n').length > 2) child.kill('SIGINT')
+  })
+  return endOfCli(child)
+}
+
+test('an endless body is left, not collected', async () => {
+  const left = Promise.withResolvers<void>()
+  const url = await served((_, response) => {
+    const more = () => {
+      while (!response.destroyed && response.write('['.repeat(2 ** 16))) continue
+    }
+    response.on('drain', more).on('close', left.resolve)
+    more()
+  })
+  expect((await runCli(['watch', url, '--once'])).stdout).toContain('returns 200 without a status of unbusy')
+  await left.promise
+})
+
+test('a text where a number should be, a name that turns the direction of writing: nothing reaches the terminal as a command', async () => {
+  const [target] = createClient({ chain: [fakeTarget('Hi.', { name: 'a\u202eb' })] }).status().targets
+  const recent = { steps: [], answered: '\u001b[2J', fallback: 0, degraded: 0, failed: 0, aborted: 0 }
+  const url = await served((_, response) =>
+    response.end(changed({ at: '2026-12-01T\u001b[2J\u001b[2J', recent, targets: [target] })),
+  )
+  const { code, stdout } = await runCli(['watch', url, '--once'])
+  expect(code).toBe(0)
+  for (const command of ['\u001b', '\u202e']) expect(stdout).not.toContain(command)
+  expect(stdout).toContain('1. ab')
+})
+
+test('columns stand below each other in every language; a narrow terminal has two lines for each target', async () => {
+  const names = ['深度求索', 'plain', '👩‍👩‍👧 own', '深度求索的第一个服务器，在北京的机房里']
+  const client = createClient({ chain: names.map(name => ({ ...fakeTarget('Hi.'), name })) })
+  const url = await status(client)
+  const shown = async (columns: number) => {
+    const stdout = screen({ isTTY: true, columns }, { NO_COLOR: '1' })
+    await watch.run([url, '--once'], { ...world(), stdout })
+    return stdout.text().split('\n')
+  }
+  const wide = await shown(200)
+  const place = (line: string) => [...new Intl.Segmenter().segment(line.slice(0, line.indexOf('✔')))]
+  const widths = wide.filter(line => line.includes('✔ is up')).map(line => place(line).map(({ segment }) => segment))
+  expect(
+    widths.map(those => those.reduce((sum, one) => sum + (/[\u3000-\u9fff\uff00-\uff60]|👩/u.test(one) ? 2 : 1), 0)),
+  ).toEqual([...[32, 32, 32, 32]])
+  const narrow = await shown(80)
+  expect(narrow).toContain('  2. plain fake-1: ✔ is up')
+  expect(narrow.filter(line => line === '     answers 0, failures 0, first content unknown, in flight 0, cost $0')).toHaveLength(
+    4,
+  )
+  expect(Math.max(...narrow.filter(line => !line.includes('5 minutes')).map(line => line.length))).toBeLessThan(80)
 })
 
 test('a key in the address is never printed', async () => {
