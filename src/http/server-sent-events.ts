@@ -1,6 +1,7 @@
 import { createParser } from 'eventsource-parser'
 import type { EventSourceParser } from 'eventsource-parser'
 import { ProviderError } from '../errors.ts'
+import { endOfJson, type JsonEnd, startOfJson } from './json-lines.ts'
 import { inMebibytes, maxEventLength } from './limits.ts'
 
 /** The handlers for the events of a stream. The owner is a parameter, so that one handlers object serves every stream. */
@@ -9,8 +10,8 @@ export type EventHandlers<Owner> = {
   onData(owner: Owner, data: string, event: string | undefined): void
   /** Called for a comment line, which only shows that the connection is alive. */
   onComment(owner: Owner): void
-  /** Receives a line of JSON that is no field, or a field `error` with JSON. The standard says to ignore both. */
-  onOther?(owner: Owner, line: string): void
+  /** Receives a JSON object that stands in no field, or in a field `error`. The standard says to ignore both. */
+  onOther?(owner: Owner, text: string): void
   /** The maximum length of an event, in UTF-16 units. @default 8 Mi */
   readonly maxEventBytes?: number | undefined
 }
@@ -22,12 +23,18 @@ export type EventReader<Owner> = {
   hasBegun: boolean
   /** Undefined while the stream has consisted of complete, plain events only. */
   parser: EventSourceParser | undefined
-  /** How much the parser has received since the last event or comment. */
+  /** How much has arrived since the last event or comment. */
   held: number
+  /** The parser has received complete lines only. */
+  isLineStart: boolean
+  /** A JSON object without a field, as far as it has arrived. */
+  bare: { readonly json: JsonEnd; readonly pieces: string[] } | undefined
 }
 
+type Place = Pick<EventReader<unknown>, 'isLineStart'>
+
 export function eventReader<Owner>(owner: Owner, handlers: EventHandlers<Owner>): EventReader<Owner> {
-  return { owner, handlers, hasBegun: false, parser: undefined, held: 0 }
+  return { owner, handlers, hasBegun: false, parser: undefined, held: 0, isLineStart: true, bare: undefined }
 }
 
 const prefix = 'data: '
@@ -43,22 +50,71 @@ const lineFeed = 10
 export function readEvents<Owner>(reader: EventReader<Owner>, text: string): void {
   const rest = reader.parser === undefined ? afterPlainEvents(reader, text) : text
   if (rest === '') return
-  reader.parser ??= parserOf(reader)
-  reader.held += rest.length
-  reader.parser.feed(rest)
-  const { maxEventBytes: limit = maxEventLength, onOther } = reader.handlers
-  if (reader.held > limit) throw tooLong(limit)
-  if (onOther !== undefined && mayHoldOther(rest)) readOthers(reader, rest)
+  if (reader.handlers.onOther !== undefined && (reader.bare !== undefined || mayHoldBare(reader, rest))) readMixed(reader, rest)
+  else feed(reader, rest)
 }
 
 /** Runs for every read. A regular expression here made each token of a stream 13 % dearer. */
-function mayHoldOther(text: string): boolean {
-  return text.startsWith('{') || text.startsWith('error') || text.includes('\n{') || text.includes('\nerror')
+function mayHoldBare({ isLineStart }: Place, text: string): boolean {
+  if (isLineStart && (text.startsWith('{') || text.startsWith('error'))) return true
+  return text.includes('\n{') || text.includes('\nerror')
 }
 
-function readOthers<Owner>({ owner, handlers }: EventReader<Owner>, text: string): void {
-  const [line = ''] = /^(?:error: ?)?\{.*\}\s*$/m.exec(text) ?? []
-  if (line !== '') handlers.onOther?.(owner, line.trim())
+/** Passes on JSON objects without a field in their place among the events: they may be pieces of the answer. */
+function readMixed<Owner>(reader: EventReader<Owner>, text: string): void {
+  let at = 0
+  while (at < text.length) {
+    if (reader.bare === undefined) {
+      const start = bareStart(reader, text, at)
+      feed(reader, text.slice(at, start))
+      if (start === undefined) return
+      // the event before it has no blank line
+      feed(reader, '\n\n')
+      at = start
+    }
+    at = readBare(reader, text, at)
+  }
+}
+
+/** Where a line begins with a JSON object. */
+function bareStart({ isLineStart }: Place, text: string, from: number): number | undefined {
+  bareHere.lastIndex = from
+  if (isLineStart && bareHere.test(text)) return from
+  bareLine.lastIndex = from
+  const found = bareLine.exec(text)
+  return found === null ? undefined : found.index + 1
+}
+
+const bareHere = /(?:error: ?)?\{(?=\s*(?:["}]|$))/y
+const bareLine = /\n(?:error: ?)?\{(?=\s*(?:["}]|$))/g
+
+/** Returns where the object ends, or the end of the text. */
+function readBare<Owner>(reader: EventReader<Owner>, text: string, from: number): number {
+  const { json, pieces } = (reader.bare ??= { json: startOfJson(), pieces: [] })
+  const end = endOfJson(json, text, from)
+  pieces.push(text.slice(from, end))
+  grow(reader, (end ?? text.length) - from)
+  if (end === undefined) return text.length
+  reader.bare = undefined
+  reader.held = 0
+  reader.isLineStart = false
+  reader.handlers.onOther?.(reader.owner, pieces.join(''))
+  return end
+}
+
+function feed<Owner>(reader: EventReader<Owner>, text: string): void {
+  if (text === '') return
+  reader.parser ??= parserOf(reader)
+  reader.held += text.length
+  reader.parser.feed(text)
+  reader.isLineStart = text.charCodeAt(text.length - 1) === lineFeed
+  grow(reader, 0)
+}
+
+function grow<Owner>(reader: EventReader<Owner>, length: number): void {
+  const { maxEventBytes: limit = maxEventLength } = reader.handlers
+  reader.held += length
+  if (reader.held > limit) throw tooLong(limit)
 }
 
 /** Reads a last line and a last event that have no end. */

@@ -1,10 +1,11 @@
-import type { Attempt, FinishReason, ResponseHeaders, Usage } from '../contract.ts'
+import type { Attempt, ResponseHeaders, Usage } from '../contract.ts'
 import { ProviderError, shortName } from '../errors.ts'
 import { inMebibytes, maxDocumentLength } from '../http/limits.ts'
 import type { BodyReader } from '../http/post.ts'
 import { endEvents, eventReader, readEvents } from '../http/server-sent-events.ts'
 import { isErrorValue, isFlatError, isNamedError } from './chat-failure/error-body.ts'
 import { type AnswerContext, failureOf, inBandFailure, strangeAnswer } from './chat-failure/failure.ts'
+import { contentCame, createEnding, type Ending, finishSaid, takeLinger } from './chat-answer/ending.ts'
 import { finishOf } from './chat-answer/finish.ts'
 import { createLineReader, endOfJson, type LineReader, startOfJson } from '../http/json-lines.ts'
 import { asObject, isCutJson, parseJson } from './json.ts'
@@ -39,7 +40,7 @@ type Reading = {
   hasText: boolean
   /** Objects without a list or events around them, one on each line. */
   lines: LineReader | undefined
-  finishReason: FinishReason | undefined
+  readonly ending: Ending
   usage: Usage | undefined
 }
 
@@ -50,41 +51,55 @@ type Reading = {
 export function readText(answer: TextAnswer): BodyReader {
   const reading: Reading = {
     ...{ answer, pieces: [], length: 0, form: 'blank', isWhole: false, isOver: false },
-    ...{ streamed: '', channels: undefined, hasText: false, lines: undefined, finishReason: undefined, usage: undefined },
+    ...{ streamed: '', channels: undefined, hasText: false, lines: undefined, ending: createEnding(), usage: undefined },
   }
-  const { status, emit, linger } = answer
+  const { emit, linger } = answer
   const json = startOfJson()
   const events = eventReader(reading, { onData: readEvent, onComment: () => void emit({ type: 'queued' }) })
   const close = () => {
     reading.isWhole = true
     linger?.(() => end(reading), endWithinMs)
   }
-  const isRefusal = status < 200 || status > 299
-  if (isRefusal) close()
+  const isRefused = isRefusal(answer)
+  if (isRefused) close()
   return {
     write(part) {
       if (reading.form === 'blank') begin(reading, part)
       if (reading.form === 'blank') emit({ type: 'queued' })
       keep(reading, part)
-      if (reading.form === 'events' && !isRefusal) readEvents(events, part)
+      if (reading.form === 'events' && !isRefused) readEvents(events, part)
       if (reading.lines !== undefined) reading.lines.write(part)
       else if (reading.form === 'json' && !reading.isWhole && endOfJson(json, part) !== undefined) {
-        if (!isRefusal && isFirstOfMany(firstOf(reading))) startLines(reading)
+        if (!isRefused && isFirstOfMany(firstOf(reading))) startLines(reading)
         else close()
       }
+      endSoon(reading)
       return true
     },
     end() {
-      if (reading.form === 'events' && !isRefusal && !reading.isOver) endEvents(events)
+      if (reading.form === 'events' && !isRefused && !reading.isOver) endEvents(events)
       reading.lines?.end()
       end(reading)
     },
     isOver: () => reading.isOver,
     lost() {
-      if (reading.isWhole) end(reading)
+      if (reading.isWhole || reading.ending.state === 'finished') end(reading)
       return reading.isOver
     },
   }
+}
+
+function isRefusal({ status }: TextAnswer): boolean {
+  return status < 200 || status > 299
+}
+
+/** A stream that has said its end need not close its body (F1, F3). */
+function endSoon(reading: Reading): void {
+  const { form, isWhole, ending, answer } = reading
+  if ((form !== 'events' && form !== 'lines') || isRefusal(answer)) return
+  if (isWhole) return end(reading)
+  const forMs = takeLinger(ending)
+  if (forMs !== undefined) answer.linger?.(() => end(reading), forMs)
 }
 
 function firstOf({ pieces }: Reading): string {
@@ -120,7 +135,7 @@ function end(reading: Reading): void {
   reading.isOver = true
   const { answer, form } = reading
   const body = reading.pieces.join('').replace(/^\uFEFF/, '')
-  if (answer.status < 200 || answer.status > 299) throw failureOf({ ...answer, body })
+  if (isRefusal(answer)) throw failureOf({ ...answer, body })
   if (form === 'events' || form === 'lines') return endStream(reading)
   const text = form === 'text' ? plainText(body, answer) : textOfDocument(reading, body)
   const own = withoutPrompt(text, answer.prompt)
@@ -151,7 +166,8 @@ function closesUnopened(text: string): boolean {
 }
 
 function finish(reading: Reading): void {
-  const { answer, channels, usage, finishReason = 'stop' } = reading
+  const { answer, channels, usage } = reading
+  const { finishReason = 'stop' } = reading.ending
   channels?.end(finishReason !== 'length')
   if (!reading.hasText) throw failed('empty', 'The server answered without a text.', reading)
   answer.emit({ type: 'finish', finishReason, ...(usage === undefined ? undefined : { usage }) })
@@ -176,7 +192,7 @@ function textOfDocument(reading: Reading, body: string): string {
   if (typeof value === 'string') return value
   const fields = asObject(Array.isArray(value) ? value[0] : value) ?? {}
   if (isNamedError(fields)) throw inBandFailure(fields, contextOf(reading))
-  noteEnd(reading, fields)
+  noteEnd(reading, fields, false)
   const text = textIn(fields, reading.answer.responseField)
   if (text !== undefined) return text
   throw isError(fields) ? inBandFailure(fields, contextOf(reading)) : withoutText(fields, reading)
@@ -201,13 +217,14 @@ function withoutText(fields: Fields, { answer: { status, responseField } }: Read
   )
 }
 
-function noteEnd(reading: Reading, fields: Fields): void {
+/** `content`: there is text in the same object. */
+function noteEnd(reading: Reading, fields: Fields, content: boolean): void {
   reading.usage = usageIn(fields) ?? reading.usage
   const word = endIn(fields)
-  if (word === undefined) return
-  const known = finishOf(word)
-  if (known.failure !== undefined) throw failed(known.failure, known.message, reading)
-  reading.finishReason = known.finishReason
+  const known = word === undefined ? undefined : finishOf(word)
+  if (known?.failure !== undefined) throw failed(known.failure, known.message, reading)
+  if (content) contentCame(reading.ending)
+  if (known !== undefined) finishSaid(reading.ending, known.finishReason, { content, opening: false })
 }
 
 /** Reads `[DONE]`, or an object with either the next piece or all text so far. */
@@ -218,17 +235,20 @@ function readEvent(reading: Reading, data: string, event: string | undefined): v
   if (event === 'error') throw failureOf({ ...contextOf(reading), body: data })
   const fields = fieldsOf(reading, data)
   if (isNamedError(fields)) throw inBandFailure(fields, contextOf(reading))
-  noteEnd(reading, fields)
+  const piece = pieceIn(reading, fields)
+  noteEnd(reading, fields, piece !== undefined && piece !== '')
   reading.isWhole = isLast(fields)
+  if (piece !== undefined) add(reading, piece)
+  else if (isError(fields)) throw inBandFailure(fields, contextOf(reading))
+}
+
+/** What is new in an object, which may hold all text so far. */
+function pieceIn({ answer, streamed }: Reading, fields: Fields): string | undefined {
   const token = asObject(fields['token'])?.['text']
-  if (typeof token === 'string') return add(reading, token)
-  const piece = textIn(fields, reading.answer.responseField)
-  if (piece === undefined) {
-    if (isError(fields)) throw inBandFailure(fields, contextOf(reading))
-    return
-  }
+  if (typeof token === 'string') return token
+  const text = textIn(fields, answer.responseField)
   const isAll = asObject(fields['meta_info']) !== undefined || Array.isArray(fields['text'])
-  add(reading, isAll ? piece.slice(reading.streamed.length) : piece)
+  return isAll ? text?.slice(streamed.length) : text
 }
 
 function fieldsOf(reading: Reading, data: string): Fields {
@@ -246,7 +266,7 @@ function add(reading: Reading, piece: string): void {
 }
 
 function endStream(reading: Reading): void {
-  const isEnded = reading.isWhole || reading.finishReason !== undefined
+  const isEnded = reading.isWhole || reading.ending.state === 'finished'
   if (!isEnded) throw failed('truncated', 'The answer was cut: the stream ended without a finish reason or [DONE].', reading)
   finish(reading)
 }

@@ -171,6 +171,40 @@ test.for(forms.flatMap(form => (['open', 'fin', 'rst'] as const).map(ended => [.
   },
 )
 
+const pieces = [event({ response: 'All of ' }), event({ response: 'it.' })]
+const generating = (baseURL: string) => textGeneration({ baseURL, retry: 0 })
+const words = (finish: string) => event({ response: '', finish_reason: finish })
+
+test.for([
+  ['a finish', [...pieces, words('length')], 'open', 'length', 1_000],
+  ['a finish', [...pieces, words('length')], 'comments', 'length', 1_000],
+  ['a finish', [...pieces, words('length')], 'rst', 'length', 0],
+  [
+    "a last token of TGI's",
+    [...pieces, event({ token: { text: '' }, details: { finish_reason: 'length' } })],
+    'open',
+    'length',
+    1_000,
+  ],
+  ['[DONE]', [...pieces, event('[DONE]')], 'open', 'stop', 0],
+  ["llama.cpp's `stop`", [pieces[0]!, event({ content: 'it.', stop: true })], 'open', 'stop', 0],
+  ['a finish on an empty first piece that was none', [words('stop'), ...pieces, words('length')], 'end', 'length', 0],
+] as const)(
+  'POST /generate: %s is the end of a stream, whatever becomes of its body (F1, F2, F3, F4)',
+  async ([, parts, ended, finishReason, withinMs]) => {
+    const { whole, streamed } = await ask(body(parts, ended), generating)
+    for (const { value, tookMs } of [whole, streamed]) {
+      expect(value).toMatchObject({ text: 'All of it.', finishReason })
+      expect(tookMs).toBeLessThan(withinMs + 800)
+    }
+  },
+)
+
+test('POST /generate: a stream that breaks off behind a finish that was none is cut (F4)', async () => {
+  const { client } = await open(body([words('stop'), ...pieces]), generating)
+  await expect(client.generate('Hi')).rejects.toMatchObject({ failures: [{ reason: 'truncated' }] })
+})
+
 test('an error whose page does not end is told after a second', async () => {
   const busy = { ...body(['{"error":{"message":"slow '], 'open'), status: 429, contentType: 'application/json' }
   const { client, server } = await open(busy)

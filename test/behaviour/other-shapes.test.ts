@@ -15,6 +15,8 @@ const chunk = (delta: unknown, finish: unknown = null, more: object = {}) => ({
 const end = chunk({}, 'stop', usage)
 const stream = (...events: readonly unknown[]) => raw([...events.map(event), event('[DONE]')])
 const whole = { message: { role: 'assistant', content: 'Hello there' }, finish_reason: 'stop' }
+/** In one write: a line without `data:` has its place between the events. */
+const bare = (...lines: readonly unknown[]) => raw(lines.map(line => (typeof line === 'string' ? line : event(line))).join(''))
 const document = (body: unknown) => raw([JSON.stringify(body)], { contentType: 'application/json' })
 const said = [chunk({ content: 'Hello' }), chunk({ content: ' there' })]
 const emptyError = { error: { message: '', type: '', param: '', code: null } }
@@ -30,6 +32,20 @@ test.for<[string, Reply]>([
   ['an empty error beside the finish (new-api)', stream(...said, { ...end, ...emptyError })],
   ['an empty error in a document (new-api)', document({ choices: [whole], ...usage, ...emptyError })],
   ['an error that says success', stream(...said, { ...end, error: { code: 0, message: 'success' } })],
+  ['an error that says success by the status', stream(...said, { ...end, error: { code: 200, message: 'success' } })],
+  ['an error that says so in words', document({ choices: [whole], ...usage, error: 'No error' })],
+  ['an error of the Python kind', document({ choices: [whole], ...usage, error: { code: '0', message: 'None', type: null } })],
+  ['base_resp with the status', document({ choices: [whole], ...usage, base_resp: { status_code: 200, status_msg: 'success' } })],
+  ['a sign of life with a code', stream(...said, { code: 0, message: 'still here' }, end)],
+  ['a chunk without `data:` among events', bare(said[0], `${JSON.stringify(said[1])}\n\n`, end)],
+  ['a finish without `data:`', bare(...said, `${JSON.stringify(end)}\n`)],
+  ['a chunk without `data:` over several lines', bare(said[0], `${JSON.stringify(said[1], null, 1)}\n`, end, 'data: [DONE]\n\n')],
+  [
+    'the first choice behind another one',
+    stream({ choices: [{ index: 1, delta: { content: 'No' } }, ...said[0]!.choices] }, said[1], end),
+  ],
+  ['another choice, whose index is a text', stream({ choices: [{ index: '1', delta: { content: 'No' } }] }, ...said, end)],
+  ['a finish that says that there is none', stream(chunk({ content: 'Hello' }, 'not_finished'), said[1], end)],
   ['the answer in output (DashScope)', document({ output: { choices: [whole] }, usage: { input_tokens: 5, output_tokens: 2 } })],
   ['the answer in data, and usage beside it', document({ code: 0, msg: 'ok', data: { choices: [whole] }, ...usage })],
   [
@@ -62,6 +78,10 @@ test.for<[string, Reply]>([
   ['tokens of gpt-oss behind the name', stream(chunk(calling('get_weather<|channel|>commentary')), chunk({}, 'tool_calls'))],
   ['blanks around the name', stream(chunk(calling(' get_weather\n')), chunk({}, 'tool_calls'))],
   [
+    'its list beside the delta',
+    stream({ choices: [{ index: 0, delta: { role: 'assistant' }, ...calling('get_weather') }] }, chunk({}, 'tool_calls')),
+  ],
+  [
     'the list as text',
     document({
       choices: [{ message: { tool_calls: JSON.stringify(calling('get_weather').tool_calls) }, finish_reason: 'stop' }],
@@ -81,6 +101,12 @@ test.for<[string, Reply, typeof openaiCompatible]>([
   ],
 ])('reasoning %s is reasoning', async ([, reply, make], { server }) => {
   expect(await ask(server, reply, make)).toMatchObject({ text: 'Hello there', reasoningText: 'Hm.' })
+})
+
+test("Ollama's own format in camel case: a cut answer is not whole, and is counted", async ({ server }) => {
+  const line = { message: { content: 'Hello' }, done: true, doneReason: 'length', promptEvalCount: 5, evalCount: 2 }
+  const cut = { text: 'Hello', finishReason: 'length', usage: { inputTokens: 5, outputTokens: 2 } }
+  expect(await ask(server, raw(JSON.stringify(line)), ollama)).toMatchObject(cut)
 })
 
 const throttled = { throttlingException: { message: 'Too many tokens, please wait before trying again.' } }
@@ -108,6 +134,11 @@ test.for<[string, Reply, string]>([
     'rate-limit',
   ],
   ['an error in a body as text (AWS)', document(limited), 'rate-limit'],
+  [
+    'a chunk that says with each piece that it is not finished, and is cut',
+    stream(chunk({ content: 'Hello' }, 'not_finished')),
+    'truncated',
+  ],
 ])('%s is a failure: %s', async ([, reply, reason], { server }) => {
   expect(await ask(server, reply)).toMatchObject({ reason })
 })

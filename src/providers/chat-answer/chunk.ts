@@ -52,10 +52,17 @@ export type Part = {
 /** The first choice. With `n` above 1 a server interleaves several choices; the others are ignored. */
 export function choiceOf(chunk: Chunk): Choice | undefined {
   const { choices } = chunk
+  if (Array.isArray(choices) && choices.length > 1) return choices.slice(0, mostChoices).find(isFirst)
   // some gateways leave out the list
-  const choice = (Array.isArray(choices) ? choices[0] : choices) as Choice | null | undefined
-  if (typeof choice !== 'object' || choice === null) return undefined
-  return typeof choice.index === 'number' && choice.index > 0 ? undefined : choice
+  const choice: unknown = Array.isArray(choices) ? choices[0] : choices
+  return isFirst(choice) ? choice : undefined
+}
+
+/** More than any service gives at once. */
+const mostChoices = 128
+
+function isFirst(choice: unknown): choice is Choice {
+  return typeof choice === 'object' && choice !== null && !(Number((choice as Choice).index) > 0)
 }
 
 /** The message of a choice that has no `delta`; a few servers write it as a bare text. */

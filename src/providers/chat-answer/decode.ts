@@ -98,7 +98,8 @@ function mayBeError(chunk: Chunk): boolean {
 function readChoice(state: Decoding, choice: Choice, chunk: Chunk): void {
   state.seen = 'choice'
   const { delta } = choice
-  const known = readPart(state, delta ?? (state.isPieced ? newsOf(choice, state) : messageOf(choice)))
+  const isKnown = readPart(state, delta ?? (state.isPieced ? newsOf(choice, state) : messageOf(choice)))
+  const known = (isPresent(delta) && isPresent(choice.tool_calls) && readCalls(state, choice)) || isKnown
   state.isPieced ||= known && isPresent(delta)
   if (!known || isRich(choice)) addExtras(state.extras, chunk)
   readFinish(state, chunk, known)
@@ -132,11 +133,17 @@ function readPart(state: Decoding, part: Part): boolean {
   else readParts(state, text)
   if (typeof part.refusal === 'string') state.refusal += part.refusal
   if (bringsState(part)) state.wanted = addTurnState(state.wanted, part)
-  const calls = isPresent(part.tool_calls) ? toolCallsIn(part) : undefined
-  if (calls !== undefined) toolCallsOf(state).add(calls)
-  else if (isPresent(part.function_call)) toolCallsOf(state).add([{ index: 0, function: part.function_call }])
+  if (isPresent(part.tool_calls) && readCalls(state, part)) return true
+  if (isPresent(part.function_call)) toolCallsOf(state).add([{ index: 0, function: part.function_call }])
   else return reasoning !== '' || (typeof text === 'string' && text !== '')
   return true
+}
+
+/** Returns whether there were any. Some servers put the calls beside the `delta`. */
+function readCalls(state: Decoding, part: Part): boolean {
+  const calls = toolCallsIn(part)
+  if (calls !== undefined) toolCallsOf(state).add(calls)
+  return calls !== undefined
 }
 
 function readText(state: Decoding, text: string): void {

@@ -94,6 +94,10 @@ const nothings: ReadonlySet<string> = new Set([
   'unspecified',
   'finish_reason_unspecified',
   // the answer is not finished yet
+  'not_finished',
+  'unfinished',
+  'n/a',
+  'processing',
   'in_progress',
   'inprogress',
   'running',

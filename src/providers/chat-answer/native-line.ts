@@ -26,7 +26,8 @@ export function nativeChunk(line: Line): Chunk {
     ...(calls.length === 0 ? undefined : { tool_calls: calls }),
     ...stateFields(message, 'turn'),
   }
-  const reason = line['done_reason']
+  // gateways in JavaScript write the names in camel case
+  const reason = line['done_reason'] ?? line['doneReason']
   const hasReason = saidFinish(reason) !== undefined
   if (!isDone(line['done'] ?? hasReason))
     return {
@@ -54,7 +55,7 @@ function isDone(done: unknown): boolean {
 }
 
 function toolCallsOf(message: Line | undefined): readonly unknown[] {
-  const calls = message?.['tool_calls']
+  const calls = message?.['tool_calls'] ?? message?.['toolCalls']
   return Array.isArray(calls) ? (calls as readonly unknown[]) : []
 }
 
@@ -73,7 +74,8 @@ function wireCall(call: unknown): unknown {
 }
 
 function usageOf(line: Line): unknown {
-  const { prompt_eval_count: input, eval_count: output } = line
+  const input = line['prompt_eval_count'] ?? line['promptEvalCount']
+  const output = line['eval_count'] ?? line['evalCount']
   if (input === undefined && output === undefined) return line['usage']
   const total = typeof input === 'number' && typeof output === 'number' ? input + output : undefined
   return { prompt_tokens: input, completion_tokens: output, total_tokens: total }

@@ -25,13 +25,17 @@ export function readEvent(reading: Chunks, data: string, event: string | undefin
   const chunk = parseEvent(reading, data, event === 'error')
   // after a finish this cannot be content
   if (chunk === undefined) return
+  readChunk(reading, chunk)
+  const plain = plainTextOf(chunk)
+  if (plain !== undefined) learnShape(shape, data, plain)
+}
+
+function readChunk({ decoding }: Chunks, chunk: Chunk): void {
   // llama-server reports progress while it processes a long prompt
   if (chunk.prompt_progress !== undefined) tellAlive(decoding)
   decodeChunk(decoding, chunk)
   // a gateway may send `done` on its first, empty line too (F4)
-  if (chunk[ofLine] === 'last' && hasAnswer(decoding)) return finishDecoding(decoding, true)
-  const plain = plainTextOf(chunk)
-  if (plain !== undefined) learnShape(shape, data, plain)
+  if (chunk[ofLine] === 'last' && hasAnswer(decoding)) finishDecoding(decoding, true)
 }
 
 /** Reads an event that is no JSON. */
@@ -44,21 +48,23 @@ function isOddEvent(reading: Chunks, text: string, event: string | undefined): b
   return true
 }
 
-/** A line that is no field of an event stream: some servers write an error like this in the middle (`{"error":...}`, `error: {...}`). */
-export function readOther({ decoding }: Chunks, line: string): void {
-  if (decoding.ending.state !== 'open' || !/^(?:error:\s*)?\{/.test(line) || line.length > longestError) return
+/** JSON without a field name: a gateway's own error (also behind `error:`), or a chunk whose `data:` was forgotten. */
+export function readOther(reading: Chunks, text: string): void {
+  const { decoding } = reading
+  if (decoding.ending.state === 'over') return
+  const at = text.indexOf('{')
   let value: unknown
   try {
-    value = parseJson(line.replace(/^error:/, ''))
+    value = parseJson(text.slice(at))
   } catch {
     return
   }
-  const fields = asObject(value)
-  if (fields === undefined) return
-  if (line.startsWith('error') || isNamedError(fields) || isFlatError(fields)) throw inBandFailure(fields, contextOf(decoding))
+  const chunk = chunkIn(value)
+  if (chunk === undefined) return
+  const isError = at > 0 || isNamedError(chunk) || (chunk.choices === undefined && isFlatError(chunk))
+  if (!isError) return readChunk(reading, chunk)
+  if (decoding.ending.state === 'open') throw inBandFailure(chunk, contextOf(decoding))
 }
-
-const longestError = 65_536
 
 function parseEvent(reading: Chunks, data: string, isError: boolean): Chunk | undefined {
   const { decoding, ending } = reading

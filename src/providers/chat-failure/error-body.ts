@@ -67,17 +67,16 @@ export function isFlatError(value: Fields): boolean {
   if (isErrorValue(value['detail']) && Object.keys(value).length === 1) return true
   if (typeof value['error_msg'] === 'string' && Number(value['error_code']) !== 0) return true
   if (isFailedResult(value) || exceptionIn(value) !== undefined) return true
-  return typeof value['message'] === 'string' && value['message'] !== '' && hasText(value['code'] ?? value['type'])
+  const name = value['code'] ?? value['type']
+  return hasText(value['message']) && hasText(name) && !saysSuccess(name)
 }
 
 /** Tencent's form, and that of Zhipu and others, which put `code` and `msg` beside a result as well as in place of one. */
 function isFailedResult({ Response: response, msg, code, errors, status, message }: Fields): boolean {
   if (isErrorValue(asObject(response)?.['Error']) || (Array.isArray(errors) && errors.length > 0)) return true
   if (typeof status === 'string' && /^(?:error|fail(?:ed|ure)?)$/i.test(status)) return hasText(message ?? msg)
-  return hasText(msg) && hasText(code) && !successes.has(String(code))
+  return hasText(msg) && hasText(code) && !saysSuccess(code)
 }
-
-const successes: ReadonlySet<string> = new Set(['0', '200'])
 
 /** MiniMax reports an error this way inside a 200 (F17). */
 function isBadBaseResponse(value: unknown): boolean {
@@ -92,14 +91,19 @@ function isBadBaseResponse(value: unknown): boolean {
 export function isErrorValue(value: unknown): boolean {
   if (typeof value === 'string') return value !== '' && !isSuccess.test(value)
   if (typeof value !== 'object' || value === null) return false
-  return Object.values(value).some(inner => isPresent(inner) && !(typeof inner === 'string' && isSuccess.test(inner)))
+  return Object.values(value).some(inner => isPresent(inner) && !saysSuccess(inner))
 }
 
 function isPresent(value: unknown): boolean {
-  return value !== undefined && value !== null && value !== '' && value !== false && value !== 0
+  return value !== undefined && value !== null && value !== '' && value !== false
 }
 
-const isSuccess = /^(?:ok|success)$/i
+function saysSuccess(value: unknown): boolean {
+  return (typeof value === 'string' || typeof value === 'number') && isSuccess.test(String(value))
+}
+
+/** In words, or as a code: gateways count from 0, or use the status. */
+const isSuccess = /^(?:ok|success(?:ful)?|succeeded|no error|none|null|成功|0+|200|20000)$/i
 
 /** The name of the exception that an object of Bedrock's event stream holds: `{ "throttlingException": { "message": "..." } }`. */
 function exceptionIn(value: Fields): string | undefined {
@@ -204,7 +208,7 @@ function innerOf(object: Fields, depth: number): ServerError {
 /** MiniMax reports success as status code 0. */
 function isFailedResponse(response: Fields): boolean {
   const code = response['status_code']
-  return (typeof code === 'number' || typeof code === 'string') && Number(code) !== 0
+  return (typeof code === 'number' || typeof code === 'string') && !saysSuccess(code)
 }
 
 /** Reads a list of validation errors (`loc`, `msg`), otherwise the first of several errors. */

@@ -155,6 +155,34 @@ test('plain events that come as a whole need no parser; what follows the first o
   expect(seen).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
 })
 
+test('JSON that is no field is told in its place among the events to who wants to know, however it is cut (F2)', () => {
+  const object = '{"a":"x}\\n{",\n "b":{}}'
+  const stream = `data: 1\n\n${object}\ndata: 2\n{}\n{"c":3} {"d":4}\n\nerror: {"d":4}\ndata: {\ndata: }\n\n{not JSON\n\ndata: 5\n\n{"cut":`
+  const told = (pieces: readonly string[]) => {
+    const seen: string[] = []
+    const onSeen = (owner: string[], text: string) => void owner.push(text)
+    const reader = eventReader(seen, { onData: onSeen, onComment() {}, onOther: (owner, text) => owner.push(`bare ${text}`) })
+    for (const piece of pieces) readEvents(reader, piece)
+    endEvents(reader)
+    return seen
+  }
+  const all = ['1', `bare ${object}`, '2', 'bare {}', 'bare {"c":3}', 'bare error: {"d":4}', '{\n}', '5']
+  expect(told([stream])).toEqual(all)
+  for (let cut = 1; cut < stream.length; cut += 1) {
+    // a line is known by its beginning, which must arrive as a whole
+    if (/(?:\ner{0,2}|\nerro|\nerror:? ?|\n\{)$/.test(stream.slice(0, cut)) && !stream.startsWith('"', cut)) continue
+    expect(told([stream.slice(0, cut), stream.slice(cut)])).toEqual(all)
+  }
+})
+
+test('an object without a field that grows without end is reason malformed-response', () => {
+  const reader = eventReader(undefined, { onData() {}, onComment() {}, onOther() {}, maxEventBytes: 100 })
+  const grow = () => {
+    for (let index = 0; index < 20; index += 1) readEvents(reader, index === 0 ? '{"a":"' : 'xxxxxxxxxx')
+  }
+  expect(grow).toThrow(/larger than/)
+})
+
 test('a whole line of JSON that is no field is told to who wants to know', () => {
   const handlers = { onData() {}, onComment() {} }
   const told = (lines: string) => {
