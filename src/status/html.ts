@@ -18,8 +18,10 @@ function textOf(value: Value): string {
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
+/** Control characters are not allowed in HTML. The others turn the direction of writing: an id would be read from its end. */
+// eslint-disable-next-line no-control-regex -- they are what is looked for
+const forbidden = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]/g
+
 function escape(text: string): string {
-  // other control characters are not allowed in HTML
-  // eslint-disable-next-line no-control-regex -- they are what is looked for
-  return text.replaceAll(/[&<>"']/g, each => entities[each] ?? each).replaceAll(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/g, '\uFFFD')
+  return text.replaceAll(/[&<>"']/g, each => entities[each] ?? each).replaceAll(forbidden, '\uFFFD')
 }

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { createClient, deepseek, openai } from 'unbusy'
+import { type ClientStatus, createClient, deepseek, openai } from 'unbusy'
 import { statusHandler } from 'unbusy/status'
 import { answer, startServer, status } from 'unbusy/testing'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { chromium, openBrowser, type Page } from '../helpers/chromium.ts'
 import { peers } from '../helpers/peers.ts'
 
@@ -85,6 +86,31 @@ describe.skipIf(chromium.isMissing || axe.isMissing)(`the status page in a brows
       )
       expect(page.complaints).toEqual([])
     })
+  })
+
+  test.each([320, 390, 768, 1280])('names and numbers of any length fit into %d pixels', async width => {
+    const [target] = client.status().targets
+    const long = {
+      ...target,
+      name: 'n'.repeat(200),
+      model: `a/${'m'.repeat(200)}`,
+      provider: 'p'.repeat(200),
+      state: 'open',
+      cost: 1e12,
+    }
+    const recent = { ...client.status().recent, answered: 1e12, fallback: 1e12, degraded: 1e12, failed: 1e12, aborted: 1e12 }
+    const all = {
+      [`client ${'c'.repeat(200)}`]: { status: () => ({ ...client.status(), targets: [long], recent }) as ClientStatus },
+    }
+    const server = createServer(statusHandler(all)).listen(0, '127.0.0.1')
+    onTestFinished(() => {
+      server.close()
+      server.closeAllConnections()
+    })
+    await once(server, 'listening')
+    await page.look({ width, height: 800, scheme: 'light' })
+    await page.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
   })
 
   test('it is looked at again every two seconds, and says when something has changed', async () => {

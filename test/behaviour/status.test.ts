@@ -156,6 +156,8 @@ test('what servers and names say is text, never markup', async ({ clock }) => {
   expect(text.match(/<script>/g)).toHaveLength(1)
   expect(text).not.toMatch(/<img|\0/)
   expect(text).toContain('&lt;img src=x onerror=alert(1)&gt;')
+  // an id that turns the direction of writing would be read from its end
+  expect(html`${'id-\u202e123\u2066'}`.html).toBe('id-\ufffd123\ufffd')
   expect(html`<p class="${'a" onclick="b'}">${'<b>'}${html`<i>${'&'}</i>`}</p>`.html).toBe(
     '<p class="a&quot; onclick=&quot;b">&lt;b&gt;<i>&amp;</i></p>',
   )
