@@ -97,25 +97,31 @@ function mayBeError(chunk: Chunk): boolean {
 
 function readChoice(state: Decoding, choice: Choice, chunk: Chunk): void {
   state.seen = 'choice'
-  const { delta } = choice
-  const isKnown = readPart(state, delta ?? (state.isPieced ? newsOf(choice, state) : messageOf(choice)))
-  const known = (isPresent(delta) && isPresent(choice.tool_calls) && readCalls(state, choice)) || isKnown
-  state.isPieced ||= known && isPresent(delta)
+  const { error } = choice
+  if (error !== undefined && isErrorValue(error)) throw inBandFailure(error, contextOf(state))
+  const known = readParts(state, choice)
   if (!known || isRich(choice)) addExtras(state.extras, chunk)
   readFinish(state, chunk, known)
   // data after a finish is no content, and must not wait for a slow reader
   if (!known && state.ending.state === 'finished') state.flowing = true
 }
 
+/** Returns whether there was any content. */
+function readParts(state: Decoding, choice: Choice): boolean {
+  const { delta } = choice
+  if (delta === undefined || delta === null) return readPart(state, state.isPieced ? newsOf(choice, state) : messageOf(choice))
+  const isKnown = readPart(state, delta)
+  // some servers put the calls beside the `delta`
+  const known = (isPresent(choice.tool_calls) && readCalls(state, choice)) || isKnown
+  state.isPieced ||= known
+  return known
+}
+
 function readFinish(state: Decoding, chunk: Chunk, known: boolean): void {
   const choice = choiceOf(chunk)
   const end = finishIn(chunk, choice)
   if (end === undefined) return
-  if (end.failure !== undefined) {
-    throw isErrorValue(choice?.error)
-      ? inBandFailure(choice?.error, contextOf(state))
-      : decodeFailure(state, end.failure, end.message)
-  }
+  if (end.failure !== undefined) throw decodeFailure(state, end.failure, end.message)
   const isBare = !hasAnswer(state)
   finishSaid(state.ending, end.finishReason, {
     content: known,
@@ -130,7 +136,7 @@ function readPart(state: Decoding, part: Part): boolean {
   if (reasoning !== '') emitReasoning(state, reasoning)
   const text = part.content ?? part.text
   if (typeof text === 'string') readText(state, text)
-  else readParts(state, text)
+  else readList(state, text)
   if (typeof part.refusal === 'string') state.refusal += part.refusal
   if (bringsState(part)) state.wanted = addTurnState(state.wanted, part)
   if (isPresent(part.tool_calls) && readCalls(state, part)) return true
@@ -139,7 +145,7 @@ function readPart(state: Decoding, part: Part): boolean {
   return true
 }
 
-/** Returns whether there were any. Some servers put the calls beside the `delta`. */
+/** Returns whether there were any. */
 function readCalls(state: Decoding, part: Part): boolean {
   const calls = toolCallsIn(part)
   if (calls !== undefined) toolCallsOf(state).add(calls)
@@ -157,7 +163,7 @@ function readText(state: Decoding, text: string): void {
 const mostParts = 10_000
 
 /** Reads a list of parts, or one part without the list around it. */
-function readParts(state: Decoding, content: unknown): void {
+function readList(state: Decoding, content: unknown): void {
   if (content === null || content === undefined) return
   const parts: readonly unknown[] = Array.isArray(content) ? content : [content]
   if (parts.length > mostParts) throw decodeFailure(state, 'malformed-response', `An event holds more than ${mostParts} parts.`)
@@ -181,11 +187,15 @@ function sayText(state: Decoding, text: string): void {
  */
 function readRest(state: Decoding, chunk: Chunk): void {
   const hasChoices = chunk.choices !== undefined
-  if (!hasChoices && isFlatError(chunk)) throw inBandFailure(chunk, contextOf(state))
+  if (isWithoutChoice(chunk) && isFlatError(chunk)) throw inBandFailure(chunk, contextOf(state))
   if (state.seen !== 'choice') state.seen = hasChoices || state.seen === 'choices' ? 'choices' : 'other'
   if (hasChoices) addExtras(state.extras, chunk)
   // some servers say the finish beside `choices`, also where those are empty
-  if (!Array.isArray(chunk.choices) || chunk.choices.length === 0) readFinish(state, chunk, false)
+  if (isWithoutChoice(chunk)) readFinish(state, chunk, false)
+}
+
+function isWithoutChoice({ choices }: Chunk): boolean {
+  return !Array.isArray(choices) || choices.length === 0
 }
 
 function tell(state: Decoding, { id, model }: Chunk): void {

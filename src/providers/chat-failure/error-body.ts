@@ -65,16 +65,26 @@ export function isNamedError({ error, base_resp: response, x_groq: groq }: Field
 export function isFlatError(value: Fields): boolean {
   if (value['object'] === 'error' || value['type'] === 'error') return true
   if (isErrorValue(value['detail']) && Object.keys(value).length === 1) return true
-  if (typeof value['error_msg'] === 'string' && Number(value['error_code']) !== 0) return true
+  if (pairs.some(([message, code]) => hasText(value[message]) && ![value[message], value[code]].some(saysSuccess))) return true
   if (isFailedResult(value) || exceptionIn(value) !== undefined) return true
   const name = value['code'] ?? value['type']
   return hasText(value['message']) && hasText(name) && !saysSuccess(name)
 }
 
+/** The words and the code of an error, in fields that are only there for it. */
+const pairs = [
+  ['error_msg', 'error_code'],
+  ['error_message', 'error_code'],
+  ['errorMessage', 'errorCode'],
+  ['errmsg', 'errcode'],
+  ['errMsg', 'errCode'],
+] as const
+
 /** Tencent's form, and that of Zhipu and others, which put `code` and `msg` beside a result as well as in place of one. */
-function isFailedResult({ Response: response, msg, code, errors, status, message }: Fields): boolean {
+function isFailedResult({ Response: response, msg, code, errors, status, success, message }: Fields): boolean {
   if (isErrorValue(asObject(response)?.['Error']) || (Array.isArray(errors) && errors.length > 0)) return true
-  if (typeof status === 'string' && /^(?:error|fail(?:ed|ure)?)$/i.test(status)) return hasText(message ?? msg)
+  const hasFailed = success === false || (typeof status === 'string' && /^(?:error|fail(?:ed|ure)?)$/i.test(status))
+  if (hasFailed) return hasText(message ?? msg)
   return hasText(msg) && hasText(code) && !saysSuccess(code)
 }
 
@@ -89,8 +99,7 @@ function isBadBaseResponse(value: unknown): boolean {
  * it (new-api), or a success.
  */
 export function isErrorValue(value: unknown): boolean {
-  if (typeof value === 'string') return value !== '' && !isSuccess.test(value)
-  if (typeof value !== 'object' || value === null) return false
+  if (typeof value !== 'object' || value === null) return isPresent(value) && !saysSuccess(value)
   return Object.values(value).some(inner => isPresent(inner) && !saysSuccess(inner))
 }
 
@@ -143,6 +152,7 @@ function dataOf(events: string): string {
 
 function read(value: unknown, depth: number): ServerError {
   if (typeof value === 'string') return { ...noWords, message: value.slice(0, longestMessage) }
+  if (typeof value === 'number') return { ...noWords, code: String(value) }
   if (depth > deepest) return noWords
   if (Array.isArray(value)) return readList(value, depth)
   const object = asObject(value)
@@ -173,22 +183,25 @@ function readObject(object: Fields, depth: number): ServerError {
 /** The error in the object's own fields, without nested errors. */
 function outerOf(object: Fields, depth: number): ServerError {
   const metadata = asObject(object['metadata']) ?? {}
+  const upstream = upstreamOf(metadata['raw'])
   return {
     ...noWords,
     message: messageOf(object, depth),
-    type: firstText(object['type'], object['error_type'], object['__type'], object['status']),
-    code: firstText(object['code'], object['error_code'], object['status_code'], object['Code'], object['reason']),
+    type: firstText(object['type'], object['error_type'], object['__type'], object['status'], upstream.type),
+    code: firstText(...codeFields.map(name => object[name])),
     param: firstText(object['param']),
-    upstream: upstreamOf(metadata['raw']),
+    upstream: upstream.message,
     requestId: requestIdIn(object) ?? requestIdIn(metadata),
     contextTokens: count(object['n_ctx']),
     requestedTokens: count(object['n_prompt_tokens']),
-    details: detailsOf(object['details']),
-    retryAfterMs: namedTime(object) ?? namedTime(metadata),
+    details: firstText(detailsOf(object['details']), upstream.details),
+    retryAfterMs: namedTime(object) ?? namedTime(metadata) ?? upstream.retryAfterMs,
     headers: headersIn(metadata['headers']),
     written: firstText(object['failed_generation']),
   }
 }
+
+const codeFields = ['code', 'error_code', 'errorCode', 'errcode', 'errCode', 'status_code', 'Code', 'reason'] as const
 
 type Fields = { readonly [key: string]: unknown }
 
@@ -223,7 +236,7 @@ function readList(list: readonly unknown[], depth: number): ServerError {
 
 const messageFields = [
   ...['message', 'msg', 'error_message', 'error_msg', 'errorMessage', 'error_description', 'Message', 'detail'],
-  ...['faultstring', 'title'],
+  ...['errmsg', 'errMsg', 'faultstring', 'title'],
 ] as const
 
 function messageOf(object: { readonly [key: string]: unknown }, depth: number): string {
@@ -246,12 +259,12 @@ function fromPython(text: string): string {
 }
 
 /** OpenRouter passes its upstream's answer on as text, which is often JSON again. */
-function upstreamOf(raw: unknown): string {
-  if (typeof raw !== 'string') return read(raw, 3).message
+function upstreamOf(raw: unknown): ServerError {
+  if (typeof raw !== 'string') return read(raw, 2)
   try {
-    return read(parseJson(raw), 2).message
+    return read(parseJson(raw), 2)
   } catch {
-    return raw.slice(0, longestMessage)
+    return read(raw, 2)
   }
 }
 

@@ -25,7 +25,10 @@ export function namedTime(object: Fields): number | undefined {
   return known.find(ms => ms !== undefined) ?? untilNamed(object)
 }
 
-const timeFields = ['retryDelay', 'retry_after', 'retry_after_seconds', 'retryAfter', 'resets_in_seconds'] as const
+const timeFields = [
+  ...['retryDelay', 'retry_after', 'retry_after_seconds', 'retryAfter', 'retryAfterSeconds', 'resets_in_seconds'],
+  'wait_seconds',
+] as const
 
 function untilNamed(object: Fields): number | undefined {
   const moments = momentFields.map(name => object[name]).filter(at => typeof at === 'number' || typeof at === 'string')

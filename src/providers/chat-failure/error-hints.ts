@@ -13,10 +13,13 @@ export function concurrencyLimitIn(text: string): number | undefined {
 }
 
 /**
- * The retry delay in a text, in milliseconds: "Please try again in 41.724s", "in 6m0s", "retry after 30 seconds", "resets in 1
- * hour and 5 minutes", "30 秒后重试", or a time with its zone: "resets at 2026-11-30 20:00:00 UTC".
+ * The retry delay in a text, in milliseconds: "Please try again in 41.724s", "in 6m0s", "retry after 30 seconds", "in a minute",
+ * "resets in 1 hour and 5 minutes", "30 秒后重试", or a time with its zone: "resets at 2026-11-30 20:00:00 UTC".
  */
-export function retryHintMs(text: string, now: number = Date.now()): number | undefined {
+export function retryHintMs(said: string, now: number = Date.now()): number | undefined {
+  const text = said
+    .replace(/(?<=\b(?:in|for|after|wait) )(?:an?|one) (?=(?:second|minute|hour|day)\b)/gi, '1 ')
+    .replace(/(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])/g, digits => digits.replaceAll(',', ''))
   const hint = /\b(?:again|retry|wait|resets?)\b[^\d\n]{0,24}?((?:\d+(?:\.\d+)?\s?[a-zµ]+(?:,? and |, | )?){1,4})/i.exec(
     text,
   )?.[1]

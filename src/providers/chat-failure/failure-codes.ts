@@ -64,7 +64,7 @@ export const exactRows: readonly Row[] = [
   {
     from: 'F12',
     statuses: [200, 400, 402, 403, 429],
-    words: /can only afford \d|requires more credits, or fewer/i,
+    words: /can only afford \d|requires more credits, or fewer|^prompt tokens limit exceeded: \d/i,
     reason: 'quota',
     charged: 'request',
   },
@@ -114,6 +114,7 @@ function miniMax(): readonly Row[] {
     row(/^(?:1026|1027)$/, { reason: 'content-filter' }),
     row(/^(?:1000|1013|1024|1033)$/, { reason: 'server-error' }),
     row(/^1001$/, { reason: 'overloaded' }),
+    { from, code: /^2013$/, type: /^baseresp$/, words: /context window/i, reason: 'context-length' },
     row(/^(?:2013|20132|1042)$/, { reason: 'invalid-request' }),
   ]
 }
@@ -125,7 +126,7 @@ function miniMax(): readonly Row[] {
 export const codeRows: readonly Row[] = [
   {
     from: 'R137',
-    code: /^(?:context(?:length|window)|exceedcontextsize|modelcontextwindow|stringabovemaxlength)/,
+    code: /^(?:context(?:length|window)|exceedcontextsize|modelcontextwindow|modelmaxprompttokens|stringabovemaxlength)/,
     reason: 'context-length',
   },
   {

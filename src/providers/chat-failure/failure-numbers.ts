@@ -63,6 +63,10 @@ const rows: readonly Row[] = [
   [/too long: (\d+)(?: tokens)? > (\d+) max/, 'input', 'context'],
   // Kimi: "exceeded model token limit: 262144 (requested: 269030)"
   [/token limit: (\d+) \(requested: (\d+)/, 'context', 'total'],
+  // GitHub Copilot: "prompt token count of 130000 exceeds the limit of 128000"
+  [/\b(?:input|prompt) token count of (\d+) exceeds the limit of (\d+)/, 'input', 'context'],
+  // Mistral: "Prompt contains 65673 tokens ..., too large for model with 32768 maximum context length"
+  [/\bprompt contains (\d+) tokens\b[^.]{0,60}\bwith (\d+) maximum context length/, 'input', 'context'],
   // OpenAI and Groq, limits per minute: "Limit 7000, Used 120, Requested 12903"
   [/\blimit:? (\d+),(?: used:? \d+,)? requested:? (\d+)/, 'context', 'total'],
   // Cerebras: "Current length is 8193 while limit is 8192"
@@ -174,6 +178,7 @@ const rows: readonly Row[] = [
   [/\bcontext (?:size|window|limit)(?: size| limit| length)?(?: is| of|:)?(?: only)? \(?(\d+)/, 'context'],
   // "the configured limit of 272000 tokens", "the maximum allowed length (4090 tokens)", "maximum number of tokens allowed (1048575)"
   [/\b(?:configured limit|allowed length|number of tokens allowed|token limit)(?: is| of|:)? \(?(\d+)/, 'context'],
+  [/\bmax(?:imum)? size: (\d+) tokens/, 'context'],
   [/\bmax_(?:seq_len|model_len|input_len|num_tokens|total_tokens|input_tokens)(?: is| of| =|=|:)? ?\(?(\d+)/, 'context'],
   [/\b(?:session_len|n_ctx|num_ctx)(?: is| of| =|=|:)? ?\(?(\d+)/, 'context'],
   [/(?:上下文|最大)(?:长度|窗口|限制)+(?:为|是|：|:)? ?\(?(\d+)/, 'context'],

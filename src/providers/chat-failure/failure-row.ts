@@ -44,6 +44,9 @@ export const noStatus = 200
 /** Statuses that can mean many things. */
 export const refusals: readonly number[] = [400, 403, 422, noStatus]
 
+/** Those, and the one for legal reasons, which some filters use. */
+export const filters: readonly number[] = [...refusals, 451]
+
 /** One wording: its source, its meaning, the statuses under which it applies, the pattern, and anything else that is known. */
 export type Wording = readonly [
   from: string,

@@ -117,7 +117,8 @@ function valueOf(headers: ResponseHeaders, name: string): string {
 function isOutgrown({ error: { message, upstream }, call }: Seen): boolean {
   const words = withoutCallersText(`${message} ${upstream}`, call)
   const { contextTokens, requestedTokens } = failureNumbers(words)
-  if (contextTokens === undefined || requestedTokens === undefined) return /^request too large/i.test(words)
+  if (contextTokens === undefined || requestedTokens === undefined)
+    return /^request (?:is )?(?:too large|larger than)/i.test(words)
   return requestedTokens > contextTokens
 }
 
@@ -142,13 +143,18 @@ const statuses: ReadonlyMap<number, FailureReason> = new Map<number, FailureReas
   [409, 'overloaded'],
   [410, 'not-found'],
   [413, 'context-length'],
+  // too many requests, as some services and shops write it
+  [420, 'rate-limit'],
   [424, 'server-error'],
   [425, 'overloaded'],
   [429, 'rate-limit'],
+  [430, 'rate-limit'],
   [451, 'permission'],
   // Groq: its flex tier has no capacity left (F18)
   [498, 'overloaded'],
   // a proxy timed out, or believes that we closed the connection
+  [444, 'server-error'],
+  [460, 'server-error'],
   [499, 'server-error'],
   // llama-server's not_supported_error: this server does not support the request at all
   [501, 'invalid-request'],

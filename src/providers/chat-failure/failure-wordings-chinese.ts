@@ -1,4 +1,4 @@
-import { noStatus, refusals, type Wording } from './failure-row.ts'
+import { filters, noStatus, refusals, type Wording } from './failure-row.ts'
 
 const aMinute = 60_000
 const unpaid = [...refusals, 401, 402, 412, 429, 500]
@@ -35,7 +35,7 @@ export const chineseWordings: readonly Wording[] = [
     /(?:用量|每周|本周|每日|今日|每月|本月|小时).{0,8}(?:上限|限额|额度)|使用(?:上限|限额|额度)|套餐.{0,10}(?:到期|过期|用完|用尽)/,
   ],
   ['F15', 'quota', unpaid, /账[户号].{0,12}(?:停用|冻结|暂停|停机)/],
-  ['F28', 'content-filter', refusals, /(?<!大小写)敏感|违规|违法|不安全|不合规|安全审核|内容安全|风险内容|审核(?:不|未)通过/],
+  ['F28', 'content-filter', filters, /(?<!大小写)敏感|违规|违法|不安全|不合规|安全审核|内容安全|风险内容|审核(?:不|未)通过/],
   [
     'F27',
     'context-length',

@@ -1,5 +1,5 @@
 import { chineseWordings } from './failure-wordings-chinese.ts'
-import { noStatus, refusals, type Row, rowsOf, type Wording } from './failure-row.ts'
+import { filters, noStatus, refusals, type Row, rowsOf, type Wording } from './failure-row.ts'
 
 const aMinute = 60_000
 /** The statuses that services use for an account without money or quota. */
@@ -26,7 +26,12 @@ const wordings: readonly Wording[] = [
     [500, noStatus],
     /\bmodel produced (?:output that does not match the expected|invalid content)\b|^failed to parse input at pos \d/i,
   ],
-  ['F26', 'invalid-output', refusals, /^failed to (?:call a function|(?:validate|generate) json)\b/i],
+  [
+    'F26',
+    'invalid-output',
+    [...refusals, 500],
+    /^failed to (?:call a function|(?:validate|generate) json|parse fc related info)\b|^tool call validation failed\b|\bmodel (?:generated invalid tool calls?|output could not be parsed)\b|^error parsing tool call\b|^xml syntax error on line \d/i,
+  ],
 
   // DeepSeek: "... exceeds your concurrency limit of 25 based on your remaining balance" is about requests, not about money
   ['R1.4', 'rate-limit', [...refusals, 429], /concurren\w{1,3} (?:(?:request )?limit|exceeded)/i],
@@ -88,30 +93,39 @@ const wordings: readonly Wording[] = [
     'F27',
     'context-length',
     [...refusals, 429, 500],
-    /exceed(?:s|ed|ing)? (?:the |this )?(?:model(?:'s)?|max(?:imum)?|allowed)? ?(?:input |context |model )?tokens? (?:limit|length|count)|exceeds? max(?:imum)? message tokens|more than max(?:imum)? tokens allowed|input characters limit|max(?:imum)? input characters|prompt exceeds max length|ContextWindowExceededError/i,
+    /exceed(?:s|ed|ing)? (?:the |this )?(?:model(?:'s)?|max(?:imum)?|allowed)? ?(?:input |context |model )?tokens? (?:limit|length|count)|exceeds? max(?:imum)? message tokens|more than max(?:imum)? tokens allowed|input characters limit|max(?:imum)? input characters|prompt exceeds max length|(?:input|prompt) token count of \d+ exceeds|^too many tokens: size limit exceeded|ContextWindowExceededError/i,
   ],
 
   // DeepSeek, with an ordinary 400 invalid_request_error
-  ['R100', 'content-filter', refusals, /content exists risk/i],
+  ['R100', 'content-filter', filters, /content exists risk/i],
   [
     'R137',
     'content-filter',
-    refusals,
+    filters,
     /content (?:management )?policy|content filter|safety system|(?:inappropriate|sensitive) (?:content|information)|violat\w{1,4} (?:our |the )?(?:usage|content|safety) (?:guidelines|polic)/i,
   ],
   [
     'F28',
     'content-filter',
-    refusals,
+    filters,
     /(?:unsafe|harmful|prohibited|illegal|inappropriate)[\w, ]{0,40} content|content moderation|data.?inspection(?! process)|ContentPolicyViolationError|(?:high risk|risk control) .{0,30}reject|rejected because .{0,40}high risk/i,
   ],
 
   [
     'R137',
     'content-filter',
-    refusals,
+    filters,
     /\b(?:input|prompt|content|request|message|text|output|response|image)s?\b.{0,40}\bflagged\b|\bflagged (?:for|by)\b/i,
   ],
+
+  [
+    'F28',
+    'content-filter',
+    filters,
+    /\b(?:blocked|rejected) by (?:\S{1,40} )?guardrails?\b|\bviolat\w{1,4} (?:the )?guardrails?\b/i,
+  ],
+  // elsewhere a blocked content may be one of a wrong kind
+  ['F28 StepFun', 'content-filter', [451], /\bcontent\b.{0,60}\bblocked\b/i],
 
   // never the bare word "balance": it also appears in the message about concurrency
   ['R137', 'quota', unpaid, /insufficient[ _-](?:user[ _-]|account[ _-])?(?:quota|balance|credits?|funds)/i],
@@ -175,6 +189,8 @@ const wordings: readonly Wording[] = [
     { charged: 'model', atMostMs: aMinute },
   ],
 
+  ['F30', 'server-error', refusals, /\bCUDA (?:error|out of memory)|^out of memory\b/i],
+
   // DeepSeek: "Model Not Exist", "The supported API model names are ..., but you passed ..."
   ['R137', 'not-found', refusals, /model (?:does )?not exist|model not found|supported api model names/i],
   [
@@ -223,7 +239,7 @@ const wordings: readonly Wording[] = [
     'R137',
     'authentication',
     refusals,
-    /(?:invalid|incorrect|missing|wrong|expired) api[ -]?key|api[ -]?key (?:is |has )?(?:invalid|missing|not valid|required|expired)|authentication fails|\baccess token (?:is )?(?:invalid|expired)/i,
+    /(?:invalid|incorrect|missing|wrong|expired) api[ -]?key|api[ -]?key (?:is |has )?(?:invalid|missing|not valid|required|expired)|authentication fails|\baccess token (?:is )?(?:invalid|expired)|^invalid (?:access |bearer |auth(?:entication)? )?token\.?$/i,
   ],
   [
     'Groq',

@@ -14,6 +14,13 @@ const context = (contextTokens: number, inputTokens: number, outputTokens?: numb
 })
 
 const rows: readonly Row[] = [
+  ['GitHub Copilot', 'prompt token count of 130000 exceeds the limit of 128000', context(128_000, 130_000)],
+  [
+    'Mistral',
+    'Prompt contains 65673 tokens and 0 draft tokens, too large for model with 32768 maximum context length',
+    context(32_768, 65_673),
+  ],
+  ['GitHub Models', 'Request body too large for gpt-4o model. Max size: 8000 tokens.', { contextTokens: 8_000 }],
   [
     'DeepSeek, OpenAI',
     "This model's maximum context length is 1048576 tokens. However, you requested 1058576 tokens (1000000 in the messages, 58576 in the completion). Please reduce the length of the messages or completion.",
