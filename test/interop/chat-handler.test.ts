@@ -1,6 +1,6 @@
 import { type IncomingMessage, type RequestListener, request as send } from 'node:http'
 import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { type Client, createClient, type Provider, type Target } from 'unbusy'
 import { chatHandler } from 'unbusy/openai'
 import { fakeTarget } from 'unbusy/testing'
@@ -46,6 +46,20 @@ test('a body that a framework has read is taken, below any path; other paths go 
   expect(await (await post(url)).json()).toMatchObject({ choices: [{ message: { content: 'Hello.' } }] })
   expect((await fetch(`${url}/teapot`)).status).toBe(418)
   expect((await fetch(`${url}/v1/embeddings`, { method: 'POST', body: '{}' })).status).toBe(404)
+})
+
+test('what parsers leave is read: bytes, and {} of Express 4 where none was responsible', async ({ client }) => {
+  const errors: unknown[] = []
+  const handler = chatHandler(client([fakeTarget(['Hello.', 'Hello.'])]), { onError: error => errors.push(error) })
+  const bytes = await listen((request, response) => {
+    void buffer(request).then(read => handler(Object.assign(request, { body: read }), response))
+  })
+  const unread = await listen((request, response) => handler(Object.assign(request, { body: {} }), response))
+  for (const url of [bytes, unread])
+    expect(await (await post(url)).json()).toMatchObject({ choices: [{ message: { content: 'Hello.' } }] })
+  const gone = await listen((request, response) => void buffer(request).then(() => handler(request, response)))
+  expect((await post(gone)).status).toBe(500)
+  expect(String(errors)).toBe('TypeError: chatHandler: the body was read before, and request.body does not have it.')
 })
 
 test('a body without end is a 413, and is not read for long', async ({ client }) => {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isRecord } from '../../check.ts'
 import { checkEndpointOptions, defaultMaxBodyBytes } from './check-endpoint-options.ts'
 import { createEndpoint, type EndpointOptions, type Routes } from './endpoint.ts'
 import { leavingOf, readText, sendReply } from './node-http.ts'
@@ -35,7 +36,7 @@ export function chatHandler(
     if (next !== undefined && !endpoint.knows(path)) return next()
     const asked = {
       ...{ method: request.method ?? 'GET', path, signal: leavingOf(response) },
-      body: async () => (request.body === undefined ? readText(request, maxBodyBytes) : request.body),
+      body: async () => bodyOf(request, maxBodyBytes),
     }
     const more = { 'x-request-id': requestIdOf(idOf(request)) }
     endpoint.answer(asked).then(
@@ -44,6 +45,17 @@ export function chatHandler(
       () => {},
     )
   }
+}
+
+/** Returns the body that a framework has left, as an object, text or bytes; otherwise reads it. */
+function bodyOf(request: Incoming, most: number): unknown {
+  const { body } = request
+  // Express 4 leaves {} where none of its parsers was responsible for the content type
+  const isRead = body !== undefined && !(isRecord(body) && Object.keys(body).length === 0 && !request.readableDidRead)
+  if (isRead) return body instanceof Uint8Array ? new TextDecoder().decode(body) : body
+  // it would never end again
+  if (request.readableEnded) throw new TypeError('chatHandler: the body was read before, and request.body does not have it.')
+  return readText(request, most)
 }
 
 export function pathOf(url: string | undefined): string {
