@@ -1,3 +1,4 @@
+import { shortName } from '../../errors.ts'
 import { isRecord, kindOf } from '../../check.ts'
 import { RequestError } from './request-error.ts'
 
@@ -11,6 +12,12 @@ export function given(fields: Fields, name: string): unknown {
 
 export function wrong(param: string, wanted: string, value: unknown): RequestError {
   return new RequestError(`'${param}' must be ${wanted}, not ${kindOf(value)}.`, { param })
+}
+
+/** For a text that is not one of the allowed ones. It is named only if it is too short to be a piece of a prompt. */
+export function wrongText(param: string, wanted: string, value: unknown): RequestError {
+  if (typeof value !== 'string') return wrong(param, wanted, value)
+  return new RequestError(`'${param}' must be ${wanted}, not ${shortName(value) === '' ? 'this text' : `'${value}'`}.`, { param })
 }
 
 export function fieldsOf(value: unknown, param: string): Fields {

@@ -1,7 +1,7 @@
 import { parseJson } from '../../parse-json.ts'
 import { deepestJson } from '../../json-cost.ts'
 import type { ImagePart, Message, TextPart, ToolCall } from '../../index.ts'
-import { type Fields, fieldsOf, flagOf, given, listOf, optionalText, textOf, wrong } from './fields.ts'
+import { type Fields, fieldsOf, flagOf, given, listOf, optionalText, textOf, wrong, wrongText } from './fields.ts'
 import { RequestError } from './request-error.ts'
 import type { Kept, Memory } from './memory.ts'
 
@@ -55,7 +55,7 @@ function readTurn(fields: Fields, place: Place): Message {
     case 'function':
       throw new RequestError("The role 'function' is not supported. Write the role 'tool' with tool_call_id.", { param })
     default:
-      throw wrong(`${param}.role`, "'system', 'developer', 'user', 'assistant' or 'tool'", role)
+      throw wrongText(`${param}.role`, "'system', 'developer', 'user', 'assistant' or 'tool'", role)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { GenerateInput, Reasoning } from '../../index.ts'
 import type { CheckedSchema } from '../json-schemas.ts'
-import { type Fields, fieldsOf, flagOf, given, listOf, numberOf, textOf, wrong } from './fields.ts'
+import { type Fields, fieldsOf, flagOf, given, listOf, numberOf, textOf, wrongText } from './fields.ts'
 import type { Memory } from './memory.ts'
 import { readMessages } from './read-messages.ts'
 import { readResponseFormat, readToolChoice, readTools, schemaSpace } from './read-tools.ts'
@@ -139,10 +139,10 @@ function readReasoning(fields: Fields): Reasoning | undefined {
   const type = thinking === undefined ? undefined : fieldsOf(thinking, 'thinking')['type']
   if (type === 'disabled') return 'off'
   if (thinking !== undefined && type !== 'enabled' && type !== 'adaptive')
-    throw wrong('thinking.type', "'enabled' or 'disabled'", type)
+    throw wrongText('thinking.type', "'enabled' or 'disabled'", type)
   if (effort === undefined) return thinking === undefined ? undefined : 'high'
   if (typeof effort === 'string' && Object.hasOwn(efforts, effort)) return efforts[effort]
-  throw wrong(
+  throw wrongText(
     'reasoning_effort',
     Object.keys(efforts)
       .map(one => `'${one}'`)

@@ -1,6 +1,6 @@
 import type { JsonSchema, ToolChoice, ToolSet } from '../../index.ts'
 import { type CheckedSchema, describeSchema, schemaOf } from '../json-schemas.ts'
-import { type Fields, fieldsOf, flagOf, given, listOf, optionalText, textOf, wrong } from './fields.ts'
+import { type Fields, fieldsOf, flagOf, given, listOf, optionalText, textOf, wrongText } from './fields.ts'
 import { RequestError } from './request-error.ts'
 
 /** The most characters of JSON Schema that are compiled per request, because compiling blocks all other requests. */
@@ -42,7 +42,7 @@ function readTool(value: unknown, param: string, space: SchemaSpace): readonly [
   const definition = fieldsOf(tool['function'], `${param}.function`)
   const name = textOf(definition['name'], `${param}.function.name`)
   if (!toolName.test(name) || name === '__proto__')
-    throw wrong(`${param}.function.name`, 'a name of 1 to 64 letters, digits, dots, hyphens and underscores', name)
+    throw wrongText(`${param}.function.name`, 'a name of 1 to 64 letters, digits, dots, hyphens and underscores', name)
   const parameters = given(definition, 'parameters') ?? { type: 'object', properties: {} }
   return [
     name,
@@ -86,7 +86,7 @@ export function readResponseFormat(value: unknown, space: SchemaSpace): CheckedS
     case 'json_schema':
       return readSchema(describedSchema(fieldsOf(format['json_schema'], `${param}.json_schema`)), `${param}.json_schema`, space)
     default:
-      throw wrong(`${param}.type`, "'text', 'json_object' or 'json_schema'", format['type'])
+      throw wrongText(`${param}.type`, "'text', 'json_object' or 'json_schema'", format['type'])
   }
 }
 
