@@ -65,23 +65,47 @@ function withoutExtras(value: unknown, extras: readonly Extra[]): unknown {
   return copy
 }
 
-function withoutDefaults(schema: JsonSchema): JsonSchema {
-  const inner = (value: unknown): unknown => (isRecord(value) ? withoutDefaults(value) : value)
+function withoutDefaults(given: JsonSchema): JsonSchema {
+  return everywhere(given, schema => Object.fromEntries(Object.entries(schema).filter(([name]) => name !== 'default')))
+}
+
+/** Changes a schema and every schema inside it. */
+function everywhere(schema: JsonSchema, change: (schema: JsonSchema) => JsonSchema): JsonSchema {
+  const inner = (value: unknown): unknown => (isRecord(value) ? everywhere(value, change) : value)
   const read = (name: string, value: unknown): unknown => {
     if (inList.includes(name) && Array.isArray(value)) return value.map(inner)
     if (inObject.includes(name) && isRecord(value))
       return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, inner(one)]))
-    return inSchema.includes(name) ? inner(value) : value
+    return inSchema.includes(name) || name === 'propertyNames' ? inner(value) : value
   }
-  const kept = Object.entries(schema).filter(([name]) => name !== 'default')
-  return Object.fromEntries(kept.map(([name, value]) => [name, read(name, value)]))
+  return Object.fromEntries(Object.entries(change(schema)).map(([name, value]) => [name, read(name, value)]))
 }
 
 /** Without `$schema`, zod resolves references only under `$defs`. */
-function readable(schema: JsonSchema): JsonSchema {
+function readable(given: JsonSchema): JsonSchema {
+  const schema = everywhere(given, withReadFormat)
   if (schema['$schema'] !== undefined || schema['$defs'] !== undefined || schema['definitions'] === undefined) return schema
   return { ...schema, $schema: 'http://json-schema.org/draft-07/schema#' }
 }
+
+/** zod takes only absolute references, and only UUIDs of known versions. */
+function withReadFormat(schema: JsonSchema): JsonSchema {
+  const { format, ...rest } = schema
+  if (format === 'uri-reference') return rest
+  return format === 'uuid' && rest['pattern'] === undefined ? { ...rest, pattern: uuid } : schema
+}
+
+const uuid = '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$'
+
+/** The formats of JSON Schema that are not checked, and all of them. Any other name is only a note to the reader. */
+const uncheckedFormats: ReadonlySet<unknown> = new Set([
+  ...['uri-reference', 'uri-template', 'iri', 'iri-reference', 'idn-email', 'idn-hostname'],
+  ...['json-pointer', 'relative-json-pointer', 'regex'],
+])
+const formats: ReadonlySet<unknown> = new Set([
+  ...uncheckedFormats,
+  ...['date-time', 'date', 'time', 'duration', 'email', 'hostname', 'ipv4', 'ipv6', 'uri', 'uuid'],
+])
 
 /** Keywords whose value is a schema, a list of schemas, or an object of schemas. */
 const inSchema = ['items', 'additionalProperties', 'contains', 'additionalItems']
@@ -95,6 +119,7 @@ const ofType = [
   ...['properties', 'required', 'additionalProperties', 'patternProperties', 'propertyNames', 'minProperties', 'maxProperties'],
   ...['items', 'prefixItems', 'contains', 'minItems', 'maxItems', 'uniqueItems'],
   ...['minLength', 'maxLength', 'pattern', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum', 'multipleOf'],
+  'format',
 ]
 
 /** A keyword that zod 4.6 does not apply; `isMisread`: zod would even reject valid values. */
@@ -139,8 +164,8 @@ function at(keyword: string, place: Place): Place {
 }
 
 function overlookedHere(schema: JsonSchema, root: JsonSchema): readonly string[] {
-  const has = (name: string): boolean => schema[name] !== undefined
-  const found = [...never.filter(has), ...openedByOthers(schema, root)]
+  const has = (name: string): boolean => hasKeyword(schema, name)
+  const found = [...never.filter(has), ...openedByOthers(schema, root), ...uncheckedFormat(schema)]
   if (has('$ref')) return [...found, ...['type', ...ofType, 'enum', 'const'].filter(has)]
   if (!has('type')) return [...found, ...ofType.filter(has)]
   if (has('enum') || has('const')) return [...found, ...besideValues(schema)]
@@ -158,7 +183,16 @@ function besideValues(schema: JsonSchema): readonly string[] {
   const { type, const: constant, enum: values = [constant] } = schema
   const types = Array.isArray(type) ? (type as unknown[]) : [type]
   const isOfType = (value: unknown): boolean => typesOf(value).some(each => types.includes(each))
-  return [...(listOf(values).every(isOfType) ? [] : ['type']), ...ofType.filter(name => schema[name] !== undefined)]
+  return [...(listOf(values).every(isOfType) ? [] : ['type']), ...ofType.filter(name => hasKeyword(schema, name))]
+}
+
+function hasKeyword(schema: JsonSchema, name: string): boolean {
+  return name === 'format' ? formats.has(schema['format']) : schema[name] !== undefined
+}
+
+function uncheckedFormat({ type, format }: JsonSchema): readonly string[] {
+  const isText = type === 'string' || (Array.isArray(type) && type.includes('string'))
+  return isText && uncheckedFormats.has(format) ? ['format'] : []
 }
 
 function typesOf(value: unknown): readonly string[] {

@@ -52,6 +52,8 @@ const overlooked: Readonly<Record<string, readonly [JsonSchema, unknown, string]
     { b: 1 },
     'propertyNames',
   ],
+  'a format without a type': [{ format: 'email' }, 'a', 'format'],
+  'a format that it does not know': [{ type: ['string', 'null'], format: 'regex' }, '(', 'format'],
   'what stands deep': [
     { type: 'array', items: { type: 'object', properties: { a: { minLength: 3 } } } },
     [{ a: '' }],
@@ -137,12 +139,24 @@ test.for<[string, JsonSchema, unknown, unknown]>([
   ['a word of a list', { type: 'string', enum: ['a', 'b'] }, 'a', 'c'],
   ['a whole number of a list', { type: 'integer', enum: [1, 2] }, 1, 3],
   ['one of two kinds', { oneOf: [{ type: 'object', properties: { a: number }, required: ['a'] }, number] }, 1, {}],
+  ['a UUID of an unknown version', { type: 'string', format: 'uuid' }, '12345678-1234-9234-1234-1234567890ab', '12345678'],
+  ['a name that is no format of JSON Schema', { type: 'string', format: 'password' }, 'secret', 5],
+  ['a format of numbers', { type: 'integer', format: 'int64' }, 5, 'five'],
   ['one of two', { type: 'object', anyOf: [{ type: 'object', properties: { a: number }, required: ['a'] }] }, { a: 1 }, {}],
 ])('zod checks %s wholly', ([, schema, right, wrong]) => {
   const { check, unchecked } = zodCheck(schema)
   expect(unchecked).toBeUndefined()
   expect(check?.(right).issues).toBeUndefined()
   expect(check?.(wrong).issues).toBeDefined()
+})
+
+test('zod would refuse a relative reference, so its format is left out, and that is told', () => {
+  const schema = { type: 'array', items: { type: 'string', format: 'uri-reference' } }
+  expect(z.fromJSONSchema(schema as never).safeParse(['/a#b']).success).toBe(false)
+  const { check, unchecked } = zodCheck(schema)
+  expect(unchecked).toBe('zod overlooks `format`')
+  expect(check?.(['/a#b']).issues).toBeUndefined()
+  expect(check?.([5]).issues).toBeDefined()
 })
 
 test('a value for which zod throws, because two schemas fill in different defaults, is not filled in', () => {
