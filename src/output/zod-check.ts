@@ -165,7 +165,7 @@ function at(keyword: string, place: Place): Place {
 
 function overlookedHere(schema: JsonSchema, root: JsonSchema): readonly string[] {
   const has = (name: string): boolean => hasKeyword(schema, name)
-  const found = [...never.filter(has), ...openedByOthers(schema, root), ...uncheckedFormat(schema)]
+  const found = [...never.filter(has), ...openedByOthers(schema, root), ...uncheckedFormat(schema), ...replaced(schema)]
   if (has('$ref')) return [...found, ...['type', ...ofType, 'enum', 'const'].filter(has)]
   if (!has('type')) return [...found, ...ofType.filter(has)]
   if (has('enum') || has('const')) return [...found, ...besideValues(schema)]
@@ -176,6 +176,12 @@ function overlookedHere(schema: JsonSchema, root: JsonSchema): readonly string[]
   if (!has('items') && !has('prefixItems')) found.push(...['minItems', 'maxItems'].filter(has))
   if (has('minItems') && listOf(schema['prefixItems']).some(takesAny)) found.push('minItems')
   return found
+}
+
+/** Without a type, zod applies only the last of these. */
+function replaced(schema: JsonSchema): readonly string[] {
+  if (['type', 'enum', 'const'].some(name => hasKeyword(schema, name))) return []
+  return ['$ref', 'anyOf', 'oneOf', 'allOf'].filter(name => hasKeyword(schema, name)).slice(0, -1)
 }
 
 /** Beside `enum` and `const`, zod applies no other keyword. */

@@ -14,6 +14,8 @@ const overlooked: Readonly<Record<string, readonly [JsonSchema, unknown, string]
   'a number beside a reference': [{ $ref: '#/$defs/x', minimum: 5, $defs: { x: number } }, 1, 'minimum'],
   'an enum beside a reference': [{ $ref: '#/$defs/x', enum: [1], $defs: { x: number } }, 2, 'enum'],
   'a const beside a reference': [{ $ref: '#/$defs/x', const: 1, $defs: { x: number } }, 2, 'const'],
+  'one of two lists of alternatives': [{ anyOf: [number], oneOf: [{ type: 'string' }] }, 'a', 'anyOf'],
+  'a reference beside a list': [{ $ref: '#/$defs/x', allOf: [{ maximum: 5 }], $defs: { x: number } }, 'a', '$ref`, `maximum'],
   dependencies: [{ type: 'object', dependencies: { a: ['b'] } }, { a: 1 }, 'dependencies'],
   'a dynamic reference': [{ $dynamicRef: '#x', $defs: { x: { $dynamicAnchor: 'x', ...number } } }, 's', '$dynamicRef'],
   'other properties beside patterns': [
