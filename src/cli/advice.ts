@@ -24,12 +24,12 @@ const experts: Readonly<Record<string, (look: Look) => Promise<readonly (Advice 
   vllm: async look => [
     await unguarded(look),
     await context(look, '--max-model-len'),
-    await leaks(look, '--reasoning-parser deepseek_r1'),
+    await leaks(look, model => `--reasoning-parser ${parserFor(model)}`),
     unseen,
   ],
   sglang: look => sglang(look),
   'tensorrt-llm': async look => [
-    await leaks(look, '--reasoning_parser deepseek-r1'),
+    await leaks(look, () => '--reasoning_parser deepseek-r1'),
     await metrics(look.pages, '/prometheus/metrics', 'enable_iter_perf_stats: true in its config'),
   ],
   llama: look => llama(look),
@@ -92,7 +92,8 @@ function openToAll(service: Service): Advice | undefined {
 async function unguarded({ service, pages }: Look): Promise<Advice | undefined> {
   if (keyVariableOf(service) === undefined) return undefined
   const version = await pages.get('/version', { withKey: false })
-  if (version?.status !== 200) return undefined
+  // a proxy that protects everything may answer any path with a page of its own
+  if (version?.status !== 200 || typeof fieldOf(version.body, 'version') !== 'string') return undefined
   return {
     what: 'its key protects only /v1: without a key, /invocations runs the model and /pause stops it',
     cure: 'let only its callers reach the port (NetworkPolicy), or put a proxy that allows only /v1 in front of it',
@@ -106,22 +107,36 @@ async function context({ pages }: Look, flag: string): Promise<Advice | undefine
 }
 
 function tooShort(tokens: number | undefined, cure: string): Advice | undefined {
-  if (tokens === undefined || tokens >= enoughContext) return undefined
+  if (tokens === undefined || tokens <= 0 || tokens >= enoughContext) return undefined
   return { what: `a request may have only ${tokens} tokens, and thinking alone may take more`, cure }
 }
 
-/** Asks for one short answer: a server with a reasoning parser separates the reasoning from the text. */
-async function leaks({ models, pages }: Look, flag: string): Promise<Advice | undefined> {
+/** The reasoning parser of vLLM for a model; SGLang's has hyphens. R1's distills are parsed like R1, also those of Qwen3. */
+function parserFor(model: string): string {
+  if (/v4\.1/i.test(model)) return 'deepseek_v41'
+  if (/v4/i.test(model)) return 'deepseek_v4'
+  if (/v3\.[12]/i.test(model)) return 'deepseek_v3'
+  return /qwen3/i.test(model) && !/r1/i.test(model) ? 'qwen3' : 'deepseek_r1'
+}
+
+/** Asks for the beginning of one answer: a server with a reasoning parser separates the reasoning from the text. */
+async function leaks({ models, pages }: Look, flagFor: (model: string) => string): Promise<Advice | undefined> {
   const model = models.find(name => thinks.test(name))
   if (model === undefined) return undefined
-  const body = { model, messages: [{ role: 'user', content: 'Say hello.' }], max_tokens: 16 }
+  // V3.1 and others think only if they are told to: their answer without thoughts would look like a leak
+  const thinking = { chat_template_kwargs: { thinking: true, enable_thinking: true } }
+  const body = { model, messages: [{ role: 'user', content: 'Say hello.' }], max_tokens: 16, ...thinking }
   const answer = await pages.post('/v1/chat/completions', body)
   const choices = answer?.status === 200 ? fieldOf(answer.body, 'choices') : undefined
   const message = fieldOf(Array.isArray(choices) ? choices[0] : undefined, 'message')
   const content = fieldOf(message, 'content')
   const isApart = ['reasoning_content', 'reasoning'].some(name => (fieldOf(message, name) ?? '') !== '')
   if (isApart || typeof content !== 'string' || content.trim() === '') return undefined
-  return { what: 'the reasoning comes as part of the text, because its reasoning parser is off', cure: flag }
+  return leak(flagFor(model))
+}
+
+function leak(cure: string): Advice {
+  return { what: 'the reasoning comes as part of the text, because its reasoning parser is off', cure }
 }
 
 const unseen: Advice = {
@@ -131,20 +146,20 @@ const unseen: Advice = {
 
 async function metrics(pages: Pages, path: string, cure: string): Promise<Advice | undefined> {
   const page = await pages.get(path)
-  if (page === undefined || page.status === 200) return undefined
+  // a refused key, a proxy or a fault of the server say nothing about the flag
+  if (page?.status !== 404 && page?.status !== 501) return undefined
   return { what: 'it does not report its load, so a pool cannot prefer the less busy replica', cure }
 }
 
 async function sglang({ models, pages }: Look): Promise<readonly (Advice | undefined)[]> {
-  const info = (await pages.get('/get_server_info'))?.body
-  const isThinker = models.some(name => thinks.test(name))
+  const page = await pages.get('/server_info')
+  // the name of older versions; newer ones are going to remove it
+  const info = (page?.status === 200 ? page : await pages.get('/get_server_info'))?.body
+  const thinker = models.find(name => thinks.test(name))
   const isOff = (name: string) => fieldOf(info, name) === null
   return [
-    isThinker && isOff('reasoning_parser')
-      ? {
-          what: 'the reasoning comes as part of the text, because its reasoning parser is off',
-          cure: '--reasoning-parser deepseek-r1',
-        }
+    thinker !== undefined && isOff('reasoning_parser')
+      ? leak(`--reasoning-parser ${parserFor(thinker).replace('_', '-')}`)
       : undefined,
     isOff('max_queued_requests') ? { what: 'its queue is unlimited', cure: '--max-queued-requests 256' } : undefined,
     tooShort(numberOf(fieldOf(info, 'context_length')), `--context-length ${2 * enoughContext}`),
@@ -152,7 +167,8 @@ async function sglang({ models, pages }: Look): Promise<readonly (Advice | undef
   ]
 }
 
-async function llama({ service, pages }: Look): Promise<readonly (Advice | undefined)[]> {
+async function llama(look: Look): Promise<readonly (Advice | undefined)[]> {
+  const { service, pages } = look
   const props = (await pages.get('/props'))?.body
   const settings = fieldOf(props, 'default_generation_settings')
   const isAsleep = fieldOf(props, 'is_sleeping') === true
@@ -172,9 +188,8 @@ async function llama({ service, pages }: Look): Promise<readonly (Advice | undef
         }
       : undefined,
     tooShort(numberOf(fieldOf(settings, 'n_ctx')), `-c ${2 * enoughContext} for each slot`),
-    fieldOf(fieldOf(settings, 'params'), 'reasoning_format') === 'none'
-      ? { what: 'the reasoning comes as part of the text', cure: '--reasoning-format deepseek' }
-      : undefined,
+    // `reasoning_format` of /props is `none` whatever the flag (b11669), and a question would wake a sleeping server
+    isAsleep ? undefined : await leaks(look, () => '--reasoning-format deepseek'),
     slots === undefined
       ? undefined
       : {

@@ -4,10 +4,10 @@ import { answer, hang, raw, status } from 'unbusy/testing'
 import { test } from '../helpers/vitest.ts'
 import { type CliEnd, endOfCli, runCli, startCli } from '../helpers/run-cli.ts'
 
-const keys = { DEEPSEEK_API_KEY: 'sk-deepseek-SECRET-1234', OPENAI_API_KEY: 'sk-openai-SECRET-5678' }
+const keys = { DEEPSEEK_API_KEY: 'sk-deepseek-SECRET-wxyz', OPENAI_API_KEY: 'sk-openai-SECRET-ijkl' }
 
 function expectNoKey({ stdout, stderr }: CliEnd): void {
-  expect(stdout + stderr).not.toMatch(/SECRET|1234|5678/)
+  expect(stdout + stderr).not.toMatch(/SECRET|wxyz|ijkl/)
 }
 
 test('ask walks the chain of the environment, with the answer on stdout and the trail on stderr', async ({ server }) => {
@@ -163,7 +163,7 @@ test.each([
 })
 
 test('a key that ends in a line break is told by the name of its variable only', async () => {
-  const end = await runCli(['ask', 'Hi'], { DEEPSEEK_API_KEY: 'sk-deepseek-SECRET-1234\n' })
+  const end = await runCli(['ask', 'Hi'], { DEEPSEEK_API_KEY: 'sk-deepseek-SECRET-wxyz\n' })
   expect(end.code).toBe(2)
   expect(end.stderr).toContain('DEEPSEEK_API_KEY')
   expectNoKey(end)
