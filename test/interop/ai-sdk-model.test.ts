@@ -1,20 +1,10 @@
 import { generateText, jsonSchema as aiJsonSchema, Output, stepCountIs, streamText, tool } from 'ai'
-import { ChainExhaustedError, type Client, type ClientOptions, createClient, StreamInterruptedError, type Target } from 'unbusy'
+import { ChainExhaustedError, type Client, StreamInterruptedError } from 'unbusy'
 import { unbusy } from 'unbusy/ai-sdk'
 import { fakeTarget } from 'unbusy/testing'
 import { describe, expect } from 'vitest'
 import { z } from 'zod'
-import { test as base } from '../helpers/vitest.ts'
-
-const test = base.extend(
-  'client',
-  ({ onTestFinished }) =>
-    (chain: readonly Target[], options: Partial<ClientOptions> = {}): Client => {
-      const client = createClient({ chain, ...options })
-      onTestFinished(() => client.close())
-      return client
-    },
-)
+import { test } from '../helpers/with-client.ts'
 
 const json = { capabilities: { output: 'prompt' } } as const
 const person = z.object({ name: z.string() })

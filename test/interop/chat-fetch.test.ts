@@ -1,20 +1,10 @@
-import { type Client, type ClientOptions, createClient, type Target } from 'unbusy'
+import type { Client, Target } from 'unbusy'
 import { chatFetch, type ChatFetchOptions } from 'unbusy/openai'
 import { fakeTarget, hold } from 'unbusy/testing'
 import fc from 'fast-check'
 import { describe, expect, vi } from 'vitest'
 import { readBody } from '../../src/interop/openai/read-body.ts'
-import { test as base } from '../helpers/vitest.ts'
-
-const test = base.extend(
-  'client',
-  ({ onTestFinished }) =>
-    (chain: readonly Target[], options: Partial<ClientOptions> = {}): Client => {
-      const client = createClient({ chain, ...options })
-      onTestFinished(() => client.close())
-      return client
-    },
-)
+import { test } from '../helpers/with-client.ts'
 
 const messages = [{ role: 'user', content: 'Hi' }]
 const base64 = 'data:image/png;base64,AAAA'

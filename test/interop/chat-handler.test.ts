@@ -1,18 +1,12 @@
 import { type IncomingMessage, type RequestListener, request as send } from 'node:http'
 import { once } from 'node:events'
 import { buffer, text } from 'node:stream/consumers'
-import { type Client, createClient, type Provider, type Target } from 'unbusy'
+import type { Provider } from 'unbusy'
 import { chatHandler } from 'unbusy/openai'
 import { fakeTarget } from 'unbusy/testing'
 import { expect } from 'vitest'
 import { httpServer } from '../helpers/http-servers.ts'
-import { test as base } from '../helpers/vitest.ts'
-
-const test = base.extend('client', ({ onTestFinished }) => (chain: readonly Target[]): Client => {
-  const client = createClient({ chain })
-  onTestFinished(() => client.close())
-  return client
-})
+import { test } from '../helpers/with-client.ts'
 
 const listen = async (listener: RequestListener): Promise<string> => (await httpServer(listener)).origin
 
