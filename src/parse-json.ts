@@ -20,7 +20,7 @@ export function parseJson(text: string): unknown {
 }
 
 /** A cheap check without false negatives: a key can also be written with `\u` escapes. */
-export function mayReachPrototype(text: string): boolean {
+function mayReachPrototype(text: string): boolean {
   if (text.includes('__proto__') || text.includes('constructor')) return true
   // `\u005f` to `\u0075` cover the letters of both keys, but not what servers usually escape (`\u003c`, Chinese)
   return text.includes('\\u00') && /\\u00[5-7]/.test(text)

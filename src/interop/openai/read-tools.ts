@@ -12,7 +12,7 @@ export function schemaSpace(): SchemaSpace {
   return { left: mostSchema }
 }
 
-export function readSchema(value: unknown, param: string, space: SchemaSpace): CheckedSchema {
+function readSchema(value: unknown, param: string, space: SchemaSpace): CheckedSchema {
   const schema: JsonSchema = fieldsOf(value, param)
   const text = JSON.stringify(schema)
   space.left -= text.length

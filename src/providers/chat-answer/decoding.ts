@@ -91,7 +91,7 @@ export function emitText(state: Decoding, part: string): void {
   emitBlanks(state)
 }
 
-export function emitBlanks(state: Decoding): void {
+function emitBlanks(state: Decoding): void {
   const { blanks: text } = state
   state.blanks = ''
   emit(state, { type: 'text-delta', text })

@@ -47,7 +47,7 @@ function wordIn(said: object): unknown {
  * The finish of a choice. Gateways map finish reasons they do not know to `stop` and put the upstream's own reason beside it. An
  * upstream reason that means a failure, a limit or a filter takes precedence (F6).
  */
-export function choiceFinish(choice: Choice): Finish | undefined {
+function choiceFinish(choice: Choice): Finish | undefined {
   const said = choice.finish_reason ?? choice.delta?.['finish_reason']
   const native = nativeFinish(choice)
   if (native === undefined || native === null) return saidFinish(said)
