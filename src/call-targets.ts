@@ -46,9 +46,7 @@ export function checkTargetNames(targets: readonly ChainTarget[], names: readonl
   const known = targets.map(nameOf)
   for (const name of names) {
     if (!known.includes(name))
-      throw new TypeError(
-        `generate: targets names '${name}', but no target of this chain has that name.${suggestion(name, known)}`,
-      )
+      throw new TypeError(`generate: targets: this chain has no target with the name '${name}'.${suggestion(name, known)}`)
   }
 }
 

@@ -158,7 +158,7 @@ function checkPaid({ keepWarm, price }: Pick<Target, 'keepWarm' | 'price'>, name
   if (keepWarm === undefined || keepWarm.paid === true || price === undefined) return
   if (price.input === 0 && price.output === 0) return
   throw new TypeError(
-    `${name}.keepWarm: this target has a price, and each ping would cost. Write keepWarm: { ..., paid: true } to allow that.`,
+    `${name}.keepWarm: this target has a price, so each ping would cost money. Write keepWarm: { ..., paid: true } to allow that.`,
   )
 }
 
@@ -207,8 +207,8 @@ const fallback: Check = value => {
   // a word, a function or a list is meant as an answer; what is left is a slip
   if (value === null || !['string', 'function', 'object'].includes(typeof value))
     throw new TypeError(`generate: fallback must be true or false, not ${kindOf(value)}.`)
-  const only = 'Only fallback: false is allowed here, and then no second target is asked.'
-  throw new TypeError(`generate: there is no option 'fallback'. Did you mean 'defaultResponse'? ${only}`)
+  const meaning = 'With fallback: false the call asks no second target.'
+  throw new TypeError(`generate: fallback must be true or false, not an answer. Did you mean 'defaultResponse'? ${meaning}`)
 }
 
 const continuationChecks = {

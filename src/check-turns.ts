@@ -121,5 +121,7 @@ export function checkChoice({ tools: given = {}, toolChoice: choice }: GenerateI
   if (choice === 'required' && names.length === 0)
     throw new TypeError("generate: toolChoice is 'required', but there are no tools. Write tools: { weather: { inputSchema } }.")
   if (typeof choice === 'object' && !Object.hasOwn(given, choice.toolName))
-    throw new TypeError(`generate: toolChoice names no tool of this call.${suggestion(choice.toolName, names)}`)
+    throw new TypeError(
+      `generate: toolChoice: this call has no tool with the name '${choice.toolName}'.${suggestion(choice.toolName, names)}`,
+    )
 }

@@ -41,6 +41,6 @@ function askCondition({ when, provider, model }: ChainTarget, call: Call): boole
   const what = isPromise ? 'a promise' : answer === null ? 'null' : `a value of type ${typeof answer}`
   throw new TypeError(
     `The \`when\` of ${provider.name} ${model} returned ${what}: it must return true or false at once. Nothing was sent. ` +
-      'Find out before the call what takes time, and put it into the metadata of the call.',
+      'Do what takes time before the call, and pass its result in the `metadata` of the call.',
   )
 }

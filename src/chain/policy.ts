@@ -52,7 +52,7 @@ export function checkedDecision(said: unknown): Decision | undefined {
   if (said === undefined || said === 'retry' || said === 'next' || said === 'stop') return said
   // it may be a promise that rejects
   Promise.resolve(said).catch(() => {})
-  throw new TypeError("decide must return 'retry', 'next', 'stop' or undefined, and not a promise of it.")
+  throw new TypeError("decide must return 'retry', 'next', 'stop' or undefined, not a promise or another value.")
 }
 
 const refusedAgain: ReadonlySet<Charged | undefined> = new Set(['request', 'model', 'key'])

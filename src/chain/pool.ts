@@ -58,7 +58,8 @@ export function orderPool(
   const by = (rank: (target: ChainTarget) => number) => (one: ChainTarget, other: ChainTarget) => rank(one) - rank(other)
   const atRandom = targets.toSorted(by(target => chance.get(target) ?? 0))
   const key = affinity === undefined ? call.tag : affinity(call)
-  if (typeof key === 'object') throw new TypeError('pool: affinity must return a string or undefined, and not a promise of it.')
+  if (typeof key === 'object')
+    throw new TypeError('pool: affinity must return a string or undefined, not a promise or another object.')
   // rendezvous hashing: when a replica goes down, only its own keys move
   if (key !== undefined) return targets.toSorted(by(target => -hash(`${key}\n${target.targetIndex}`)))
   switch (strategy) {

@@ -148,7 +148,7 @@ test.for([
   [{ temperature: 'hot' }, 'temperature must be a number'],
   [{ maxOutputTokens: 0 }, 'maxOutputTokens must be a whole number, 1 or more'],
   [{ messages: [{ role: 'user' }] }, 'messages[0].content must be a string'],
-  [{ toolChoice: { toolName: 'none' } }, 'toolChoice names no tool'],
+  [{ toolChoice: { toolName: 'none' } }, "this call has no tool with the name 'none'"],
 ] as const)('%o is a TypeError, and nothing is sent', async ([value, words]) => {
   const target = fakeTarget('never', { prepare: () => value as object })
   const other = fakeTarget('other')

@@ -42,7 +42,7 @@ test('a named target is still asked for its `when`, and only it', async () => {
 })
 
 test.for([
-  [['A'], "targets names 'A', but no target of this chain has that name. Did you mean 'a'?"],
+  [['A'], "targets: this chain has no target with the name 'A'. Did you mean 'a'?"],
   [[], 'targets is empty'],
   ['a', 'targets must be a list'],
   [[''], 'targets[0] must be a non-empty string'],
@@ -158,6 +158,6 @@ test('a fallback that is neither true nor false is named as such', async () => {
 
 test('a name that no target has, and that an option has, is a name all the same', async () => {
   const client = createClient({ chain: [named('main')] })
-  const told = "generate: targets names 'health', but no target of this chain has that name. Write one of main."
+  const told = "generate: targets: this chain has no target with the name 'health'. Write one of main."
   await expect(client.generate({ prompt: 'Hi', targets: ['health'] })).rejects.toThrow(told)
 })

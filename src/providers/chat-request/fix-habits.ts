@@ -22,7 +22,7 @@ export const withStream: FixRow = ({ error, said, stream }) => {
   return {
     field: 'stream',
     setting: 'stream',
-    message: 'The server only streams here: asked again for a stream.',
+    message: 'The server only streams here. The request was sent again with streaming.',
     keep: 'target',
     change: asked => (asked.stream ? asked : { ...asked, stream: true }),
   }
