@@ -71,6 +71,8 @@ const rows: readonly Row[] = [
   [/\blimit:? (\d+),(?: used:? \d+,)? requested:? (\d+)/, 'context', 'total'],
   // Cerebras: "Current length is 8193 while limit is 8192"
   [/current length is (\d+) while limit is (\d+)/, 'input', 'context'],
+  // watsonx: "the number of input tokens 600 cannot exceed the total tokens limit 2048 for this model"
+  [/input tokens (\d+) cannot exceed the total tokens limit (\d+)/, 'input', 'context'],
   // LM Studio: "n_keep: 5000>= n_ctx: 4096"
   [/n_keep: (\d+) ?>= ?n_ctx: (\d+)/, 'input', 'context'],
   // TGI: "inputs tokens + max_new_tokens must be <= 4096. Given: 600 inputs tokens and 4000 max_new_tokens"
@@ -121,14 +123,14 @@ const rows: readonly Row[] = [
   ],
   [
     new RegExp(
-      String.raw`(?:${limitName})[^\d。，]{0,20}?(?:不能超过|不得超过|不可超过|不超过|不能大于|小于等于|小于或等于|最大值?(?:为|是)?|上限(?:为|是)?|最多(?:为)?)[:：]? ?(\d+)`,
+      String.raw`(?:${limitName})[^\d。]{0,20}?(?:不能超过|不得超过|不可超过|不超过|不能大于|小于等于|小于或等于|最大值?(?:为|是)?|上限(?:为|是)?|最多(?:为)?)[:：]? ?(\d+)`,
     ),
     'ceiling',
   ],
   [new RegExp(String.raw`(?:${limitName})[^\d。，]{0,20}?范围[^\d。，]{0,6}\d+ ?[-~～到至] ?(\d+)`), 'ceiling'],
   [new RegExp(String.raw`(?:${limitName}) (?:is )?too large,? max(?:imum)?(?: allowed| value)*(?: is|:)? (\d+)`), 'ceiling'],
   [/最大(?:输出|生成|回复)(?:长度|token数?|tokens?)*(?:为|是|：|:)? ?(\d+)/, 'ceiling'],
-  [/您?(?:请求了|请求的|传入了|当前值(?:为|是)?) ?(\d+)/, 'output'],
+  [/您?(?:请求了|请求的|传入了|输入了|当前值(?:为|是)?) ?(\d+)/, 'output'],
   [/maximum tokens you requested exceeds the model limit of (\d+)/, 'ceiling'],
   // OpenAI and Ark, after the field's name: "expected a value <= 4096, but got 32000 instead"
   [new RegExp(String.raw`(?:${limitName})[^]{0,120}?expected a value <= (\d+),? but got (\d+)`), 'ceiling', 'output'],
@@ -137,6 +139,16 @@ const rows: readonly Row[] = [
   [new RegExp(String.raw`(?:${limitName})[^\d.([{]{0,60}[[(] ?\d+ ?, ?(\d+) ?\]`), 'ceiling'],
   [new RegExp(String.raw`\[ ?\d+ ?, ?(\d+) ?\][^\d.]{0,20}(?:${limitName})`), 'ceiling'],
   [new RegExp(String.raw`(?:${limitName})[^\d.+]{0,60}(?:between|from) \d+ (?:and|to) (\d+)`), 'ceiling'],
+  // "must be in 1..8192"
+  [new RegExp(String.raw`(?:${limitName})[^\d.+]{0,40}\d+\.{2,3}(\d+)`), 'ceiling'],
+  // "Invalid value for max_tokens: 32000. It must be between 1 and 8192 inclusive."
+  [
+    new RegExp(
+      String.raw`(?:${limitName}):? (\d+)[.,;]? (?:it |the value |value )?(?:must|should|has to|needs to) be (?:between \d+ and|from \d+ to|at most|no more than|less than or equal to|<=) (\d+)`,
+    ),
+    'output',
+    'ceiling',
+  ],
   [
     new RegExp(
       String.raw`(?:${limitName})(?: \(?\d+\)?)?[^\d.+]{0,60}(?:less than or equal to|at most|not exceed|not be (?:greater|larger|more) than|no more than|up to|maximum(?: value)?(?: of| is)?):? (\d+)`,
@@ -259,6 +271,8 @@ function plain(text: string): string {
       .toLowerCase()
       .replace(/(?<![\d.[])\d{1,3}(?:[,_\u00a0\u2009\u202f]\d{3}){1,4}(?![,_]?\d)/g, digits => digits.replace(/\D/g, ''))
       .replace(/(\d)\.0+\b/g, '$1')
+      // "at most 8k", but not the name of a model: moonshot-v1-8k
+      .replace(/(?<![\w.-])(\d{1,4})k\b(?!-)/g, '$1000')
       // too long to be a token count; left in, each row might search for digits from every position
       .replace(/\d{16,}/g, ' ')
       .replace(/[`'"“”‘’*]/g, '')

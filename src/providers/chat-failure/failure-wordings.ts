@@ -93,7 +93,7 @@ const wordings: readonly Wording[] = [
     'F27',
     'context-length',
     [...refusals, 429, 500],
-    /exceed(?:s|ed|ing)? (?:the |this )?(?:model(?:'s)?|max(?:imum)?|allowed)? ?(?:input |context |model )?tokens? (?:limit|length|count)|exceeds? max(?:imum)? message tokens|more than max(?:imum)? tokens allowed|input characters limit|max(?:imum)? input characters|prompt exceeds max length|(?:input|prompt) token count of \d+ exceeds|^too many tokens: size limit exceeded|ContextWindowExceededError/i,
+    /exceed(?:s|ed|ing)? (?:the |this )?(?:model(?:'s)?|max(?:imum)?|allowed)? ?(?:input |context |model |total )?tokens? (?:limit|length|count)|exceeds? max(?:imum)? message tokens|more than max(?:imum)? tokens allowed|input characters limit|max(?:imum)? input characters|prompt exceeds max length|(?:input|prompt) token count of \d+ exceeds|^too many tokens: size limit exceeded|ContextWindowExceededError/i,
   ],
 
   // DeepSeek, with an ordinary 400 invalid_request_error

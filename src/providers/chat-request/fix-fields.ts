@@ -73,7 +73,7 @@ function leftOut(field: string): RequestFix {
 function names(said: string, field: string): boolean {
   const word = field.replace(/[^\w]/g, String.raw`\$&`)
   const quoted = String.raw`['"\x60“‘(]${word}['"\x60”’),]`
-  const placed = String.raw`(?:\bbody\W{1,4}|\bparam: |(?:parameter|argument|field|property|name|input|key|option)s?(?: supplied| name)?\W{1,3})${word}\b(?![.\[]\w)`
+  const placed = String.raw`(?:\bbody\W{1,4}|\bparam: |(?:parameter|argument|field|property|name|input|key|option)(?:s|\(s\))?(?: supplied| name)?\W{1,3})${word}\b(?![.\[]\w)`
   const bare = field.includes('_') ? String.raw`|(?<![\w.\]])${word}\b(?![.\[]\w)` : ''
   const leading = String.raw`|^${word}\b\W`
   // "Argument not supported on this model: seed", "The following parameters are not supported: seed, top_k"

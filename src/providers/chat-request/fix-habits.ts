@@ -74,6 +74,7 @@ const streamRefusals = [
   new RegExp(String.raw`(?:not|nt|un) ?support(?:ed)?(?: [a-z]+){0,4} ${stream}`),
   new RegExp(String.raw`(?:cannot|cant|not able to|unable to) (?:be )?stream(?:ed|ing)?\b`),
   new RegExp(String.raw`no endpoints found that support ${stream}`),
+  /\bonly supports? non-?stream/,
   // "stream does not support true", "stream must be set to false", "body.stream: Input should be False"
   /(?<![\w]|non-)stream(?:ing)? (?:does not|doesnt) support true/,
   /(?<![\w]|non-)stream(?:ing)?:? (?:only supports|(?:input )?(?:must|should)(?: be)?(?: set to)?):? false/,
@@ -116,7 +117,7 @@ function isAboutRoles(said: string): boolean {
   return namesRoles.test(said) && !namesOrder.test(said)
 }
 
-const namesRoles = /\broles?\b|unknown variant|latest_reminder|角色/i
+const namesRoles = /\broles?\b|unknown variant|invalid value\W{1,4}developer\b|latest_reminder|角色/i
 /** "Conversation roles must alternate": another role for the instructions would change nothing. */
 const namesOrder = /\balternat|\blast (?:message|role|turn)\b/i
 const wrongRole =

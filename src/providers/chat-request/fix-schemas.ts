@@ -121,7 +121,7 @@ function isAboutGrammar({ error, said }: Refused): boolean {
   if (!['invalid-request', 'server-error', 'invalid-output', 'not-found'].includes(error.reason)) return false
   // vLLM rejects a stream this way before any content; later failures are never reported as an invalid request
   if (error.status === 200 && error.reason !== 'invalid-request') return false
-  return /grammar|function_declarations|json[ _-]?schema|response_format|guided|xgrammar|outlines|llguidance|structured (?:output|generation|decoding)|invalid schema|response_?schema|too many states|format\.schema|结构化输出|json ?模式|schema (?:conversion|compilation)/i.test(
+  return /grammar|function_declarations|json[ _-]?schema|response_format|guided|xgrammar|outlines|llguidance|structured (?:output|generation|decoding)|invalid schema|response_?schema|too many states|format\.schema|\bjson[ _-]?mode\b|结构化输出|json ?模式|schema (?:conversion|compilation)/i.test(
     said,
   )
 }

@@ -20,6 +20,8 @@ const rows: readonly Row[] = [
     'Prompt contains 65673 tokens and 0 draft tokens, too large for model with 32768 maximum context length',
     context(32_768, 65_673),
   ],
+  ['watsonx', 'the number of input tokens 600 cannot exceed the total tokens limit 512 for this model', context(512, 600)],
+  ['a name with a number', 'moonshot-v1-8k and gpt-4-32k take 8k-style names, not a limit', {}],
   ['GitHub Models', 'Request body too large for gpt-4o model. Max size: 8000 tokens.', { contextTokens: 8_000 }],
   [
     'DeepSeek, OpenAI',

@@ -334,6 +334,10 @@ describe('what services say besides (F40, F41, F42, F43, F45)', () => {
   test.each([
     ['Zhipu', 'max_tokens 参数非法：取值范围 1-8192', 8_192],
     ['Moonshot', 'Invalid request: max_tokens too large, max allowed is 8192', 8_192],
+    ['a range', "'max_tokens' must be in 1..8192", 8_192],
+    ['a value behind its limit', 'Invalid value for max_tokens: 32000. It must be between 1 and 8192 inclusive.', 8_192],
+    ['Chinese', '参数 max_tokens 超出范围，最大值为 4096，您输入了 32000', 4_096],
+    ['a number of thousands', 'max_tokens must be at most 8k', 8_000],
   ])('F41: %s names its limit', (_, said, most) => {
     expect(change(said, room)?.call.maxOutputTokens).toBe(most)
   })
@@ -341,6 +345,24 @@ describe('what services say besides (F40, F41, F42, F43, F45)', () => {
   test('F42: SiliconFlow names the total and the context, so the room is what our output leaves', () => {
     const said = 'max_total_tokens (40000) must be less than or equal to max_seq_len (32768)'
     expect(change(said, { ...room, reason: 'context-length' })?.call.maxOutputTokens).toBe(24_768)
+  })
+
+  test('F40: a model that takes only other requests', () => {
+    expect(change('This model only supports non-streaming requests.')?.stream).toBe(false)
+  })
+
+  test('F45: a role that is refused as a value, without the word', () => {
+    const said = "Invalid value: 'developer'. Supported values are: 'system', 'assistant', 'user', and 'tool'."
+    expect(change(said, { dialect: { instructionRole: 'developer' } })?.dialect.instructionRole).toBe('system')
+  })
+
+  test('F43: SiliconFlow has no JSON mode', () => {
+    const given: Given = { call: { output: { type: 'json' } }, dialect: { capabilities: { output: 'json-object' } } }
+    expect(change('Json mode is not supported for this model.', given)?.dialect.capabilities.output).toBe('prompt')
+  })
+
+  test('F44: parameters in a list with an ending in brackets', () => {
+    expect(change('unexpected parameter(s): seed', { call: { seed: 5 } })?.dialect.omit).toEqual(['seed'])
   })
 
   test('F40: Zhipu does not stream a model', () => {

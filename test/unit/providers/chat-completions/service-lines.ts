@@ -699,6 +699,13 @@ export const serviceLines: readonly FailureLine[] = [
     'context-length',
     'request',
   ],
+  [
+    'F27 watsonx',
+    400,
+    { errors: [{ code: 'invalid_input', message: 'the number of input tokens 600 cannot exceed the total tokens limit 512' }] },
+    'context-length',
+    'request',
+  ],
   ['F27 Cohere', 400, { message: 'too many tokens: size limit exceeded by 1234 tokens.' }, 'context-length', 'request'],
   [
     'F27 Copilot, words alone',
