@@ -1,8 +1,11 @@
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
+/** The tests on a real Redis wait most of the time, so they run beside the slow ones. */
+const redis = 'test/real/redis*.test.ts'
+
 /** These start other programs (a package manager, a compiler) or live through days of virtual time. */
-const slow = ['docs', 'package', 'simulation'].map(folder => `test/${folder}/**/*.test.ts`)
+const slow = [...['docs', 'package', 'simulation'].map(folder => `test/${folder}/**/*.test.ts`), redis]
 const real = ['test/real/**/*.test.ts']
 
 /** These use the package as npm would publish it. It is packed once for all of them. */
@@ -49,7 +52,7 @@ export default defineConfig({
         },
         // one file after the other: they ask one model server, which has two slots. A hook may have to wait for the download of one
         test: {
-          ...{ name: 'real', include: real, testTimeout: 60_000, hookTimeout: 300_000 },
+          ...{ name: 'real', include: real, exclude: [redis], testTimeout: 60_000, hookTimeout: 300_000 },
           ...{ fileParallelism: false, sequence: { groupOrder: 2 } },
         },
       },
