@@ -250,7 +250,7 @@ test('wrong options are a TypeError, and the stream can still be read', async ()
     ['sse', 'stream.toResponse: options must be an object'],
   ]
   for (const [options, message] of wrong) expect(() => stream.toResponse(options as object)).toThrow(message)
-  expect(() => stream.toResponse({ headers: { 'x y': 'sk-secret' } })).toThrow(expect.not.stringContaining('sk-secret'))
+  expect(() => stream.toResponse({ headers: { 'x y': 'sk-secret' } })).not.toThrow('sk-secret')
   expect(await stream.toResponse().text()).toContain('Hi.')
   expect(() => stream.toResponse()).toThrow('This stream is already being read.')
 })
