@@ -24,11 +24,11 @@ export type LlamaServer = {
   lastPrompt(): Promise<string>
   /** The number by which this server's model knows the last token of a text. */
   tokenOf(text: string): Promise<number>
-  /** SIGTERM, and SIGKILL two seconds later: with a request open it would stay, and say nothing. */
   /** The number of its process, for `terminate()`. Needs /proc. */
   processId(): Promise<number>
   /** Starts it again after `terminate()`, on the same port. Resolves when the model is loaded. */
   restart(): Promise<void>
+  /** SIGTERM, and SIGKILL two seconds later: with a request open it would stay, and say nothing. */
   stop(): Promise<void>
 }
 
