@@ -52,6 +52,7 @@ function reap(walk: Walk): Walked | undefined {
     if (leg.end.type === 'bug') throw leg.end.error
     if (leg.end.type === 'failed') {
       if (leg.end.decision === 'stop') throw exhausted(walk)
+      // it may be asked again in this round if other calls took its place, or if it named a time
       if (leg.kind !== 'probe') leg.candidate.spent = !leg.isOvertaken && !mayComeBack(leg, leg.end)
     }
   }
