@@ -12,7 +12,6 @@ test.each([
   ['max_tokens', 5, "Did you mean 'maxOutputTokens'?"],
   ['max_completion_tokens', 5, "Did you mean 'maxOutputTokens'?"],
   ['abortSignal', undefined, "Did you mean 'signal'?"],
-  ['fallback', 'Busy.', "Did you mean 'defaultResponse'?"],
   ['stop', ['.'], "Did you mean 'stopSequences'?"],
   ['instructions', 'Be short.', "Did you mean 'system'?"],
   ['reasoning_effort', 'low', "Did you mean 'reasoning'?"],
@@ -28,6 +27,13 @@ test.each([
 ])('F102: generate says what %s of other libraries is here', async (name, value, hint) => {
   const input = { prompt: 'Hi', [name]: value } as GenerateInput
   await expect(client.generate(input)).rejects.toThrow(`generate: there is no option '${name}'. ${hint}`)
+})
+
+test('F102: an answer given as fallback is told that defaultResponse is meant', async () => {
+  const input = { prompt: 'Hi', fallback: 'Busy.' } as unknown as GenerateInput
+  await expect(client.generate(input)).rejects.toThrow(
+    "generate: fallback must be true or false, not an answer. Did you mean 'defaultResponse'?",
+  )
 })
 
 test.each([
