@@ -30,7 +30,7 @@ const experts: Readonly<Record<string, (look: Look) => Promise<readonly (Advice 
   sglang: look => sglang(look),
   'tensorrt-llm': async look => [
     await leaks(look, () => '--reasoning_parser deepseek-r1'),
-    await metrics(look.pages, '/prometheus/metrics', 'enable_iter_perf_stats: true in its config'),
+    await metrics(look.pages, '/prometheus/metrics', 'return_perf_metrics and enable_iter_perf_stats: true in its config'),
   ],
   llama: look => llama(look),
   ollama: look => ollama(look),
@@ -146,8 +146,11 @@ const unseen: Advice = {
 
 async function metrics(pages: Pages, path: string, cure: string): Promise<Advice | undefined> {
   const page = await pages.get(path)
+  const text = page?.status === 200 && typeof page.body === 'string' ? page.body : ''
+  // TensorRT-LLM counts requests without its iteration statistics, but not those that wait
+  const isIncomplete = text.includes('trtllm_') && !text.includes('trtllm_num_requests_waiting')
   // a refused key, a proxy or a fault of the server say nothing about the flag
-  if (page?.status !== 404 && page?.status !== 501) return undefined
+  if (page?.status !== 404 && page?.status !== 501 && !isIncomplete) return undefined
   return { what: 'it does not report its load, so a pool cannot prefer the less busy replica', cure }
 }
 

@@ -78,7 +78,11 @@ function withoutAsking(service: Service): Verdict | undefined {
     // runs the library's own checks of the key and the address
     stepOf(service, 'any')
   } catch (error) {
-    return { state: 'fault', detail: error instanceof Error ? error.message : String(error), cure: 'correct that variable' }
+    return {
+      state: 'fault',
+      detail: (error instanceof Error ? error.message : String(error)).replace(/\.$/, ''),
+      cure: 'correct that variable',
+    }
   }
   return undefined
 }

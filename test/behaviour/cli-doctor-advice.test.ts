@@ -75,3 +75,14 @@ test.for<readonly [string, ReplySource]>([
   expect(adviceOf('sglang')).toEqual([])
   expect(adviceOf('vllm')).toEqual([expect.stringMatching(/check that its queue is limited/)])
 })
+
+test.for<readonly [string, string, boolean]>([
+  ['its requests and not those that wait', 'trtllm_request_success_total 3\n', true],
+  ['both', 'trtllm_request_success_total 3\ntrtllm_num_requests_waiting 0\n', false],
+  ['nothing yet', '# no request has come\n', false],
+])('doctor sees whether TensorRT-LLM reports %s', async ([, page, isAdvised], { server }) => {
+  const routes = { 'GET /v1/models': json({ data: [{ id: 'chat' }] }), 'GET /prometheus/metrics': status(200, page) }
+  const { baseURL } = await server(status(404), { format: 'vllm', routes })
+  const end = await runCli(['doctor'], { TENSORRT_LLM_BASE_URL: baseURL })
+  expect(/does not report its load.*: return_perf_metrics and enable_iter_perf_stats/.test(end.stdout)).toBe(isAdvised)
+})
