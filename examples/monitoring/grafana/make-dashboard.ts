@@ -84,7 +84,12 @@ const rows: readonly Row[] = [
       unit: 'reqps',
       wide: 10,
       stacked: 'normal',
-      queries: [[`sum by (provider, reason) (${rate('attempts_total', 'outcome="failed"')}) > 0`, '{{provider}} {{reason}}']],
+      queries: [
+        [
+          `sum by (target, provider, name, reason) (${rate('attempts_total', 'outcome="failed"')}) > 0`,
+          '{{target}} {{provider}} {{name}}: {{reason}}',
+        ],
+      ],
     },
   ],
   [
@@ -102,7 +107,9 @@ const rows: readonly Row[] = [
       type: 'timeseries',
       unit: 'reqps',
       wide: 10,
-      queries: [[`sum by (provider, reason) (${rate('skips_total')})`, '{{provider}} {{reason}}']],
+      queries: [
+        [`sum by (target, provider, name, reason) (${rate('skips_total')})`, '{{target}} {{provider}} {{name}}: {{reason}}'],
+      ],
     },
   ],
   [
@@ -127,15 +134,15 @@ const rows: readonly Row[] = [
     {
       ...{ title: 'In flight, and the limit', type: 'timeseries', wide: 12 },
       queries: [
-        [`sum by (provider, target) (unbusy_attempts_in_flight{${all}})`, '{{provider}} in flight'],
-        [`sum by (provider, target) (unbusy_concurrency_limit{${all}})`, '{{provider}} limit'],
+        [`sum by (target, provider, name) (unbusy_attempts_in_flight{${all}})`, '{{target}} {{provider}} {{name}} in flight'],
+        [`sum by (target, provider, name) (unbusy_concurrency_limit{${all}})`, '{{target}} {{provider}} {{name}} limit'],
       ],
     },
     {
       ...{ title: 'Calls that wait, and seconds waited', type: 'timeseries', wide: 12 },
       queries: [
-        [`sum by (provider, target) (unbusy_calls_waiting{${all}})`, '{{provider}} waiting'],
-        [`sum by (provider, target) (${rate('waits_seconds_total')})`, '{{provider}} seconds a second'],
+        [`sum by (target, provider, name) (unbusy_calls_waiting{${all}})`, '{{target}} {{provider}} {{name}} waiting'],
+        [`sum by (target, provider, name) (${rate('waits_seconds_total')})`, '{{target}} {{provider}} {{name}} seconds a second'],
       ],
     },
   ],
@@ -152,7 +159,7 @@ const rows: readonly Row[] = [
       title: 'Retries left',
       type: 'timeseries',
       wide: 10,
-      queries: [[`min by (provider, target) (unbusy_retries_left{${all}})`, '{{provider}}']],
+      queries: [[`min by (target, provider, name) (unbusy_retries_left{${all}})`, '{{target}} {{provider}} {{name}}']],
     },
   ],
   [
