@@ -47,9 +47,9 @@ export type AttemptRecord = {
   readonly costIsUpperBound: boolean
   /** If the price is known but `cost` is not: the maximum cost, from the length of the prompt and `maxOutputTokens`. */
   readonly worstCost: number | undefined
-  /** The server's own id of the answer. */
+  /** The server's own id of the answer; undefined if it is not like an id: up to 128 ASCII characters without a blank. */
   readonly responseId: string | undefined
-  /** The model that the server says it used. */
+  /** The model that the server says it used; undefined if it is not like a name, in the same sense. */
   readonly responseModel: string | undefined
   /** Why the model stopped; undefined if the answer did not reach its end. */
   readonly finishReason: FinishReason | undefined

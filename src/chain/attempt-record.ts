@@ -34,13 +34,19 @@ export function recordOf(run: RunningAttempt, outcome: AttemptRecord['outcome'],
     cost,
     costIsUpperBound: isUpperBound,
     worstCost: cost === undefined ? worstCostOf(target.price, call, spanOf(run)?.startedAt) : undefined,
-    responseId: run.responseId,
-    responseModel: run.responseModel,
+    responseId: nameIn(run.responseId),
+    // most servers say what they were asked for, which needs no look at each character
+    responseModel: run.responseModel === target.model ? target.model : nameIn(run.responseModel),
     finishReason: run.finishReason,
   }
 }
 
 const none: Partial<Failed> = {}
+
+/** Records are logged, and a server may say any text for a name: what has blanks or no end may be a piece of the prompt. */
+function nameIn(text: string | undefined): string | undefined {
+  return text === undefined || text.length > 128 || /[^!-~]/.test(text) ? undefined : text
+}
 
 const unbilled: Bill = { dollars: 0, isUpperBound: false }
 

@@ -27,22 +27,21 @@ export function logEvents(given: Logger): EventListener {
       case 'call-end':
         return logCall(logger, event)
       case 'health-change': {
-        const { provider, model, name, state, reason, untilMs, sinceMs } = event
-        const fields = { provider, model, target: name, state, reason, untilMs, sinceMs, ...namesOf({ provider, model, reason }) }
+        const { state, untilMs, sinceMs } = event
+        const fields = { ...targetFields(event), state, untilMs, sinceMs }
         return state === 'open' ? logger.warn(fields, 'health changed') : logger.info(fields, 'health changed')
       }
       case 'keep-warm': {
-        const { provider, model, name, job, ok, durationMs, reason } = event
-        const fields = { provider, model, name, job, durationMs: Math.round(durationMs), reason }
+        const { job, ok, durationMs } = event
+        const fields = { ...targetFields(event), job, durationMs: Math.round(durationMs) }
         return ok ? logger.debug(fields, 'kept warm') : logger.warn(fields, 'not kept warm')
       }
       case 'wait': {
-        const { callId, provider, model, attempt, waitMs, reason } = event
-        return logger.debug({ callId, provider, model, attempt, waitMs: Math.round(waitMs), reason }, 'waits')
+        const { callId, attempt, waitMs } = event
+        return logger.debug({ callId, ...targetFields(event), attempt, waitMs: Math.round(waitMs) }, 'waits')
       }
       case 'target-skip': {
-        const { callId, provider, model, reason } = event
-        return logger.debug({ callId, provider, model, reason }, 'target skipped')
+        return logger.debug({ callId: event.callId, ...targetFields(event) }, 'target skipped')
       }
       case 'local-network-suspected':
         return logger.warn(
@@ -126,16 +125,21 @@ function isWinston(logger: object): logger is Winston {
   return 'transports' in logger && 'exceptions' in logger && 'profile' in logger
 }
 
+type OfTarget = Named & Pick<AttemptRecord, 'provider' | 'model' | 'name' | 'targetIndex'>
+
+/** What names a target in every line about one. `name` would be there twice: pino has a field of that name. */
+function targetFields(of: OfTarget): object {
+  const { provider, model, name, targetIndex, reason } = of
+  return { provider, model, target: name, targetIndex, reason, ...namesOf(of) }
+}
+
 function attemptFields(callId: number, record: AttemptRecord): object {
-  const { provider, model, name, attempt, reason, status, clock, requestId, durationMs, message } = record
+  const { attempt, status, clock, requestId, durationMs, message } = record
   const { responseId, responseModel, finishReason, kind, cost } = record
   return {
     callId,
-    provider,
-    model,
-    target: name,
+    ...targetFields(record),
     attempt,
-    reason,
     status,
     clock,
     requestId,
@@ -146,7 +150,6 @@ function attemptFields(callId: number, record: AttemptRecord): object {
     cost,
     durationMs: Math.round(durationMs),
     detail: message,
-    ...namesOf({ provider, model, reason, status }),
     'gen_ai.response.id': responseId,
     'gen_ai.response.model': responseModel,
   }

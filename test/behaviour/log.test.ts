@@ -1,8 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { pino } from 'pino'
-import { createClient, deepseek, type Target } from 'unbusy'
+import { ChainExhaustedError, createClient, deepseek, type Target } from 'unbusy'
 import { answer, fakeTarget, status } from 'unbusy/testing'
 import { expect, onTestFinished } from 'vitest'
+import { z } from 'zod'
 import { test } from '../helpers/vitest.ts'
 
 function logging(options: object = {}, bindings?: object) {
@@ -44,8 +45,13 @@ test('pino: one child for each client, no key twice, fields named as in OpenTele
     },
   })
   expect(parsed.find(({ msg }) => msg === 'call answered')).toMatchObject({ level: 30, 'gen_ai.provider.name': 'fake' })
-  expect(parsed.find(({ msg }) => msg === 'waits')).toMatchObject({ level: 20, reason: 'overloaded' })
-  expect(parsed.find(({ msg }) => msg === 'target skipped')).toMatchObject({ level: 20, reason: 'quota' })
+  const [main, overloaded, quota] = [
+    { provider: 'fake', model: 'fake-1', target: 'main', targetIndex: 0, 'gen_ai.request.model': 'fake-1' },
+    ...['overloaded', 'quota'].map(reason => ({ reason, 'error.type': reason })),
+  ]
+  expect(parsed.find(({ msg }) => msg === 'waits')).toMatchObject({ level: 20, ...main, ...overloaded })
+  expect(parsed.find(({ msg }) => msg === 'target skipped')).toMatchObject({ level: 20, ...main, ...quota })
+  expect(parsed.find(({ msg }) => msg === 'health changed')).toMatchObject({ ...main, ...quota })
 })
 
 test('a parent that has a module already gets no child: the key would be there twice', async ({ clock }) => {
@@ -84,6 +90,46 @@ test('down is a warning, up again is none', async ({ clock }) => {
   const changes = lines.map(line => JSON.parse(line) as Record<string, unknown>).filter(({ msg }) => msg === 'health changed')
   expect(changes.find(({ state }) => state === 'open')).toMatchObject({ level: 40 })
   expect(changes.filter(({ state }) => state !== 'open').every(({ level }) => level === 30)).toBe(true)
+})
+
+test('a ping has its target under the name that all lines have, and no key twice', async ({ clock }) => {
+  const { logger, lines } = logging()
+  const chain = [{ ...named(['Hi.', { error: 'quota' }], { clock }), keepWarm: { prompt: 'You are kind.' } }]
+  const client = createClient({ chain, clock, logger })
+  onTestFinished(async () => client.close())
+  await clock.until(client.warmUp())
+  await clock.until(client.warmUp())
+  const pings = lines.filter(line => line.includes('warm"'))
+  expect(pings.map(line => JSON.parse(line) as object)).toMatchObject([
+    { msg: 'kept warm', name: 'app', target: 'main', 'gen_ai.provider.name': 'fake' },
+    { msg: 'not kept warm', name: 'app', target: 'main', reason: 'quota', 'error.type': 'quota' },
+  ])
+  for (const line of pings) expect(keysOf(line)).toEqual([...new Set(keysOf(line))])
+})
+
+test('what a server says as id and model of an answer is logged only if it is like one', async ({ server }) => {
+  const said = [
+    { id: 'chatcmpl-7', model: 'org/served-1' },
+    { id: 'PROMPT of a user', model: 'PROMPT of a user' },
+    { id: 'i'.repeat(100_000), model: 'm'.repeat(100_000) },
+  ]
+  const { baseURL } = await server(said.map(names => answer(['No JSON.'], names)))
+  const { logger, lines } = logging()
+  const client = createClient({ chain: [deepseek({ baseURL, apiKey: 'sk-test', retry: 0 })], logger, breaker: false })
+  onTestFinished(async () => client.close())
+  const records = []
+  for (const { id, model } of said) {
+    const error: unknown = await client.generate({ prompt: 'Hi', output: z.number() }).catch((thrown: unknown) => thrown)
+    if (ChainExhaustedError.isInstance(error)) records.push(...error.attempts)
+    expect(lines.join('').length, `${id.slice(0, 9)} ${model.slice(0, 9)}`).toBeLessThan(20_000)
+  }
+  expect(records.map(({ responseId, responseModel }) => [responseId, responseModel])).toEqual([
+    ['chatcmpl-7', 'org/served-1'],
+    [undefined, undefined],
+    [undefined, undefined],
+  ])
+  expect(lines.join('')).toContain('"responseModel":"org/served-1"')
+  expect(lines.join('')).not.toContain('PROMPT')
 })
 
 test('a line is written inside of what a part puts around its event', async ({ server }) => {
