@@ -733,6 +733,7 @@ const cases: readonly Case[] = [
     422,
     pyd(['body', 'messages', 1, 'assistant', 'tool_calls', 0, 'id'], "String should match pattern '^[a-zA-Z0-9]{9}$'"),
   ),
+  ids('F56 bedrock, its own words', 400, JSON.stringify({ message: 'tool_use ids must match ^[a-zA-Z0-9_-]{1,64}$' })),
   ids('F56 zh', 400, E('tool_call_id 长度不能超过 10')),
 ]
 

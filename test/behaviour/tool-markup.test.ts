@@ -52,6 +52,8 @@ const forms: readonly (readonly [string, string])[] = [
   ['Llama', `<|python_tag|>{"name":"get_weather","parameters":${oslo}}<|eom_id|>`],
   ['Llama, two objects and a blank', `<|python_tag|> {"name":"get_weather","parameters":${oslo}} ; `],
   ['Cohere', `<|START_ACTION|>[{"tool_call_id":"0","tool_name":"get_weather","parameters":${oslo}}]<|END_ACTION|>`],
+  ['Nemotron', `<TOOLCALL>[{"name": "get_weather", "arguments": ${oslo}}]</TOOLCALL>`],
+  ['Apertus', `<|tools_prefix|>[{"get_weather": ${oslo}}]<|tools_suffix|>`],
   ['InternLM', `<|action_start|><|plugin|>{"name":"get_weather","parameters":${oslo}}<|action_end|>`],
   [
     'gpt-oss',
@@ -191,6 +193,7 @@ test.each([
     'a number that is none',
     '<｜DSML｜invoke name="get_weather"><｜DSML｜parameter name="days" string="false">two</｜DSML｜parameter></｜DSML｜invoke>',
   ],
+  ['a form that is known only by its beginning', '<start_function_call>call:get_weather{city:Oslo}<end_function_call>'],
   ['a body that is no object', '<function=get_weather>Oslo</function>'],
   ['a parameter without its end', '<function=get_weather><parameter=city>Oslo</function>'],
 ])('F54: %s is no answer: the next target gives one', async (_, markup) => {

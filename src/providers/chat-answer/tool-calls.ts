@@ -234,7 +234,7 @@ function namesOf(tools: readonly string[]): Names {
     join(name, given) {
       const piece = isTool(withoutPrefix(given)) ? withoutPrefix(given) : given
       if (name === '' || piece === '') return name + piece
-      if (piece !== name && !isTool(name) && isTool(piece) && piece.startsWith(name)) return piece
+      if (piece !== name && !isTool(name) && piece.startsWith(name) && begins(piece)) return piece
       const sum = name + piece
       const isPiece = !isTool(piece) && (isTool(sum) || (begins(sum) && !isTool(name)))
       return isPiece ? sum : name

@@ -31,9 +31,9 @@ function startScan(): Scan {
 }
 
 /** Placeholders that some servers send before the model's actual input (F50). */
-const placeholder = /^\s*(?:\{\s*\}|null|"")\s*(?=\{)/
-const placeholderSoFar = /^\s*(?:\{\s*\}?|nu?l?l?|""?)?\s*$/
-const empty = /^\s*(?:\{\s*\}|null|"")\s*$/
+const placeholder = /^\s*(?:\{\s*\}|\[\s*\]|null|"")\s*(?=\{)/
+const placeholderSoFar = /^\s*(?:\{\s*\}?|\[\s*\]?|nu?l?l?|""?)?\s*$/
+const empty = /^\s*(?:\{\s*\}|\[\s*\]|null|"")\s*$/
 /** No placeholder is longer, so longer texts are not checked. */
 const longestPlaceholder = 16
 
@@ -108,12 +108,12 @@ function compact(text: string): string {
 }
 
 /**
- * The input of a call: an object, or no input, which servers write as `""` or `null`. Returns undefined for anything else:
- * partial input never becomes `{}` (R126).
+ * The input of a call: an object, or no input, which servers write as `""` or `null`, and gateways in PHP as `[]`. Returns undefined
+ * for anything else: partial input never becomes `{}` (R126).
  */
 export function inputOf(text: string): { readonly [key: string]: unknown } | undefined {
   const trimmed = text.trim()
-  if (trimmed === '' || trimmed === 'null') return {}
+  if (trimmed === '' || trimmed === 'null' || trimmed === '[]') return {}
   const isObject = trimmed.startsWith('{') && trimmed.endsWith('}')
   if (!isObject && (trimmed.length > mostEncoded || !encodedTwice.test(trimmed))) return undefined
   try {

@@ -29,7 +29,7 @@ export function mistralCalls(markup: string): FoundCalls | undefined {
   return /\[(?:tool_calls|args)\]/i.test(text) ? undefined : { calls, text }
 }
 
-/** `<|python_tag|>{"name":...,"parameters":{...}}`, several with `;` between them; also a list between two such tokens. */
+/** `<|python_tag|>{"name":...,"parameters":{...}}`, several with `;` between them; also a list between two such tokens or tags. */
 export function tokenCalls(markup: string): FoundCalls | undefined {
   const calls: FoundCall[] = []
   let at = markup.indexOf('>') + 1
@@ -42,7 +42,7 @@ export function tokenCalls(markup: string): FoundCalls | undefined {
     calls.push(...found)
     at = end
   }
-  const text = markup.slice(at).replace(/<\|(?:eom_id|eot_id|end_action|action_end)\|>|^[\s;]+/gi, '')
+  const text = markup.slice(at).replace(/<\|(?:eom_id|eot_id|end_action|action_end|tools_suffix)\|>|<\/toolcall>|^[\s;]+/gi, '')
   // Python code, or an incomplete object
   return text.trim() === '' ? { calls, text: '' } : undefined
 }
@@ -68,12 +68,20 @@ function callOf(value: unknown): FoundCall | undefined {
   const inner = asObject(object?.['function']) ?? object
   if (inner === undefined) return undefined
   const name = inner['name'] ?? inner['tool_name']
+  if (name === undefined) return namedByKey(inner)
   if (typeof name !== 'string' || name === '') return undefined
   const given = ['arguments', 'parameters', 'input']
     .map(field => inner[field])
     .find(input => input !== undefined && input !== null)
   const input = typeof given === 'string' ? given : JSON.stringify(given ?? {})
   return isObjectText(input) ? { name, input } : undefined
+}
+
+/** Apertus: `{"get_weather":{...}}`. */
+function namedByKey(object: { readonly [key: string]: unknown }): FoundCall | undefined {
+  const [entry, ...others] = Object.entries(object)
+  if (entry === undefined || others.length > 0 || asObject(entry[1]) === undefined) return undefined
+  return { name: entry[0], input: JSON.stringify(entry[1]) }
 }
 
 /** The index after the first object or list; undefined when it is incomplete or missing. */

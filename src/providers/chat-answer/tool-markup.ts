@@ -49,6 +49,10 @@ const beginnings = [
   '<seed:tool_call>',
   '<longcat_tool_call>',
   '<xai:function_call',
+  // Nemotron, Apertus, FunctionGemma
+  '<toolcall>',
+  '<|tools_prefix|>',
+  '<start_function_call>',
   // Phi
   'functools[',
   // Mistral
@@ -174,7 +178,7 @@ function callsOf(markup: string, tools: Tools) {
   if (/^\[tool_calls\]/i.test(markup)) return mistralCalls(markup)
   if (/^functools\[/i.test(markup)) return mistralCalls(markup.slice('functools'.length))
   if (isHarmony(markup)) return harmonyCalls(markup)
-  return /^<[|｜‖]{1,2}\s?(?:python_tag|start_action|action_start)/i.test(markup)
+  return /^<(?:toolcall>|[|｜‖]{1,2}\s?(?:python_tag|start_action|action_start|tools_prefix))/i.test(markup)
     ? tokenCalls(markup)
     : taggedCalls(markup, tools)
 }

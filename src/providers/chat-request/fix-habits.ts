@@ -147,7 +147,11 @@ const namesIds =
 
 function idForm(said: string): Dialect['toolCallIds'] {
   if (/length of 9\b|9 characters|nine|\{9\}|9 ?(?:个|位)/i.test(said)) return 'nine'
-  if (/pattern|only contain|alphanumeric|characters? (?:are|is) (?:not )?allowed|invalid characters?|只能包含/i.test(said))
+  if (
+    /pattern|(?:must|should) match|only contain|alphanumeric|characters? (?:are|is) (?:not )?allowed|invalid characters?|只能包含/i.test(
+      said,
+    )
+  )
     return 'plain'
   return /too long|maximum length|at most \d+|max(?:imum)? \d+ characters|长度|超过/i.test(said) ? 'short' : undefined
 }

@@ -158,7 +158,7 @@ test('calls that are whole when the limit cuts the answer are handed out, with t
 
 const textOf = (deltas: readonly ProviderEvent[]) => deltas.map(event => ('inputText' in event ? event.inputText : '')).join('')
 
-test.each(['{}', ' { } ', 'null', '""'])('F50: %j before the real input is thrown away, and nobody is shown it', first => {
+test.each(['{}', ' { } ', 'null', '""', '[]'])('F50: %j before the real input is thrown away, and nobody is shown it', first => {
   const oslo = '{"city":"Oslo"}'
   const ways = [
     collect([named({ index: 0, id: 'a' }, 'x', first)], [more({ index: 0 }, '{"ci')], [more({ index: 0 }, 'ty":"Oslo"}')]),
@@ -174,6 +174,11 @@ test.each(['{}', ' { } ', 'null', '""'])('F50: %j before the real input is throw
     expect(calls).toEqual([call('a', 'x', { city: 'Oslo' })])
     expect(textOf(deltas)).toBe(oslo)
   }
+})
+
+test('F50: an empty list of a gateway in PHP is an empty input', () => {
+  expect(collect([named({ index: 0, id: 'a' }, 'x', '[]')]).calls).toEqual([call('a', 'x', {})])
+  expect(collect([{ index: 0, id: 'a', function: { name: 'x', arguments: [] } }]).calls).toEqual([call('a', 'x', {})])
 })
 
 test('F50: an empty input behind the real one is none, and an input that is empty is told at the end', () => {
@@ -236,6 +241,7 @@ test.each([
   ['in many', ['get_weather'], pieces('g', 'et', '_', 'weath', 'er')],
   ['where a piece is a tool too', ['get', 'get_weather'], pieces('get', '_weather')],
   ['that grows', ['get_weather'], pieces('get_', 'get_weather')],
+  ['that grows in steps', ['get_weather'], pieces('get', 'get_wea', 'get_weather')],
   ['that is repeated', ['get_weather'], pieces('get_weather', 'get_weather')],
 ])('F53: a name %s is one name', (_, tools, chunks) => {
   const { calls, deltas } = collectFor({ tools }, ...chunks)
