@@ -10,7 +10,7 @@ import { finishOf } from './chat-answer/finish.ts'
 import { createLineReader, endOfJson, type LineReader, startOfJson } from '../http/json-lines.ts'
 import { asObject, isCutJson, parseJson } from './json.ts'
 import { createThinkTags, type ThinkTags } from './chat-answer/think-tags.ts'
-import { endIn, type Fields, isFirstOfMany, isLast, textIn, usageIn } from './text-generation-fields.ts'
+import { endIn, type Fields, fieldsOrText, isFirstOfMany, isLast, textIn, usageIn } from './text-generation-fields.ts'
 
 export type TextAnswer = {
   readonly status: number
@@ -189,8 +189,8 @@ function textOfDocument(reading: Reading, body: string): string {
     // no `cause`: the parser's message quotes the answer
     throw failed(isCutJson(body) ? 'truncated' : 'malformed-response', 'The answer is not JSON, or it was cut.', reading)
   }
-  if (typeof value === 'string') return value
-  const fields = asObject(Array.isArray(value) ? value[0] : value) ?? {}
+  const fields = fieldsOrText(value)
+  if (typeof fields === 'string') return fields
   if (isNamedError(fields)) throw inBandFailure(fields, contextOf(reading))
   noteEnd(reading, fields, false)
   const text = textIn(fields, reading.answer.responseField)

@@ -20,18 +20,41 @@ export function textIn(fields: Fields, responseField: string): string | undefine
   return isFlatError(fields) ? undefined : otherText(fields, responseField)
 }
 
-const otherFields = ['text_output', 'content', 'token', 'output', 'result', 'answer'] as const
+const otherFields = ['text_output', 'content', 'token', 'output', 'result', 'answer', 'completion', 'data'] as const
 const lists = ['choices', 'results', 'outputs', 'predictions', 'generations'] as const
+/** What gateways wrap around the object with the text, beside a status (`result` of Cloudflare). */
+const envelopes = ['data', 'result', 'output', 'response'] as const
 
 function otherText(fields: Fields, responseField: string): string | undefined {
   for (const name of otherFields) if (typeof fields[name] === 'string') return fields[name]
   const first = firstOf(fields)
   if (typeof first === 'string') return first
-  const inner = asObject(first) ?? asObject(fields['data']) ?? {}
-  const message = asObject(inner['message']) ?? asObject(inner['delta']) ?? {}
+  const inner = asObject(first) ?? envelopedIn(fields) ?? {}
+  const message = asObject(inner['message']) ?? asObject(inner['delta']) ?? asObject(fields['message']) ?? {}
   const found = [inner[responseField], inner['text'], inner['generated_text'], message['content']]
   return found.find(text => typeof text === 'string')
 }
+
+function envelopedIn(fields: Fields): Fields | undefined {
+  return envelopes.map(name => asObject(fields[name])).find(inner => inner !== undefined)
+}
+
+/** The object of a document, out of lists of one and out of the `body` of a function on AWS; or its text, if it is nothing else. */
+export function fieldsOrText(value: unknown): Fields | string {
+  const inner: unknown = Array.isArray(value) ? value.flat()[0] : value
+  if (typeof inner === 'string') return inner
+  const fields = asObject(inner) ?? {}
+  const { body } = fields
+  if (typeof body !== 'string' || !body.startsWith('{') || body.length > mostEncoded) return fields
+  try {
+    return { ...fields, ...asObject(parseJson(body)) }
+  } catch {
+    return fields
+  }
+}
+
+/** Longer texts are not decoded twice: each decoding stops the process for its time. */
+const mostEncoded = 262_144
 
 function firstOf(fields: Fields): unknown {
   const list = lists.map(name => fields[name]).find(Array.isArray) as readonly unknown[] | undefined
@@ -42,10 +65,16 @@ function firstOf(fields: Fields): unknown {
 export function endIn(fields: Fields): string | undefined {
   const inner = innerOf(fields)
   if (fields['stopped_limit'] === true) return 'length'
-  const first = asObject(firstOf(fields)) ?? {}
-  const said = fields['finish_reason'] ?? fields['done_reason'] ?? inner['finish_reason'] ?? first['finish_reason']
+  const said =
+    endFields.map(name => fields[name]).find(isSaid) ?? inner['finish_reason'] ?? asObject(firstOf(fields))?.['finish_reason']
   const word = asObject(said)?.['type'] ?? said ?? stopTypes.get(fields['stop_type'])
   return typeof word === 'string' && word !== '' && word !== 'null' ? word : undefined
+}
+
+const endFields = ['finish_reason', 'done_reason', 'stop_reason'] as const
+
+function isSaid(value: unknown): boolean {
+  return value !== undefined && value !== null
 }
 
 /** Of llama.cpp. */
@@ -62,11 +91,11 @@ export function usageIn(fields: Fields): Usage | undefined {
     completion_tokens: counts['generated_tokens'] ?? counts['eval_count'] ?? counts['tokens_predicted'],
     prompt_tokens: counts['prompt_eval_count'] ?? counts['tokens_evaluated'],
   }
-  return usageOf(fields['usage']) ?? usageOf(inner) ?? usageOf(fields) ?? usageOf(counted)
+  return usageOf(fields['usage']) ?? usageOf(inner['usage']) ?? usageOf(inner) ?? usageOf(fields) ?? usageOf(counted)
 }
 
 function innerOf(fields: Fields): Fields {
-  return asObject(fields['details']) ?? asObject(fields['meta_info']) ?? {}
+  return asObject(fields['details']) ?? asObject(fields['meta_info']) ?? envelopedIn(fields) ?? {}
 }
 
 /** Whether this object says that it is the last of an answer. */

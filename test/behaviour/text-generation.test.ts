@@ -15,6 +15,18 @@ const read: readonly (readonly [string, Reply, object, Partial<TextGenerationOpt
   ["F65: vLLM's demo server, which repeats the prompt", json({ text: ['Why?So.'] }), { text: 'So.' }],
   ['F65: TGI', json([{ generated_text: 'So.' }]), { text: 'So.' }],
   ['F65: a bare text', raw('So {it} is.', { contentType: 'text/plain' }), { text: 'So {it} is.' }],
+  [
+    'F65: Workers AI',
+    json({ result: { response: 'So.', usage: { prompt_tokens: 2, completion_tokens: 3 } }, success: true, errors: [] }),
+    { text: 'So.', usage: { inputTokens: 2, outputTokens: 3 } },
+  ],
+  ['F65: an envelope of a text', json({ code: 200, message: 'success', data: 'So.' }), { text: 'So.' }],
+  ['F65: DashScope', json({ output: { text: 'So', finish_reason: 'length' } }), { text: 'So', finishReason: 'length' }],
+  ['F65: a completion', json({ completion: 'So', stop_reason: 'max_tokens' }), { text: 'So', finishReason: 'length' }],
+  ['F65: a message', json({ message: { role: 'assistant', content: 'So.' }, done: true }), { text: 'So.' }],
+  ['F65: a list with a text', json(['So.']), { text: 'So.' }],
+  ['F65: a list in a list', json([[{ generated_text: 'So.' }]]), { text: 'So.' }],
+  ['F65: a function on AWS', json({ statusCode: 200, body: JSON.stringify({ response: 'So.' }) }), { text: 'So.' }],
   ['F106: a finish reason', json({ response: 'So', finish_reason: 'length' }), { text: 'So', finishReason: 'length' }],
   [
     'F106: usage',

@@ -1,5 +1,5 @@
 import type { ResponseHeaders } from '../../contract.ts'
-import { detailsOf, headersIn, namedTime, withoutLitellm } from './error-details.ts'
+import { detailsOf, documentIn, headersIn, namedTime, withoutLitellm } from './error-details.ts'
 import { asObject, parseJson } from '../json.ts'
 import { textOfHtml } from './safe-text.ts'
 
@@ -39,7 +39,7 @@ export function readErrorBody(body: string): ServerError {
   const text = body.slice(0, 65_536).trim()
   if (text === '') return noWords
   if (text.startsWith('<')) return { ...noWords, message: textOfHtml(text), html: !isXml.test(text) }
-  const json = beginsEvent.test(text) ? dataOf(text) : text
+  const json = documentIn(text)
   try {
     return readErrorValue(parseJson(json))
   } catch {
@@ -122,9 +122,6 @@ function exceptionIn(value: Fields): string | undefined {
 
 /** Amazon and similar services answer in XML: the service wrote the body, not a proxy. */
 const isXml = /^<(?:\?xml|error|errorresponse)\b/i
-/** DashScope: `id:1`, `event:error`, `:HTTP_STATUS/429`, then `data:` (F63). */
-const beginsEvent = /^(?::[^\n]*\n|data:|event:|id:|retry:)/
-
 const longestMessage = 4_000
 /** A gateway nests its upstream's error inside its own; this is the deepest nesting that is read. */
 const deepest = 3
@@ -143,11 +140,6 @@ const noWords: ServerError = {
   retryAfterMs: undefined,
   headers: {},
   written: '',
-}
-
-function dataOf(events: string): string {
-  const line = /(?:^|\n)data: ?([^\r\n]*)/.exec(events)
-  return line?.[1] ?? events
 }
 
 function read(value: unknown, depth: number): ServerError {

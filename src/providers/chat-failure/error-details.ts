@@ -1,8 +1,28 @@
 import type { ResponseHeaders } from '../../contract.ts'
+import { endOfJson, startOfJson } from '../../http/json-lines.ts'
 import { durationMs, untilMs } from '../../http/retry-after.ts'
 import { asObject } from '../json.ts'
 
 type Fields = { readonly [key: string]: unknown }
+
+/** The JSON in the body of an error: the data of an event, and only the first of several documents. */
+export function documentIn(body: string): string {
+  const json = beginsEvent.test(body) ? dataOf(body) : body
+  return json.startsWith('{') ? json.slice(0, endOfJson(startOfJson(), json)) : json
+}
+
+/** DashScope: `id:1`, `event:error`, `:HTTP_STATUS/429`, then `data:` (F63). */
+const beginsEvent = /^(?::[^\n]*\n|data:|event:|id:|retry:)/
+
+/** The data of the event called error, else of the first one. */
+function dataOf(text: string): string {
+  const events = text.split(/\r?\n\r?\n/)
+  const found = events.find(event => /^event: ?error\s*$/m.test(event)) ?? events.find(event => dataLine.test(event))
+  const lines = (found ?? '').split(/\r?\n/).filter(line => dataLine.test(line))
+  return lines.length === 0 ? text : lines.map(line => line.replace(dataLine, '')).join('\n')
+}
+
+const dataLine = /^data: ?/m
 
 /** Longer lists are cut here; more details help nobody. */
 const mostDetails = 8

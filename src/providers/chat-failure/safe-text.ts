@@ -13,8 +13,14 @@ export function masked(text: string, limit: number, secrets: readonly string[] =
     .slice(0, 4_000)
     .replace(/[\s\p{Cc}]+/gu, ' ')
     .trim()
+  if (isBinary(safe)) return ''
   safe = shorten(maskKeys(safe), limit)
   return /[\p{L}\p{N}]/u.test(safe) ? safe : ''
+}
+
+/** Bytes that are no text, such as a compressed body without a label (F61). */
+function isBinary(text: string): boolean {
+  return text.split('\uFFFD').length > 2 + text.length / 16
 }
 
 /** Makes the value of a field like `code` or `param` safe for a message: returns a short name or number, otherwise `''`. */

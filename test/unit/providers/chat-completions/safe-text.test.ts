@@ -89,3 +89,9 @@ test('a name of the server stands in a message only when it is short and no key'
   expect(safeName('sk-0123456789')).toBe('')
   expect(safeName('plainkey42', ['plainkey42'])).toBe('')
 })
+
+test('F61: bytes that are no text are not kept', () => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, at) => (at * 37) % 256)).toString()
+  expect(masked(bytes, 200)).toBe('')
+  expect(masked('The name caf\uFFFD is not allowed', 200)).toBe('The name caf\uFFFD is not allowed')
+})

@@ -723,4 +723,19 @@ export const serviceLines: readonly FailureLine[] = [
   ['F30 a full GPU', 400, error('CUDA out of memory. Tried to allocate 2.00 GiB'), 'server-error', 'target'],
   ['F35 new-api', 403, error('Invalid token'), 'authentication', 'key'],
   ['R137 a token of JSON', 400, error("Invalid token 'x' at position 3"), 'invalid-request', 'nobody'],
+  [
+    'F63 an event of another name first',
+    429,
+    'event: ping\ndata: {}\n\nevent: error\ndata: {"error":{"type":"overloaded_error","message":"x"}}\n\n',
+    'overloaded',
+    'target',
+  ],
+  [
+    'F63 data in two lines',
+    400,
+    'data: {"error":\r\ndata: {"message":"Content Exists Risk"}}\r\n\r\n',
+    'content-filter',
+    'nobody',
+  ],
+  ['F63 lines of JSON', 429, '{"error":"you have reached your weekly usage limit"}\n{"done":true}\n', 'quota', 'key'],
 ]
