@@ -1,5 +1,5 @@
 import { addUsage } from '../usage.ts'
-import type { ProviderEvent, ProviderMetadata, ToolCall, Warning } from '../contract.ts'
+import type { ProviderEvent, ProviderMetadata, ToolCall, Usage, Warning } from '../contract.ts'
 import type { Source } from '../contract-events.ts'
 import { ProviderError } from '../errors.ts'
 import { type AnswerForm, inForm } from '../output/answer-form.ts'
@@ -148,9 +148,10 @@ export function collect(collected: Collected, event: ProviderEvent): void {
 export function keptOf(collected: Collected): Kept {
   const { options, text, reasoningText, hasToolCall, providerMetadata, chunks, finished } = collected
   const { from } = options
-  const usage = finished?.usage ?? {}
-  // a delta may hold many tokens: the server's count takes precedence over ours
-  const tokens = (from?.tokens ?? 0) + Math.max(chunks, finished?.usage?.outputTokens ?? 0)
+  const usage: Usage = finished?.usage ?? {}
+  const { outputTokens = 0 } = usage
+  // a delta may hold many tokens: the server's count takes precedence over ours, unless it is NaN
+  const tokens = (from?.tokens ?? 0) + (outputTokens > chunks ? outputTokens : chunks)
   const used = from === undefined ? usage : addUsage(from.usage, usage)
   return { text, reasoningText, tokens, hasToolCall, providerMetadata, usage: used }
 }

@@ -110,6 +110,14 @@ test('generate() goes on with a long answer instead of paying for it twice', asy
   expect(await client.generate('Hi')).toMatchObject({ text: 'Hello world.' })
 })
 
+test('a provider that reports no number of tokens breaks no continuation: the deltas count', async () => {
+  const script = { text: ['one ', 'two '], finishReason: 'length', usage: { outputTokens: Number.NaN } } as const
+  const target = fakeTarget(script, { capabilities: canPrefix })
+  const client = createClient({ chain: [target], continueOnLength: 1 })
+  await client.generate({ prompt: 'Count.', maxOutputTokens: 5 })
+  expect(target.provider.calls.map(({ call }) => call.maxOutputTokens)).toEqual([5, 3])
+})
+
 test('an answer that stopped at the output limit of its target is gone on with', async () => {
   const target = fakeTarget([{ text: 'Hello', finishReason: 'length' }, { text: ' world', finishReason: 'length' }, '.'], {
     capabilities: canPrefix,
