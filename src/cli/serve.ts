@@ -49,28 +49,31 @@ type Values = ReturnType<typeof parseWords<typeof options>>['values']
 
 export const serve: Command = {
   help,
-  async run(words, world) {
-    const { values, positionals } = parseWords(words, options)
-    if (positionals.length > 0) throw new UsageError('serve takes no arguments. Write --config FILE for a config.')
-    const { pino } = await import('pino')
-    const logger: Logger = pino()
-    const source = sourceOf(values, world)
-    const version = await versionOf(source.file)
-    const config = await loaded(source, values)
-    if (config === undefined) return nobodyToAsk(world)
-    const gateway = await listening(() => open(withWords(config, { values, logger })))
-    const { url } = gateway
-    logger.info({ url: `${url}/v1`, config: source.file }, 'listening')
-    world.stderr.line(`unbusy serves ${url}/v1`)
-    const stopWatching = watch(source, version, async () => reload(gateway, { source, values, logger }))
-    await stopped(world)
-    stopWatching()
-    logger.info({}, 'draining')
-    endOnSecondSignal()
-    await gateway.drain()
-    logger.info({}, 'stopped')
-    return exitCode.answered
-  },
+  run: async (words, world) => served(words, world).finally(endSoon),
+}
+
+async function served(words: readonly string[], world: World): Promise<number> {
+  const { values, positionals } = parseWords(words, options)
+  if (positionals.length > 0) throw new UsageError('serve takes no arguments. Write --config FILE for a config.')
+  const { pino } = await import('pino')
+  const logger: Logger = pino()
+  const source = sourceOf(values, world)
+  const version = await versionOf(source.file)
+  const config = await unlessStopped(world, loaded(source, values))
+  if (world.signal.aborted) return exitCode.answered
+  if (config === undefined) return nobodyToAsk(world)
+  const gateway = await listening(() => open(withWords(config, { values, logger })))
+  const { url } = gateway
+  logger.info({ url: `${url}/v1`, config: source.file }, 'listening')
+  world.stderr.line(`unbusy serves ${url}/v1`)
+  const stopWatching = watch(source, version, async () => reload(gateway, { source, values, logger }))
+  await stopped(world)
+  stopWatching()
+  logger.info({}, 'draining')
+  endOnSecondSignal()
+  await gateway.drain()
+  logger.info({}, 'stopped')
+  return exitCode.answered
 }
 
 /** The source of the config. */
@@ -237,8 +240,23 @@ async function versionOf(file: string | undefined): Promise<string> {
 
 // ---- the end
 
-async function stopped({ signal }: World): Promise<void> {
+async function stopped({ signal }: World): Promise<undefined> {
   if (!signal.aborted) await once(signal, 'abort')
+}
+
+/** A config may wait for a store that is down, and would not hear the signal. */
+async function unlessStopped<Value>(world: World, work: Promise<Value>): Promise<Value | undefined> {
+  try {
+    return await Promise.race([stopped(world), work])
+  } catch (error) {
+    if (world.signal.aborted) return undefined
+    throw error
+  }
+}
+
+/** What the config opened, a connection to Redis above all, would keep the process for ever. It has a moment to end by itself. */
+function endSoon(): void {
+  setTimeout(() => process.exit(), 1_000).unref()
 }
 
 /** PID 1 of a container is not killed by a signal without a listener. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { answer, hold, json } from 'unbusy/testing'
 import { describe, expect } from 'vitest'
 import { freePort } from '../helpers/free-port.ts'
-import { nobody, runCli } from '../helpers/run-cli.ts'
+import { endOfCli, nobody, runCli, startCli } from '../helpers/run-cli.ts'
 import { test as base } from '../helpers/vitest.ts'
 
 const repository = join(import.meta.dirname, '../..')
@@ -97,6 +97,28 @@ describe('npx unbusy serve', () => {
     await running.until('draining')
     running.signal('SIGTERM')
     expect(await running.ended).toBe(143)
+  })
+
+  test('what the config keeps open, such as a connection to Redis, does not keep the process', async ({ folder, start }) => {
+    await writeFile(join(folder, 'unbusy.config.ts'), `${configOf('http://127.0.0.1:1/v1')}\nsetInterval(() => {}, 1_000)`)
+    const running = await start([])
+    running.signal('SIGTERM')
+    await running.until('stopped')
+    expect(await running.ended).toBe(0)
+    await writeFile(join(folder, 'c.mjs'), 'setInterval(() => {}, 1_000)\nexport default { routes: 7 }')
+    expect((await runCli(['serve', '--config', join(folder, 'c.mjs')])).code).toBe(2)
+  })
+
+  test('a signal is heard while the config waits for a store that never answers', async ({ folder, server }) => {
+    const gate = hold()
+    const store = await server({ ...json({}), headersUntil: gate.released })
+    await writeFile(join(folder, 'c.mjs'), `await fetch('${store.url}', { method: 'POST', body: '{}' })`)
+    const child = startCli(['serve', '--port', '0', '--config', join(folder, 'c.mjs')])
+    const end = endOfCli(child)
+    await expect.poll(() => store.requests.length, { timeout: 20_000 }).toBe(1)
+    child.kill('SIGTERM')
+    expect(await end).toMatchObject({ code: 0, stderr: '' })
+    gate.release()
   })
 
   test('a changed config file, and SIGHUP, take the new config; a wrong one changes nothing', async ({
