@@ -22,13 +22,13 @@ export const script = `
       const signal = AbortSignal.timeout(10000)
       const response = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store', signal })
       const next = new DOMParser().parseFromString(await response.text(), 'text/html')
-      const main = next.querySelector('main')
-      if (main === null) throw new Error('no page')
-      document.querySelector('main').replaceWith(document.adoptNode(main))
-      document.title = next.title
+      // throws for another page, such as that of a login, before anything is replaced
       const words = next.getElementById('live').textContent
+      const at = next.getElementById('age').textContent
+      document.querySelector('main').replaceWith(document.adoptNode(next.querySelector('main')))
+      document.title = next.title
       if (live.textContent !== words) live.textContent = words
-      age.textContent = next.getElementById('age').textContent
+      age.textContent = at
       document.documentElement.classList.remove('stale')
       delay = usual
       since = Date.now()

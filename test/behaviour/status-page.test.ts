@@ -20,6 +20,7 @@ describe.skipIf(chromium.isMissing || axe.isMissing)(`the status page in a brows
   let url: string
   const looks: number[] = []
   let breaks = false
+  let isLoggedOut = false
   let client: ReturnType<typeof createClient>
 
   beforeAll(async () => {
@@ -38,6 +39,7 @@ describe.skipIf(chromium.isMissing || axe.isMissing)(`the status page in a brows
       if (isPage) looks.push(performance.now())
       if (!isPage) response.writeHead(404).end()
       else if (breaks) response.destroy()
+      else if (isLoggedOut) response.end('<title>Log in</title><main>Log in</main>')
       else handler(request, response)
     })
     await new Promise<void>(resolve => void server.listen(0, '127.0.0.1', resolve))
@@ -57,6 +59,7 @@ describe.skipIf(chromium.isMissing || axe.isMissing)(`the status page in a brows
   })
   beforeEach(() => {
     breaks = false
+    isLoggedOut = false
   })
 
   const until = async (expression: string) => {
@@ -155,6 +158,14 @@ describe.skipIf(chromium.isMissing || axe.isMissing)(`the status page in a brows
     breaks = false
     await page.evaluate('document.dispatchEvent(new Event("visibilitychange")); 0')
     await until('document.getElementById("age").textContent.startsWith("As of")')
+  })
+
+  test('a page of a login in its place is not shown as the status: it says that it is old', async () => {
+    await page.open(url)
+    isLoggedOut = true
+    await until('document.getElementById("age").textContent.includes("out of date")')
+    expect(await page.evaluate('document.querySelector("main").innerText')).toContain('The first target is down, others answer')
+    expect(await page.evaluate('document.title')).toContain('The first target is down')
   })
 
   test('without a script it is whole', async () => {
