@@ -28,22 +28,47 @@ const badShare = 0.05
 export function verdictOf({ closed, targets, recent }: ClientStatus): Verdict {
   if (closed) return { level: 'bad', title: 'This client is closed', text: 'It takes no more calls.' }
   const minute = sumOf(recent.steps.slice(-lastMinute))
-  const { answered, fallback } = minute
-  const lost = minute.degraded + minute.failed
+  const { answered, fallback, aborted } = minute
+  const lost = lostIn(minute)
   const all = answered + lost
-  const others = targets.filter(({ state }) => state !== 'closed')
-  const standing = others.map(target => `${nameOf(target)} ${states[target.state].words}`).join(', ')
-  const calls = all === 0 ? 'No calls in the last minute' : `${lost} of ${all} calls of the last minute got no answer`
-  const text = `${[standing, calls].filter(part => part !== '').join('. ')}.`
+  const text = textOf(targets, minute)
   if (targets.every(({ state }) => state === 'open' || state === 'gated')) return { level: 'bad', title: 'No target is up', text }
   if (all > 0 && lost / all >= badShare) return { level: 'bad', title: 'Calls get no answer', text }
   if (lost > 0) return { level: 'fair', title: 'Some calls get no answer', text }
   if (targets.filter(({ step }) => step === 0).every(({ state }) => state === 'open' || state === 'gated'))
     return { level: 'fair', title: 'The first target is down, others answer', text }
   if (fallback > answered / 2) return { level: 'fair', title: 'Most answers come from another target', text }
+  // they may have left because no answer came
+  if (all === 0 && aborted > 0) return { level: 'fair', title: 'Every caller left before the answer', text }
   if (all === 0)
-    return { level: 'idle', title: 'No calls in the last minute', text: standing === '' ? 'Every target is up.' : `${standing}.` }
+    return { level: 'idle', title: 'No calls in the last minute', text: sentences([standingOf(targets, 'Every target is up')]) }
   return { level: 'good', title: 'Every call gets an answer', text }
+}
+
+/** The targets that are not up, and what became of the calls of the last minute. */
+function textOf(targets: readonly TargetStatus[], minute: CallCounts): string {
+  const lost = lostIn(minute)
+  const all = minute.answered + lost
+  const { aborted } = minute
+  return sentences([
+    standingOf(targets, ''),
+    all === 0 ? '' : `${lost} of ${all} calls of the last minute got no answer`,
+    aborted === 0 ? '' : `${aborted} ${all === 0 ? 'calls' : 'more'} were aborted by their callers`,
+    all + aborted === 0 ? 'No calls in the last minute' : '',
+  ])
+}
+
+function lostIn({ degraded, failed }: CallCounts): number {
+  return degraded + failed
+}
+
+function standingOf(targets: readonly TargetStatus[], none: string): string {
+  const others = targets.filter(({ state }) => state !== 'closed')
+  return others.length === 0 ? none : others.map(target => `${nameOf(target)} ${states[target.state].words}`).join(', ')
+}
+
+function sentences(parts: readonly string[]): string {
+  return `${parts.filter(part => part !== '').join('. ')}.`
 }
 
 export function sumOf(steps: readonly CallCounts[]): CallCounts {

@@ -230,6 +230,7 @@ test.for([
   ['first down', 'fair', 'The first target is down, others answer'],
   ['others answer', 'fair', 'Most answers come from another target'],
   ['nobody calls', 'idle', 'No calls in the last minute'],
+  ['every caller leaves', 'fair', 'Every caller left before the answer'],
   ['well', 'good', 'Every call gets an answer'],
 ] as const)('the verdict when %s', ([scene, level, title]) => {
   const client: Client = createClient({ chain: [fakeTarget('Hi.'), fakeTarget('Hi.')] })
@@ -248,12 +249,18 @@ test.for([
     'some lost': { step: { failed: 1 } },
     'first down': { targets: [{ ...first!, state: 'open' as const }, second!] },
     'others answer': { step: { fallback: 60 } },
-    'nobody calls': { step: { answered: 0 } },
+    'nobody calls': { step: { answered: 0, aborted: 0 } },
+    'every caller leaves': { step: { answered: 0 } },
     well: {},
   }
   const { step: changed, ...more } = { step: {}, ...scenes[scene] }
   const steps = [...calm.recent.steps.slice(0, -1), { ...step, ...changed }]
-  expect(verdictOf({ ...calm, ...more, recent: { ...calm.recent, steps } })).toMatchObject({ level, title })
+  const verdict = verdictOf({ ...calm, ...more, recent: { ...calm.recent, steps } })
+  expect(verdict).toMatchObject({ level, title })
+  // who is on call must see that callers leave, also beside answers
+  if (scene === 'every caller leaves') expect(verdict.text).toBe('50 calls were aborted by their callers.')
+  if (scene === 'well')
+    expect(verdict.text).toBe('0 of 100 calls of the last minute got no answer. 50 more were aborted by their callers.')
 })
 
 test('what was five minutes ago is not in the verdict of the last minute', () => {
