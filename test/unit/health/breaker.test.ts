@@ -336,6 +336,16 @@ test('a time of another process counts only if it is later than now and than the
   ])
 })
 
+test('a last resort in a half-open breaker says nothing, also when its probe has been abandoned: it holds no lease', () => {
+  const { breaker, enter, states } = opened()
+  const probe = enter(4_000)
+  const last = Array.from({ length: 4 }, () => breaker.enterOpen(4_100))
+  breaker.abandon(probe)
+  for (const permit of last.slice(1)) breaker.succeed(permit, 4_200)
+  breaker.fail(last[0]!, why, 4_300)
+  expect(states()).toEqual(['open', 'half-open'])
+})
+
 test('a time of another process counts after it was closed, also a shorter one than that of before', () => {
   const { breaker, changes } = breakerWith()
   breaker.openUntil(9_000, why, 0)

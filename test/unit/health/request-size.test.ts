@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { estimateOf, tokensOf } from '../../../src/health/request-size.ts'
+import { estimateOf, reportedTokens, tokensOf } from '../../../src/health/request-size.ts'
 import type { Sized } from '../../../src/health/request-size.ts'
 
 const text = 'a'.repeat(40)
@@ -37,3 +37,23 @@ test('the estimate of what a request uses has whole tokens, with the longest ans
   expect(input).toBeGreaterThan(10)
   expect(estimateOf(call({ maxOutputTokens: 100 }))).toBe(input + 100)
 })
+
+test.for([
+  ['both counts', { inputTokens: 3, outputTokens: 4 }, 7],
+  ['counts of zero', { inputTokens: 0, outputTokens: 0 }, 0],
+  ['the largest count', { inputTokens: 0, outputTokens: Number.MAX_SAFE_INTEGER }, Number.MAX_SAFE_INTEGER],
+  ['nothing', undefined, 100],
+  ['no output', { inputTokens: 3 }, 100],
+  ['no input, and a small output', { outputTokens: 4 }, 100],
+  ['no input, and a large output', { outputTokens: 400 }, 400],
+  ['a negative input', { inputTokens: -3, outputTokens: 4 }, 100],
+  ['a negative output', { inputTokens: 3, outputTokens: -4 }, 100],
+  ['an input without an end', { inputTokens: Infinity, outputTokens: 4 }, 100],
+  ['an output without an end', { inputTokens: 3, outputTokens: Infinity }, 100],
+  ['an output that is no number', { inputTokens: 3, outputTokens: Number.NaN }, 100],
+] as const)(
+  'a server reported %s: what is no count leaves the estimate, so that it gives no tokens back',
+  ([, usage, expected]) => {
+    expect(reportedTokens(usage, 100)).toBe(expected)
+  },
+)
