@@ -11,7 +11,7 @@ export type Connections = {
   dispatcher(kind: 'pooled' | 'fresh'): Dispatcher
   /** Throws a `TypeError` when the environment names a proxy by an invalid address. */
   check(): void
-  /** Watches silent requests; undefined with a user's own dispatcher, because only that dispatcher knows the route. */
+  /** Watches silent requests; undefined for a server that drains, and with a user's own dispatcher, because only that one knows the route. */
   readonly silence?: SilenceWatch | undefined
   /**
    * Closes idle connections without waiting for requests in flight: they finish, and then their connections close. The next request
@@ -28,17 +28,19 @@ export type ConnectionsOptions = {
   readonly dispatcher?: Dispatcher | undefined
   /** Path of a page that a working server answers at once, even while it computes. It tells a stopped server from a busy one. */
   readonly page?: string | undefined
+  /** The server stops listening first and then finishes its requests, as uvicorn does: that nobody listens says nothing of them. */
+  readonly drains?: boolean | undefined
 }
 
 /** Opens no socket, sets no timer and does not read the environment before the first request. */
 export function createConnections(options: ConnectionsOptions = {}): Connections {
-  const { dispatcher, page } = options
+  const { dispatcher, page, drains = false } = options
   if (dispatcher !== undefined) return { dispatcher: () => dispatcher, check: () => {}, close: async () => {} }
 
   const open = new Map<'pooled' | 'fresh', Dispatcher>()
   return {
     check: checkProxies,
-    silence: createSilenceWatch(isDirect, page),
+    silence: drains ? undefined : createSilenceWatch(isDirect, page),
     dispatcher(kind) {
       const known = open.get(kind)
       if (known !== undefined) return known

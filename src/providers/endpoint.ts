@@ -38,12 +38,14 @@ type EndpointDefaults = {
   readonly addressVariables?: readonly string[] | undefined
   /** A page beside `/v1` that the server answers immediately while it works. */
   readonly page?: string | undefined
+  /** The server stops listening first and then finishes its requests. @default false */
+  readonly drains?: boolean | undefined
   /** The path to append to an address of this host that has none. */
   readonly defaultPath?: { readonly host: RegExp; readonly path: string } | undefined
 }
 
 export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaults): Endpoint {
-  const { service, keyVariables = [], keyHeader = 'authorization', page } = defaults
+  const { service, keyVariables = [], keyHeader = 'authorization', page, drains } = defaults
   const baseURL = addressOf(options, defaults)
   const own = checkedHeaders(options.headers ?? {}, service)
   const common = {
@@ -52,6 +54,7 @@ export function createEndpoint(options: ServiceOptions, defaults: EndpointDefaul
     connections: createConnections({
       dispatcher: options.dispatcher,
       page: page === undefined ? undefined : pathOf(baseURL, page),
+      drains,
     }),
   }
   const { apiKey } = options

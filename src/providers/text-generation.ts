@@ -75,7 +75,8 @@ type Form = {
 export function textGeneration(options: TextGenerationOptions): Target {
   checkOptions(options, checks, 'textGeneration')
   const { name = 'text-generation', model = 'default' } = options
-  const provider = createProvider(createEndpoint(options, { service: name }), formOf(options))
+  // such a service runs under uvicorn, and its whole answers are silent until they are there
+  const provider = createProvider(createEndpoint(options, { service: name, drains: true }), formOf(options))
   return createTarget(provider, model, { ...options, price: options.price ?? free })
 }
 

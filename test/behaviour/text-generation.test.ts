@@ -1,7 +1,10 @@
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { inspect } from 'node:util'
 import { createClient, textGeneration, type TextGenerationOptions } from 'unbusy'
 import { json, raw, type Reply } from 'unbusy/testing'
-import { expect } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 import { test } from '../helpers/vitest.ts'
 
 const prompt = 'Why?'
@@ -86,4 +89,24 @@ test('F106: settings are sent under the names that fields gives them, and no oth
   const { warnings } = await client.generate({ prompt, maxOutputTokens: 5, seed: 1 })
   expect(requests[0]?.json).toEqual({ prompt, max_tokens: 5 })
   expect(warnings.map(({ setting }) => setting)).toEqual(['seed'])
+})
+
+test('F104: a service that stops listening first and then finishes its requests, as uvicorn does, is waited for', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const received = Promise.withResolvers<ServerResponse>()
+  const service = createServer((_, response) => received.resolve(response)).listen(0, '127.0.0.1')
+  await once(service, 'listening')
+  const { port } = service.address() as AddressInfo
+  await using client = createClient({ chain: [textGeneration({ baseURL: `http://127.0.0.1:${port}`, retry: 0 })] })
+  const asked = client.generate(prompt)
+  asked.catch(() => {})
+  const response = await received.promise
+  service.close()
+  vi.advanceTimersByTime(10_000)
+  // whoever has looked by now has been refused, as this is
+  expect(await once(connect(port, '127.0.0.1'), 'error')).toMatchObject([{ code: 'ECONNREFUSED' }])
+  await new Promise(resolve => setImmediate(resolve))
+  response.setHeader('content-type', 'application/json').end(JSON.stringify({ response: 'So.' }))
+  expect((await asked).text).toBe('So.')
 })
