@@ -12,6 +12,8 @@ export type Fields = { readonly [key: string]: unknown }
 export function textIn(fields: Fields, responseField: string): string | undefined {
   const named = fields[responseField]
   if (typeof named === 'string') return named
+  // gateways in PHP write a text of digits as a number
+  if (Number.isFinite(named)) return String(named)
   const { text, generated_text: generated, meta_info: meta } = fields
   if (typeof generated === 'string') return generated
   // SGLang's native format

@@ -150,3 +150,14 @@ test("whatever a reply is made of, the call ends with an answer of the next targ
     )
   }
 })
+
+test('F71: a long id of an answer is not repeated in each of its calls', async ({ server }) => {
+  const calls = Array.from({ length: 900 }, (_, index) => `{"index":${index},"function":{"name":"f","arguments":"{}"}}`)
+  const { url } = await server(
+    raw([delta('{}').replace('{', `{"id":"${'x'.repeat(100_000)}",`), delta(`{"tool_calls":[${calls.join()}]}`), stop]),
+  )
+  await using client = createClient({ chain: [targets.deepseek(url)] })
+  const { toolCalls } = await client.generate({ prompt: 'Hi', tools: { f: { inputSchema: z.any() } } })
+  expect(new Set(toolCalls.map(({ toolCallId }) => toolCallId)).size).toBe(900)
+  expect(Math.max(...toolCalls.map(({ toolCallId }) => toolCallId.length))).toBeLessThan(200)
+})

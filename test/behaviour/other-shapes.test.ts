@@ -5,7 +5,7 @@ import { expect, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { test } from '../helpers/vitest.ts'
 
-const tools = { get_weather: { inputSchema: z.object({ city: z.string() }) } }
+const tools = { get_weather: { inputSchema: z.looseObject({ city: z.string() }) } }
 const usage = { usage: { prompt_tokens: 5, completion_tokens: 2, total_tokens: 7 } }
 const event = (data: unknown) => `data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`
 const chunk = (delta: unknown, finish: unknown = null, more: object = {}) => ({
@@ -107,6 +107,17 @@ test("Ollama's own format in camel case: a cut answer is not whole, and is count
   const line = { message: { content: 'Hello' }, done: true, doneReason: 'length', promptEvalCount: 5, evalCount: 2 }
   const cut = { text: 'Hello', finishReason: 'length', usage: { inputTokens: 5, outputTokens: 2 } }
   expect(await ask(server, raw(JSON.stringify(line)), ollama)).toMatchObject(cut)
+})
+
+test('digits that a gateway writes as a number are text, in a piece of the answer and of an input', async ({ server }) => {
+  const answer = stream(chunk({ content: 'In ' }), chunk({ content: 1 }), chunk({ content: 984 }), end)
+  expect(await ask(server, answer)).toMatchObject({ text: 'In 1984' })
+  const piece = (args: unknown) => chunk({ tool_calls: [{ index: 0, function: { arguments: args } }] })
+  const named = chunk({
+    tool_calls: [{ index: 0, id: 'a', function: { name: 'get_weather', arguments: '{"city":"Oslo","days":1' } }],
+  })
+  const calls = stream(named, piece(2), piece('}'), chunk({}, 'tool_calls'))
+  expect(await ask(server, calls)).toMatchObject({ toolCalls: [{ input: { days: 12 } }] })
 })
 
 const throttled = { throttlingException: { message: 'Too many tokens, please wait before trying again.' } }

@@ -27,6 +27,11 @@ const read: readonly (readonly [string, Reply, object, Partial<TextGenerationOpt
   ['F65: DashScope', json({ output: { text: 'So', finish_reason: 'length' } }), { text: 'So', finishReason: 'length' }],
   ['F65: a completion', json({ completion: 'So', stop_reason: 'max_tokens' }), { text: 'So', finishReason: 'length' }],
   ['F65: a message', json({ message: { role: 'assistant', content: 'So.' }, done: true }), { text: 'So.' }],
+  [
+    'F65: digits as a number',
+    raw([event({ response: 'In ' }), event({ response: 1984 }), 'data: [DONE]\n\n']),
+    { text: 'In 1984' },
+  ],
   ['F65: a list with a text', json(['So.']), { text: 'So.' }],
   ['F65: a list in a list', json([[{ generated_text: 'So.' }]]), { text: 'So.' }],
   ['F65: a function on AWS', json({ statusCode: 200, body: JSON.stringify({ response: 'So.' }) }), { text: 'So.' }],

@@ -168,7 +168,8 @@ function readList(state: Decoding, content: unknown): void {
   const parts: readonly unknown[] = Array.isArray(content) ? content : [content]
   if (parts.length > mostParts) throw decodeFailure(state, 'malformed-response', `An event holds more than ${mostParts} parts.`)
   for (const part of parts) {
-    const text = textOfPart(part)
+    // gateways in PHP write a text of digits as a number
+    const text = Number.isFinite(part) ? String(part) : textOfPart(part)
     if (text !== '' && isReasoningPart(part)) emitReasoning(state, text)
     else readText(state, text)
   }

@@ -106,11 +106,14 @@ export function emitReasoning(state: Decoding, part: string): void {
   emit(state, { type: 'reasoning-delta', text })
 }
 
+/** A longer id of the answer is not repeated in each of its calls: a thousand copies of 2 MB end the process. */
+const longestId = 128
+
 export function toolCallsOf(state: Decoding): ToolCalls {
   const { call } = state.options
   state.toolCalls ??= createToolCalls({
     emit: event => emit(state, event),
-    createId: position => (state.id === '' ? `call_${position}` : `call_${state.id}_${position}`),
+    createId: position => (state.id === '' || state.id.length > longestId ? `call_${position}` : `call_${state.id}_${position}`),
     tools: Object.keys(call?.tools ?? {}),
     takenIds: toolCallIdsOf(call?.messages ?? []),
   })

@@ -182,8 +182,8 @@ function fragmentOf(raw: unknown): Fragment | undefined {
     index: typeof index === 'string' && /^\d{1,4}$/.test(index) ? Number(index) : index,
     id: textOf(fragment['id']),
     name: nameOf(called['name']),
-    // Ollama's native format and some gateways send the arguments as an object
-    text: typeof input === 'object' && input !== null ? JSON.stringify(input) : textOf(input),
+    // Ollama's native format and some gateways send the arguments as an object, and gateways in PHP a piece of digits as a number
+    text: (typeof input === 'object' && input !== null) || Number.isFinite(input) ? JSON.stringify(input) : textOf(input),
     state: callState(fragment),
   }
 }
