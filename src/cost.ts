@@ -43,7 +43,7 @@ export function billOf(price: Price | undefined, usage: Usage | undefined, span?
 
 const none: Usage = {}
 
-/** What is not reported, but has a price, is no number. */
+/** What is not reported, but has a price, makes the sum unknown. */
 function countsIn(usage: Usage | undefined, price: Price) {
   const { inputTokens, cachedInputTokens = 0, outputTokens = Number.NaN } = usage ?? none
   return { inputTokens: inputTokens ?? (needsInput(price) ? Number.NaN : 0), cachedInputTokens, outputTokens }

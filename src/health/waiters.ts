@@ -209,7 +209,7 @@ function spread(line: WaitingLine, now: number): void {
   line.spacingMs = 1_000 / (rateFactor * Math.max(leastPerSecond, rate.perSecond(), joinedPerSecond))
   const overMs = spreadShare * (now - blockedSince) + spreadMs + waiting * line.spacingMs
   const leastMs = Math.min(leastSpreadMs, leastSpreadPerWaiterMs * waiting)
-  // A single waiter is no crowd, and the time of its gate has jitter already.
+  // A single waiter needs no spreading, and the time of its gate has jitter already.
   line.intervalMs = waiting === 1 ? leastMs : Math.max(leastMs, overMs) / waiting
   line.nextAt = now + line.intervalMs * random()
   line.blockedSince = undefined

@@ -111,7 +111,7 @@ const unreadableOnes: ReadonlySet<string> = new Set(['compress', 'x-compress', '
 
 /**
  * Returns how a body is compressed, by its header and its first bytes. Every request asks for `identity`, but some gateways compress
- * anyway, some of them without a header (F61). Others send a word that is no coding, such as `none` or `utf-8` (F60); it is ignored.
+ * anyway, some of them without a header (F61). Others send a word that is not a coding, such as `none` or `utf-8` (F60); it is ignored.
  */
 export function encodingOf(headers: ResponseHeaders, first: Buffer): Encoding {
   const value = headers['content-encoding']

@@ -69,7 +69,7 @@ type Line = {
   length: number
   isDocument: boolean
   json: JsonEnd
-  /** The line end behind the last document or line has not arrived yet. It is no blank line. */
+  /** The line end after the last document or line has not arrived yet. It is not a blank line. */
   isEnded: boolean
 }
 

@@ -1,6 +1,6 @@
 /**
  * The maximum size of one answer. The longest answer that a service offers, 393,216 tokens in chunks of about 300 bytes each, is
- * 118 MB on the wire. An answer is read chunk by chunk, so its size blocks nothing, but twice that size is no valid answer.
+ * 118 MB on the wire. An answer is read chunk by chunk, so its size blocks nothing, but twice that size cannot be a valid answer.
  */
 export const maxBodyBytes = 256 * 1024 * 1024
 

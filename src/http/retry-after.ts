@@ -68,7 +68,7 @@ function durationUntil(value: string, now: number): number | undefined {
 /** `x-ratelimit-reset-tokens`, `anthropic-ratelimit-requests-reset`, `ratelimit-reset`, `ratelimitbysize-reset`. */
 const isReset = /rate-?limit.*reset/
 
-/** Returns the reset times of exhausted limits. While something of a limit remains, its reset is no reason to wait. */
+/** Returns the reset times of exhausted limits. While something of a limit remains, its reset gives no reason to wait. */
 function resetsOf(headers: ResponseHeaders, isUntold: RegExp | undefined): string[] {
   const names = Object.keys(headers)
   const spent = names.filter(name => isReset.test(name) && isSpent(headers, name, isUntold))
@@ -109,7 +109,7 @@ function valuesOf(header: string | readonly string[] | undefined): string[] {
 /** The most joined values that are read: no proxy joins more, and each value costs time. */
 const mostJoined = 8
 
-/** A proxy may have joined two headers into one. The comma inside a date is no separator. */
+/** A proxy may have joined two headers into one. The comma inside a date does not separate them. */
 function splitList(value: string): string[] {
   return value.split(/,(?! \d\d [A-Z])/, mostJoined).map(part => part.trim())
 }

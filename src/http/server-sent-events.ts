@@ -138,7 +138,7 @@ function afterPlainEvents<Owner>(reader: EventReader<Owner>, text: string): stri
   return start === 0 ? text : text.slice(start)
 }
 
-/** Without `onError`: the parser would make an error with a stack for each line that is no field, which takes a second for 64 KiB. */
+/** Without `onError`: the parser would make an error with a stack for each line that is not a field, which takes a second for 64 KiB. */
 function parserOf<Owner>(reader: EventReader<Owner>): EventSourceParser {
   const { owner, handlers, hasBegun } = reader
   const parser = createParser({

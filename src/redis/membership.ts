@@ -67,14 +67,14 @@ export async function takeProbeLease({ send, name, id, forMs }: ProbeLeaseOption
   const lifetime = String(Math.ceil(forMs))
   const taken = await send('SET', name, mine, 'NX', 'PX', lifetime)
   if (taken !== null) return true
-  // MGET, because GET fails if a foreign program has stored a value there that is no string.
+  // MGET, because GET fails if a foreign program has stored a value there that is not a string.
   const held = await send('MGET', name)
   const holder: unknown = Array.isArray(held) ? held[0] : undefined
   if (holder === mine) await send('PEXPIRE', name, lifetime)
   return holder === mine || !isOurs(holder)
 }
 
-/** MGET here too, because GET fails on a value that is no string. */
+/** MGET here too, because GET fails on a value that is not a string. */
 const deleteOwn = `
 if redis.call('MGET', KEYS[1])[1] == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`

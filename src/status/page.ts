@@ -170,7 +170,7 @@ function cell(label: string, content: Html): Html {
   return html`<td role="cell" data-label="${label}"><span>${content}</span></td>`
 }
 
-/** The pings of targets that are kept warm. They are no attempts of calls, so they have a table of their own. */
+/** The pings of targets that are kept warm. They are not attempts of calls, so they have a table of their own. */
 function pingsOf({ targets, at }: ClientStatus): Html {
   const rows = targets.flatMap(target => (target.keepWarm === undefined ? [] : [pingRow(target, target.keepWarm, at)]))
   return rows.length === 0 ? html`` : table('Pings that keep servers warm', ['Target', 'Sent', 'Failed', 'Last'], rows)

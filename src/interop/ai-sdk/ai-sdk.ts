@@ -70,7 +70,7 @@ function traitsOf(model: AnyModel, structuredOutputs: boolean | undefined): Mode
   return { version: model.specificationVersion, isForced, optionsKey }
 }
 
-/** Most services begin anew behind a turn of the model, so that the answer would have two beginnings. The AI SDK has no option to ask for more. */
+/** Most services begin anew after a turn of the model, so the answer would have two beginnings. The AI SDK has no option to ask for more. */
 function refusal({ messages, prefix }: Call, provider: string, model: string): ProviderError | undefined {
   const last = messages.at(-1)
   if (prefix === undefined && !(last?.role === 'assistant' && last.prefix === true)) return undefined
@@ -107,7 +107,7 @@ async function ask(model: AnyModel, call: Call, { attempt, traits }: Asked): Pro
   } catch (error) {
     signal.throwIfAborted()
     const failure = failureFrom(error, { begun: reading.begun, answered: isAnswered })
-    // what is lost behind the finish is nothing of the answer
+    // what is lost after the finish is not part of the answer
     if (failure?.reason === 'truncated') conclude(reading)
     if (!reading.finished) throw failure ?? error
   }

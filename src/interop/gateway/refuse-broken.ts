@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-type Broken = Error & { readonly code?: string; readonly bytesParsed?: number }
+type Broken = Error & { readonly code?: string }
 
 const statuses: Readonly<Record<string, readonly [status: number, message: string]>> = {
   HPE_HEADER_OVERFLOW: [431, 'The headers of the request are larger than 16 KiB.'],

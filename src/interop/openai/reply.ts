@@ -152,7 +152,7 @@ export function requestIdOf(given: string | null | undefined): string {
   return typeof given === 'string' && acceptable.test(given) ? given : `req_${randomUUID()}`
 }
 
-/** The client gets what there is, but it is no answer. */
+/** The client gets what there is, but it is not an answer. */
 export function toldOfCut({ provider, model, attempts, usage: { inputTokens, outputTokens } }: CutAnswer): Told {
   const asked = { provider, model, attempts: requestsOf(attempts), inputTokens, outputTokens }
   return { outcome: 'failed', status: 200, reason: 'invalid-output', ...asked }

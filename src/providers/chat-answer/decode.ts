@@ -102,7 +102,7 @@ function readChoice(state: Decoding, choice: Choice, chunk: Chunk): void {
   const known = readParts(state, choice)
   if (!known || isRich(choice)) addExtras(state.extras, chunk)
   readFinish(state, chunk, known)
-  // data after a finish is no content, and must not wait for a slow reader
+  // data after a finish is not content, and must not wait for a slow reader
   if (!known && state.ending.state === 'finished') state.flowing = true
 }
 

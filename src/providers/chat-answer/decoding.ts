@@ -77,7 +77,7 @@ export function contextOf({ options, hasText, hasReasoning, toolCalls }: Decodin
 }
 
 /**
- * Whitespace alone is no content. It is held until text follows, so that no caller commits to an empty answer (R44, R47), and
+ * Whitespace alone is not content. It is held until text follows, so that no caller commits to an empty answer (R44, R47), and
  * after a finish it does not reopen the answer.
  */
 export function emitText(state: Decoding, part: string): void {

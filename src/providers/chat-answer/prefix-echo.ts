@@ -3,7 +3,7 @@ import { ProviderError } from '../../errors.ts'
 
 type Emit = (event: ProviderEvent) => boolean
 
-/** A common beginning of this length is no coincidence: the answer was started again. */
+/** A common beginning of this length cannot be a coincidence: the answer was started again. */
 const sureLength = 24
 
 /** A whole prefix of this length comes back by chance only if it is repetitive itself: "la la la " after "la la la ". */

@@ -18,7 +18,7 @@ export function masked(text: string, limit: number, secrets: readonly string[] =
   return /[\p{L}\p{N}]/u.test(safe) ? safe : ''
 }
 
-/** Bytes that are no text, such as a compressed body without a label (F61). */
+/** Bytes that are not text, such as a compressed body without a label (F61). */
 function isBinary(text: string): boolean {
   return text.split('\uFFFD').length > 2 + text.length / 16
 }
