@@ -1,5 +1,7 @@
+import { checkOptions, level, list } from '../check.ts'
 import { type Api, apis, apiSource, pricePerMillionOut, secondsPerMonth, usualRatio } from './apis.ts'
 import { type BreakEven, sizeOf, type SizingOptions, workOut } from './size-deployment.ts'
+import { share } from './sizing-options.ts'
 
 /** One API and its price for a million output tokens, including their input. */
 export type ComparedApi = { readonly api: string; readonly perMillionOut: number; readonly perMillionOutAtPeak: number }
@@ -56,9 +58,11 @@ const usualOutput = 1_000
  * Compares the three ways: the API with tuned requests, your own GPUs, and a desktop machine. The comparison uses the API's off-peak prices
  * and average GPU prices, as of the dates in `sources`.
  *
- * @throws TypeError like `sizeDeployment()`
+ * @throws TypeError for an option out of range, and like `sizeDeployment()` for a set
  */
-export function compareWays({ ratio = usualRatio, cacheHits = 0, sets = usual }: CompareOptions = {}): Comparison {
+export function compareWays(options: CompareOptions = {}): Comparison {
+  checkOptions(options, { ratio: level, cacheHits: share, sets: list }, 'compareWays')
+  const { ratio = usualRatio, cacheHits = 0, sets = usual } = options
   const load = { inputTokens: usualOutput * ratio, outputTokens: usualOutput, cacheHits }
   return {
     apis: apis.map(api => compared(api, { ratio, cacheHits })),

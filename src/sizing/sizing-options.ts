@@ -1,4 +1,4 @@
-import { checkOptions, type Check, type Checks, isRecord, kindOf, positiveCount, text } from '../check.ts'
+import { checkOptions, type Check, type Checks, isRecord, kindOf, level, positiveCount, text } from '../check.ts'
 
 /** The model, the GPUs and the load. Names refer to rows of `models` or `gpus`, in any common spelling. */
 export type SizingOptions = {
@@ -58,12 +58,7 @@ const positive: Check = (value, name) => {
     throw new TypeError(`${name} must be a number above 0, not ${kindOf(value)}.`)
 }
 
-const amount: Check = (value, name) => {
-  if (typeof value !== 'number' || !(value >= 0) || value === Infinity)
-    throw new TypeError(`${name} must be a number, 0 or more, not ${kindOf(value)}.`)
-}
-
-const share: Check = (value, name) => {
+export const share: Check = (value, name) => {
   if (typeof value !== 'number' || !(value >= 0 && value <= 1))
     throw new TypeError(`${name} must be a number from 0 to 1, not ${kindOf(value)}.`)
 }
@@ -94,12 +89,12 @@ const checks: Checks = {
   dataParallel: positiveCount,
   utilisation: usedShare,
   context: positiveCount,
-  arrivals: amount,
-  inputTokens: amount,
+  arrivals: level,
+  inputTokens: level,
   outputTokens: positive,
   tokensPerSecond: positive,
-  firstTokenSeconds: amount,
-  pricePerHour: amount,
+  firstTokenSeconds: level,
+  pricePerHour: level,
   cacheHits: share,
   kvCacheSize: printed,
 }

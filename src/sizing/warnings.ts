@@ -102,6 +102,10 @@ function memoryWarnings(facts: Facts): readonly string[] {
   else found.push(...lengthWarnings(facts))
   if (model !== undefined && context > model.context)
     found.push(`${context} tokens are more than the model's own context of ${model.context}.`)
+  if (options.context !== undefined && load.tokensPerRequest > context)
+    found.push(
+      `One request of the load has ${load.tokensPerRequest} tokens, and the server refuses it with a context of ${context}.`,
+    )
   if (fits && load.maxConcurrent === 0)
     found.push(
       `One request of the load has ${load.tokensPerRequest} tokens, which do not fit into the cache of ${memory.kvTokens} tokens.`,

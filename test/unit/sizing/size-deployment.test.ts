@@ -261,6 +261,14 @@ test.each<readonly [object, RegExp]>([
   expect(() => sizeDeployment(options as SizingOptions)).toThrow(TypeError)
 })
 
+test('a load that is longer than the context which was asked for is told', () => {
+  const set = { model: 'r1', gpu: 'h200', count: 8, inputTokens: 5_000, outputTokens: 100 }
+  const refused = /One request of the load has 5100 tokens, and the server refuses it with a context of 4096/
+  expect(sizeDeployment({ ...set, context: 4_096 }).warnings.join('\n')).toMatch(refused)
+  expect(sizeDeployment({ ...set, context: 8_192 }).warnings.join('\n')).not.toMatch(/of the load/)
+  expect(sizeDeployment(set).warnings.join('\n')).not.toMatch(/of the load/)
+})
+
 test('any set gives whole numbers, ranges from low to high, and fits only where a request has room', () => {
   const set = fc.record({
     model: fc.constantFrom(...models.map(({ name }) => name)),
