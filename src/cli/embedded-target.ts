@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import type { Target } from '../contract-targets.ts'
 import { UsageError } from './command.ts'
 
@@ -16,7 +16,7 @@ export async function embeddedTarget(
   if (option === '') throw new UsageError('--embedded must be a GGUF file, for example --embedded models/qwen3-1.7b-q4.gguf.')
   if (file === '') return undefined
   const named = option === undefined ? variable : '--embedded'
-  if (!existsSync(file)) throw new UsageError(`${named}: there is no file at ${file}.`)
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) throw new UsageError(`${named}: there is no file at ${file}.`)
   if (!isInstalled())
     throw new UsageError(`${named} needs the package node-llama-cpp. Install it beside unbusy: npm install node-llama-cpp@3`)
   const { embedded } = await import('../embedded/embedded.ts')
