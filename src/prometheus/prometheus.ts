@@ -122,10 +122,14 @@ function metricName(value: unknown, name: string): void {
 
 function bounds(value: unknown, name: string): void {
   const isList = Array.isArray(value) && value.length > 0
+  // the bucket of all values is always there
   const ascends =
-    isList && value.every((one: unknown, index) => typeof one === 'number' && one > (index === 0 ? 0 : Number(value[index - 1])))
+    isList &&
+    value.every((one: unknown, index) => Number.isFinite(one) && Number(one) > (index === 0 ? 0 : Number(value[index - 1])))
   if (!ascends)
-    throw new TypeError(`${name} must be an ascending list of seconds above 0, for example [0.1, 1, 10], not ${kindOf(value)}.`)
+    throw new TypeError(
+      `${name} must be an ascending list of seconds above 0 without Infinity, for example [0.1, 1, 10], not ${kindOf(value)}.`,
+    )
 }
 
 function label(value: unknown, name: string): void {

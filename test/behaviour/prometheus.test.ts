@@ -192,6 +192,8 @@ test.for([
   [{ prefix: 'a-b' }, /prefix must be a string of letters, digits and _/],
   [{ buckets: [1, 1] }, /buckets must be an ascending list of seconds above 0/],
   [{ buckets: [] }, /buckets must be an ascending list/],
+  // it would be there twice
+  [{ buckets: [1, Infinity] }, /buckets must be an ascending list/],
   [{ client: 5 }, /client must be a string/],
 ] as const)('%j is a TypeError that says what to write', ([options, words]) => {
   expect(() => prometheus({ register: new Registry(), ...options } as never)).toThrow(words)
