@@ -39,7 +39,7 @@ export function verdictOf({ closed, targets, recent }: ClientStatus): Verdict {
     return { level: 'fair', title: 'The first target is down, others answer', text }
   if (fallback > answered / 2) return { level: 'fair', title: 'Most answers come from another target', text }
   // they may have left because no answer came
-  if (all === 0 && aborted > 0) return { level: 'fair', title: 'Every caller left before the answer', text }
+  if (all === 0 && aborted > 0) return { level: 'fair', title: 'Every caller left before the end of the answer', text }
   if (all === 0)
     return { level: 'idle', title: 'No calls in the last minute', text: sentences([standingOf(targets, 'Every target is up')]) }
   return { level: 'good', title: 'Every call gets an answer', text }

@@ -230,7 +230,7 @@ test.for([
   ['first down', 'fair', 'The first target is down, others answer'],
   ['others answer', 'fair', 'Most answers come from another target'],
   ['nobody calls', 'idle', 'No calls in the last minute'],
-  ['every caller leaves', 'fair', 'Every caller left before the answer'],
+  ['every caller leaves', 'fair', 'Every caller left before the end of the answer'],
   ['well', 'good', 'Every call gets an answer'],
 ] as const)('the verdict when %s', ([scene, level, title]) => {
   const client: Client = createClient({ chain: [fakeTarget('Hi.'), fakeTarget('Hi.')] })
