@@ -17,6 +17,7 @@ for await (const event of stream) {
 }
 console.log(await stream.text())
 console.log(server.requests[1]?.path)
+//=> The
 //=> sky
 //=> (continues after 8 characters)
 //=> is

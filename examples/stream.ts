@@ -16,6 +16,8 @@ console.log(`${usage.outputTokens} tokens`)
 //=> thinks: A
 //=> thinks: story.
 //=> says: Once
+//=> says: upon
+//=> says: a
 //=> says: time.
 //=> ends: stop
 //=> 6 tokens

@@ -20,4 +20,5 @@ await using client = createClient({
 await client.generate('Hi.')
 //=> call-start
 //=> fake 1 is over
+//=> commit
 //=> call-end
