@@ -151,7 +151,7 @@ export class ChainExhaustedError extends UnbusyError {
     failures: readonly ProviderError[],
     { opensInMs }: { readonly opensInMs?: number | undefined } = {},
   ) {
-    const { reason, status } = summary(failures)
+    const { reason, status } = attempts.length + failures.length === 0 ? outOfTime : summary(failures)
     const waits = [
       ...failures.flatMap(failure => failure.retryAfterMs ?? []),
       ...(opensInMs === undefined ? [] : [Math.ceil(opensInMs)]),
@@ -194,6 +194,9 @@ const gatewayStatus: Partial<Record<FailureReason, number>> = {
   excluded: 403,
   budget: 402,
 }
+
+/** No target was asked or skipped: the time of the call was over before. */
+const outOfTime = { reason: 'timeout', status: 504 } as const
 
 function summary(failures: readonly ProviderError[]): { reason: FailureReason; status: number } {
   const filtered = failures.find(failure => failure.reason === 'content-filter')

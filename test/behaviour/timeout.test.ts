@@ -53,6 +53,17 @@ test('the total clock ends the call, whatever is going on', async ({ clock }) =>
   expect(clock.pending()).toBe(0)
 })
 
+test.for([{ totalMs: 0 }, { firstContentMs: 0 }])(
+  'a call whose time is over before it asks anybody ends in a timeout: %o',
+  async (timeout, { clock }) => {
+    const target = fakeTarget('Hello.')
+    const client = createClient({ chain: [target], clock })
+    const call = client.generate({ prompt: 'Hi', timeout }).catch((error: unknown) => error)
+    expect(await clock.until(call)).toMatchObject({ reason: 'timeout', status: 504, attempts: [], failures: [] })
+    expect(target.provider.calls).toHaveLength(0)
+  },
+)
+
 test('reasoning for minutes is life, and no clock ends it (R15, R73, R88)', async ({ clock }) => {
   const reasoning = Array.from({ length: 20 }, () => 'hm ')
   const thinker = fakeTarget({ reasoning, text: '42', chunkEveryMs: 45_000 }, { clock })
