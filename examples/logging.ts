@@ -10,5 +10,5 @@ await using client = createClient({
   logger: pino(), // a line for each failed attempt, each call, each change of health; no prompt, no answer, no key
 })
 await client.generate('This text is in no line.')
-//=> {"level":40,…"provider":"deepseek",…"reason":"overloaded","status":503,…"msg":"attempt failed"}
+//=> {"level":40,…"provider":"deepseek",…"reason":"overloaded",…"status":503,…"msg":"attempt failed"}
 //=> {"level":30,…"outcome":"answered","provider":"llama",…"msg":"call answered"}
