@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isRecord } from '../check.ts'
@@ -108,12 +109,14 @@ async function loaded(source: Source, { host = gatewayDefaults.host, port: text 
   }
 }
 
-/** Node caches a module under its URL for ever, so each reload needs a new URL. */
+/** Node caches a module under its URL for ever, so each reload needs a new URL. CommonJS it caches under the path. */
 let looks = 0
+const { cache } = createRequire(import.meta.url)
 
 async function importConfig(file: string): Promise<GatewayConfig> {
   if (!existsSync(file)) throw new UsageError(`There is no config at ${file}.`)
   looks += 1
+  Reflect.deleteProperty(cache, await realpath(file))
   const module: unknown = await import(`${pathToFileURL(file).href}?look=${looks}`).catch((error: unknown) => {
     throw new UsageError(`The config ${file} cannot be loaded: ${whyNot(error)}`, { cause: error })
   })

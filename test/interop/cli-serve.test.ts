@@ -140,6 +140,23 @@ describe('npx unbusy serve', () => {
     expect((await post(running.url, { ...body, model: 'other' }, key)).status).toBe(200)
   })
 
+  test('a config in CommonJS is read anew too: a key that was taken out of it opens nothing any more', async ({
+    folder,
+    start,
+  }) => {
+    const file = join(folder, 'c.cjs')
+    const config = (only: string) => `module.exports = {
+      chain: [require('unbusy').openaiCompatible('m', { baseURL: 'http://127.0.0.1:1/v1' })], keys: ['${only}'],
+    }`
+    await writeFile(file, config('the-key'))
+    const running = await start(['--config', file])
+    const status = async () => (await fetch(`${running.url}/models`, { headers: key })).status
+    expect(await status()).toBe(200)
+    await writeFile(file, config('another'))
+    await running.until('config reloaded')
+    expect(await status()).toBe(401)
+  })
+
   test('what is written into the config while it is loaded is taken too', async ({ folder, start, server }) => {
     const upstream = await server(answer('Hi.'), { format: 'openai' })
     const gate = hold()
