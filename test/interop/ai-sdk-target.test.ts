@@ -125,7 +125,7 @@ describe.skipIf(group.isMissing)(`services with a format of their own${group.suf
     expect(result).toMatchObject({
       ...{ text: expected.text, reasoningText: expected.reasoning, finishReason: 'tool-calls' },
       toolCalls: [{ toolName: 'weather', input: { city: 'Oslo' } }],
-      usage: { inputTokens: 7, outputTokens: 9 },
+      ...{ usage: { inputTokens: 7, outputTokens: 9 }, warnings: [] },
     })
     await client.close()
   })

@@ -79,20 +79,18 @@ function readOther(reading: Reading, part: Part): boolean {
     case 'raw':
       reading.ending.came(part['rawValue'])
       return true
+    case 'custom':
+      return part['kind'] === messageStart || tellLost(reading, 'custom')
     default:
       return placeless.has(part.type) ? tellLost(reading, part.type) : true
   }
 }
 
+/** With this, the package for Anthropic begins each answer. All of it is in other parts too. */
+const messageStart = 'anthropic.message_start'
+
 /** Parts that have no place here. */
-const placeless: ReadonlySet<string> = new Set([
-  'source',
-  'file',
-  'reasoning-file',
-  'custom',
-  'tool-result',
-  'tool-approval-request',
-])
+const placeless: ReadonlySet<string> = new Set(['source', 'file', 'reasoning-file', 'tool-result', 'tool-approval-request'])
 
 function tellLost({ lost, emit }: Reading, type: string): boolean {
   if (lost.has(type)) return true
