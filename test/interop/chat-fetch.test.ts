@@ -257,6 +257,11 @@ describe('bodies that are no good', () => {
     expect(json.error.message).not.toContain('secret')
   })
 
+  test('a byte order mark before the JSON is no error', () => {
+    expect(readBody('\uFEFF{"model":"m"}')).toEqual({ model: 'm' })
+    expect(() => readBody('\uFEFF{x')).toThrow('line 1, column 2')
+  })
+
   test('the place is where no JSON goes on', () => {
     fc.assert(
       fc.property(fc.json(), fc.nat(), fc.constantFrom('', '}', ']', ',', ':', 'x', '"', '1'), (json, at, wrong) => {
