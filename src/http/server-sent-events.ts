@@ -25,20 +25,21 @@ export type EventReader<Owner> = {
   parser: EventSourceParser | undefined
   /** How much has arrived since the last event or comment. */
   held: number
-  /** The parser has received complete lines only. */
-  isLineStart: boolean
+  /** Where the next character stands: at the start of a line, behind an object without a field, or inside a line. */
+  place: 'start' | 'behind' | 'inside'
   /** A JSON object without a field, as far as it has arrived. */
   bare: { readonly json: JsonEnd; readonly pieces: string[] } | undefined
 }
 
-type Place = Pick<EventReader<unknown>, 'isLineStart'>
+type Place = Pick<EventReader<unknown>, 'place'>
 
 export function eventReader<Owner>(owner: Owner, handlers: EventHandlers<Owner>): EventReader<Owner> {
-  return { owner, handlers, hasBegun: false, parser: undefined, held: 0, isLineStart: true, bare: undefined }
+  return { owner, handlers, hasBegun: false, parser: undefined, held: 0, place: 'start', bare: undefined }
 }
 
 const prefix = 'data: '
 const lineFeed = 10
+const carriageReturn = 13
 
 /**
  * Reads a stream of server-sent events by the WHATWG standard, with two differences: the size of an event is limited, and a last event
@@ -55,9 +56,9 @@ export function readEvents<Owner>(reader: EventReader<Owner>, text: string): voi
 }
 
 /** Runs for every read. A regular expression here made each token of a stream 13 % dearer. */
-function mayHoldBare({ isLineStart }: Place, text: string): boolean {
-  if (isLineStart && (text.startsWith('{') || text.startsWith('error'))) return true
-  return text.includes('\n{') || text.includes('\nerror')
+function mayHoldBare({ place }: Place, text: string): boolean {
+  if (place !== 'inside' && (text.startsWith('{') || text.startsWith('error'))) return true
+  return text.includes('\n{') || text.includes('\nerror') || text.includes('\r{')
 }
 
 /** Passes on JSON objects without a field in their place among the events: they may be pieces of the answer. */
@@ -69,24 +70,24 @@ function readMixed<Owner>(reader: EventReader<Owner>, text: string): void {
       feed(reader, text.slice(at, start))
       if (start === undefined) return
       // the event before it has no blank line
-      feed(reader, '\n\n')
+      if (reader.place !== 'behind') feed(reader, '\n\n')
       at = start
     }
     at = readBare(reader, text, at)
   }
 }
 
-/** Where a line begins with a JSON object. */
-function bareStart({ isLineStart }: Place, text: string, from: number): number | undefined {
+/** Where a line begins with a JSON object, or where one follows another. */
+function bareStart({ place }: Place, text: string, from: number): number | undefined {
   bareHere.lastIndex = from
-  if (isLineStart && bareHere.test(text)) return from
+  if (place !== 'inside' && bareHere.test(text)) return from
   bareLine.lastIndex = from
   const found = bareLine.exec(text)
   return found === null ? undefined : found.index + 1
 }
 
 const bareHere = /(?:error: ?)?\{(?=\s*(?:["}]|$))/y
-const bareLine = /\n(?:error: ?)?\{(?=\s*(?:["}]|$))/g
+const bareLine = /[\r\n](?:error: ?)?\{(?=\s*(?:["}]|$))/g
 
 /** Returns where the object ends, or the end of the text. */
 function readBare<Owner>(reader: EventReader<Owner>, text: string, from: number): number {
@@ -97,7 +98,7 @@ function readBare<Owner>(reader: EventReader<Owner>, text: string, from: number)
   if (end === undefined) return text.length
   reader.bare = undefined
   reader.held = 0
-  reader.isLineStart = false
+  reader.place = 'behind'
   reader.handlers.onOther?.(reader.owner, pieces.join(''))
   return end
 }
@@ -107,7 +108,8 @@ function feed<Owner>(reader: EventReader<Owner>, text: string): void {
   reader.parser ??= parserOf(reader)
   reader.held += text.length
   reader.parser.feed(text)
-  reader.isLineStart = text.charCodeAt(text.length - 1) === lineFeed
+  const last = text.charCodeAt(text.length - 1)
+  reader.place = last === lineFeed || last === carriageReturn ? 'start' : 'inside'
   grow(reader, 0)
 }
 

@@ -6,6 +6,7 @@ import { endEvents, eventReader, readEvents } from '../http/server-sent-events.t
 import { isErrorValue, isFlatError, isNamedError } from './chat-failure/error-body.ts'
 import { type AnswerContext, failureOf, inBandFailure, strangeAnswer } from './chat-failure/failure.ts'
 import { contentCame, createEnding, type Ending, finishSaid, takeLinger } from './chat-answer/ending.ts'
+import { documentsIn } from './chat-answer/odd-events.ts'
 import { finishOf } from './chat-answer/finish.ts'
 import { createLineReader, endOfJson, type LineReader, startOfJson } from '../http/json-lines.ts'
 import { asObject, isCutJson, parseJson } from './json.ts'
@@ -64,10 +65,11 @@ export function readText(answer: TextAnswer): BodyReader {
   if (isRefused) close()
   return {
     write(part) {
-      if (reading.form === 'blank') begin(reading, part)
-      if (reading.form === 'blank') emit({ type: 'queued' })
+      const isFirst = reading.form === 'blank'
       keep(reading, part)
-      if (reading.form === 'events' && !isRefused) readEvents(events, part)
+      if (isFirst) begin(reading)
+      if (reading.form === 'blank') emit({ type: 'queued' })
+      if (reading.form === 'events' && !isRefused) readEvents(events, isFirst ? reading.pieces.join('') : part)
       if (reading.lines !== undefined) reading.lines.write(part)
       else if (reading.form === 'json' && !reading.isWhole && endOfJson(json, part) !== undefined) {
         if (!isRefused && isFirstOfMany(firstOf(reading))) startLines(reading)
@@ -104,8 +106,7 @@ function endSoon(reading: Reading): void {
 
 function firstOf({ pieces }: Reading): string {
   const text = pieces.join('').trimStart()
-  const lineEnd = text.indexOf('\n')
-  return lineEnd === -1 ? text : text.slice(0, lineEnd)
+  return text.slice(0, endOfJson(startOfJson(), text))
 }
 
 function startLines(reading: Reading): void {
@@ -114,11 +115,18 @@ function startLines(reading: Reading): void {
   reading.lines.write(reading.pieces.join(''))
 }
 
-function begin(reading: Reading, part: string): void {
-  const [first = ''] = part.replace(/^\uFEFF/, '').trimStart()
-  if (first === '') return
+function begin(reading: Reading): void {
+  const text = reading.pieces
+    .join('')
+    .replace(/^\uFEFF/, '')
+    .trimStart()
+  const [first = ''] = text
+  // blanks that keep the connection alive are not kept
+  if (first === '') reading.pieces.length = 0
+  // a field of an event may be cut anywhere
+  if (first === '' || ['data:', 'event:', 'id:', 'retry:'].some(field => field !== text && field.startsWith(text))) return
   if ('{["'.includes(first)) reading.form = 'json'
-  else reading.form = /^\s*(?:data|event|id|retry)?:/.test(part) ? 'events' : 'text'
+  else reading.form = /^(?:data|event|id|retry)?:/.test(text) ? 'events' : 'text'
 }
 
 function keep(reading: Reading, part: string): void {
@@ -137,7 +145,8 @@ function end(reading: Reading): void {
   const body = reading.pieces.join('').replace(/^\uFEFF/, '')
   if (isRefusal(answer)) throw failureOf({ ...answer, body })
   if (form === 'events' || form === 'lines') return endStream(reading)
-  const text = form === 'text' ? plainText(body, answer) : textOfDocument(reading, body)
+  const isText = form === 'text' || (form === 'blank' && body.trim() !== '')
+  const text = isText ? plainText(body, answer) : textOfDocument(reading, body)
   const own = withoutPrompt(text, answer.prompt)
   if (own.trim() === '') throw failed('empty', 'The server answered with an empty text.', reading)
   reading.channels = channelsOf(reading, answer.thinkTags === 'opened' || closesUnopened(own))
@@ -233,6 +242,9 @@ function readEvent(reading: Reading, data: string, event: string | undefined): v
   if (data.trim() === '[DONE]') return void (reading.isWhole = true)
   // an error event, whatever its data (F63)
   if (event === 'error') throw failureOf({ ...contextOf(reading), body: data })
+  const several = documentsIn(data)
+  // some servers leave out the blank line between events
+  if (several.length > 1) return several.forEach(one => readEvent(reading, one, undefined))
   const fields = fieldsOf(reading, data)
   if (isNamedError(fields)) throw inBandFailure(fields, contextOf(reading))
   const piece = pieceIn(reading, fields)

@@ -38,6 +38,15 @@ test.for<[string, Reply]>([
   ['base_resp with the status', document({ choices: [whole], ...usage, base_resp: { status_code: 200, status_msg: 'success' } })],
   ['a sign of life with a code', stream(...said, { code: 0, message: 'still here' }, end)],
   ['a chunk without `data:` among events', bare(said[0], `${JSON.stringify(said[1])}\n\n`, end)],
+  [
+    'a first event without a blank line before a chunk without `data:`',
+    bare(event(said[0]).trimEnd(), `\n${JSON.stringify(said[1])}\n`, end),
+  ],
+  [
+    'two chunks without `data:` in one line',
+    bare(': x\n\n', event({ choices: [] }), said.map(one => JSON.stringify(one)).join(''), '\n', end),
+  ],
+  ['a finish without a blank line before [DONE]', bare(...said, event(end).trimEnd(), '\ndata: [DONE]\n\n')],
   ['a finish without `data:`', bare(...said, `${JSON.stringify(end)}\n`)],
   ['a chunk without `data:` over several lines', bare(said[0], `${JSON.stringify(said[1], null, 1)}\n`, end, 'data: [DONE]\n\n')],
   [

@@ -32,6 +32,22 @@ const read: readonly (readonly [string, Reply, object, Partial<TextGenerationOpt
     raw([event({ response: 'In ' }), event({ response: 1984 }), 'data: [DONE]\n\n']),
     { text: 'In 1984' },
   ],
+  [
+    'F106: events without a blank line between them',
+    raw('data: {"response":"S"}\ndata: {"response":"o."}\ndata: [DONE]\n\n'),
+    { text: 'So.' },
+  ],
+  [
+    'F106: events whose first field is cut',
+    raw(['\n', 'da', 'ta: {"response":"So."}\n\n', 'data: [DONE]\n\n'], { chunkEveryMs: 20 }),
+    { text: 'So.' },
+  ],
+  [
+    'F106: lines of JSON, the first over several lines',
+    raw(['{\n "response": "S",\n "done": false\n}\n', '{"response":"o.","done":true}\n']),
+    { text: 'So.' },
+  ],
+  ['F65: a bare text that begins like a field', raw('id', { contentType: 'text/plain' }), { text: 'id' }],
   ['F65: a list with a text', json(['So.']), { text: 'So.' }],
   ['F65: a list in a list', json([[{ generated_text: 'So.' }]]), { text: 'So.' }],
   ['F65: a function on AWS', json({ statusCode: 200, body: JSON.stringify({ response: 'So.' }) }), { text: 'So.' }],

@@ -22,7 +22,7 @@ export const mostDocuments = 10_000
 
 /** The documents in data that holds several, with or without line breaks between them. Empty if it holds only one, or too many. */
 export function documentsIn(data: string): readonly string[] {
-  if (!/\}\s*(?:data:\s*)?\{/.test(data)) return []
+  if (!/\}\s*(?:data:\s*)?(?:\{|\[done\])/i.test(data)) return []
   const documents: string[] = []
   for (let at = startOf(data, 0); at < data.length; at = startOf(data, at)) {
     if (documents.length > mostDocuments) return []

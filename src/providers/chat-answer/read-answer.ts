@@ -147,6 +147,8 @@ function bareStart(part: string, isLineStart: boolean): number | undefined {
 function turnToLines(reading: Reading, part: string, at: number): void {
   const { events } = reading
   if (events !== undefined && at > 0) readEvents(events, part.slice(0, at))
+  // the event before it may have no blank line
+  if (events !== undefined) endEvents(events)
   if (events !== undefined && reading.decoding.seen !== 'nothing') return readEvents(events, part.slice(at))
   reading.form = 'json'
   reading.events = undefined

@@ -157,7 +157,7 @@ test('plain events that come as a whole need no parser; what follows the first o
 
 test('JSON that is no field is told in its place among the events to who wants to know, however it is cut (F2)', () => {
   const object = '{"a":"x}\\n{",\n "b":{}}'
-  const stream = `data: 1\n\n${object}\ndata: 2\n{}\n{"c":3} {"d":4}\n\nerror: {"d":4}\ndata: {\ndata: }\n\n{not JSON\n\ndata: 5\n\n{"cut":`
+  const stream = `data: 1\n\n${object}\ndata: 2\n{}\n{"c":3}{"e":4}\n\nerror: {"d":4}\ndata: {\ndata: }\n\n{not JSON\n\ndata: 5\n\n{"cut":`
   const told = (pieces: readonly string[]) => {
     const seen: string[] = []
     const onSeen = (owner: string[], text: string) => void owner.push(text)
@@ -166,8 +166,10 @@ test('JSON that is no field is told in its place among the events to who wants t
     endEvents(reader)
     return seen
   }
-  const all = ['1', `bare ${object}`, '2', 'bare {}', 'bare {"c":3}', 'bare error: {"d":4}', '{\n}', '5']
+  const all = ['1', `bare ${object}`, '2', 'bare {}', 'bare {"c":3}', 'bare {"e":4}', 'bare error: {"d":4}', '{\n}', '5']
   expect(told([stream])).toEqual(all)
+  const ended = (end: string) => told([`data: 1${end}${end}{"a":2}${end}{"b":3}${end}data: 4${end}${end}`])
+  for (const end of ['\n', '\r\n', '\r']) expect(ended(end)).toEqual(['1', 'bare {"a":2}', 'bare {"b":3}', '4'])
   for (let cut = 1; cut < stream.length; cut += 1) {
     // a line is known by its beginning, which must arrive as a whole
     if (/(?:\ner{0,2}|\nerro|\nerror:? ?|\n\{)$/.test(stream.slice(0, cut)) && !stream.startsWith('"', cut)) continue

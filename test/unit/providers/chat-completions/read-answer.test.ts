@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { ProviderEvent } from '../../../../src/contract.ts'
 import { readAnswer } from '../../../../src/providers/chat-answer/read-answer.ts'
 import { anyText } from '../../../helpers/any-text.ts'
-import { delta, replayText, stream, summaryOf } from './replay.ts'
+import { delta, replay, replayText, stream, summaryOf } from './replay.ts'
 
 const answer = (content: unknown, finishReason: unknown = 'stop') =>
   JSON.stringify({
@@ -213,6 +213,51 @@ test('whatever an answer holds, it gives events or one ProviderError (R115)', ()
       expect(error === undefined ? events.at(-1)?.type : error.name).toMatch(/^(?:finish|ProviderError)$/)
     }),
     { numRuns: 500 },
+  )
+})
+
+test('however its events are written and cut, an answer is whole or a failure, never a part of itself (F2)', () => {
+  const lineEnd = fc.constantFrom('\n', '\r\n', '\r')
+  const piece = fc.constantFrom(
+    'Hello',
+    ' there',
+    '{"a":1}\n',
+    ' data: x\n\n',
+    '😀',
+    ' [DONE]',
+    '</think>',
+    ' {',
+    '}',
+    '\nerror: {}\n',
+  )
+  const ways: readonly ((json: string) => string)[] = [
+    json => `data: ${json}\n\n`,
+    json => `data:${json}\n\n`,
+    json => `data: ${json}\n`,
+    json => `${json}\n\n`,
+    json => `${json}\n`,
+    json => json,
+    json => `${JSON.stringify(JSON.parse(json), null, 1)}\n`,
+    json => `${JSON.stringify(JSON.parse(json), null, 1).replace(/^/gm, 'data: ')}\n\n`,
+    json => `event: chunk\nid: 7\ndata: ${json}\nretry: 5\n\n`,
+    json => `: alive\n\ndata: ${json}\n: still\n\n`,
+    json => `data: data: ${json}\n\n`,
+    json => `data: [${json}]\n\n`,
+    json => `data: ${JSON.stringify(json)}\n\n`,
+  ]
+  const written = fc.tuple(piece, fc.constantFrom(...ways))
+  const end = fc.constantFrom('', 'data: [DONE]', 'data: [DONE]\n\n')
+  const cuts = fc.array(fc.nat({ max: 2_000 }), { maxLength: 8 })
+  fc.assert(
+    fc.property(fc.array(written, { minLength: 1, maxLength: 6 }), lineEnd, end, cuts, (pieces, eol, last, places) => {
+      const texts = pieces.map(([text]) => text)
+      const events = pieces.map(([text, write]) => write(JSON.stringify(delta({ content: text }))))
+      const body = Buffer.from([...events, ways[0]!(JSON.stringify(delta({}, 'stop'))), last].join('').replaceAll('\n', eol))
+      const ends = [...places.map(place => place % body.length).toSorted((a, b) => a - b), body.length]
+      const { events: got, error } = replay(ends.map((to, at) => body.subarray(ends[at - 1] ?? 0, to)))
+      if (error === undefined) expect(summaryOf({ events: got, error }).text).toBe(texts.join(''))
+    }),
+    { numRuns: 1_000 },
   )
 })
 
