@@ -1,6 +1,7 @@
 import type * as openTelemetryApi from '@opentelemetry/api'
 import type { Attributes, Context, MeterProvider, Span, Tracer, TracerProvider } from '@opentelemetry/api'
 import { checkOptions, flag, isRecord, kindOf } from '../check.ts'
+import { tellOne } from '../telemetry/events.ts'
 import { loadPackage } from '../telemetry/optional-package.ts'
 import type { TelemetryClient, TelemetryEnd, TelemetryHooks, TelemetryPart } from '../telemetry/part.ts'
 import { answeredAttributes, askedAttributes, jsonOf } from './content.ts'
@@ -75,7 +76,7 @@ function hooksFor(api: Api, options: OpenTelemetryOptions, health: TelemetryClie
   const { spans } = state
   const endAll = (): void => {
     spans.close()
-    for (const span of state.open) span.end()
+    for (const span of state.open) tellOne(() => span.end(), undefined)
     state.open.clear()
   }
   const leave = onExit(endAll)

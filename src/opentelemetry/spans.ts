@@ -1,6 +1,7 @@
 import type * as openTelemetryApi from '@opentelemetry/api'
 import type { Attributes, Context, HrTime, Span, Tracer } from '@opentelemetry/api'
 import type { AttemptRecord, ClientEvent } from '../contract-events.ts'
+import { tellOne } from '../telemetry/events.ts'
 import { attributes, ours, providerName } from './names.ts'
 
 type Api = typeof openTelemetryApi
@@ -78,13 +79,18 @@ export function createSpans(api: Api, tracer: Tracer): Spans {
     contextOf: callId => calls.get(callId)?.context,
     close() {
       for (const call of calls.values()) {
-        for (const { span } of call.attempts.splice(0)) span.setAttribute(ours.outcome, 'abandoned').end()
-        if (!call.over) call.span.setAttribute(ours.outcome, 'aborted').end()
+        for (const { span } of call.attempts.splice(0)) endAs('abandoned', span)
+        if (!call.over) endAs('aborted', call.span)
       }
       calls.clear()
       state.latest = undefined
     },
   }
+}
+
+/** Throws nothing: a processor that throws for one span must not keep the others open. */
+function endAs(outcome: string, span: Span): void {
+  tellOne(() => span.setAttribute(ours.outcome, outcome).end(), undefined)
 }
 
 function startCall({ api, tracer, calls }: State, { callId, at, targets, stream, epochOffsetMs }: EventOf<'call-start'>): void {
@@ -109,11 +115,12 @@ function endCall(state: State, event: EventOf<'call-end'>): void {
   const call = state.calls.get(event.callId)
   if (call === undefined) return
   const { span, epochOffsetMs } = call
+  // first, because a span processor of the application may throw
+  call.over = true
+  forget(state, call)
   if (span.isRecording()) ended(span, event)
   if (event.outcome === 'failed') fail(state, span, errorTypeOf(event.error))
   span.end(timeOf(event.at + epochOffsetMs))
-  call.over = true
-  forget(state, call)
 }
 
 function startAttempt(state: State, event: EventOf<'attempt-start'>): void {
@@ -138,12 +145,12 @@ function endAttempt(state: State, event: EventOf<'attempt-end'>): void {
   const attempt = openIn(call, event)
   if (call === undefined || attempt === undefined) return
   call.attempts.splice(call.attempts.indexOf(attempt), 1)
+  forget(state, call)
   const { span } = attempt
   const { outcome, reason } = event.record
   if (span.isRecording()) answered(span, event.record)
   if (outcome === 'failed') fail(state, span, reason ?? '_OTHER')
   span.end(timeOf(event.at + call.epochOffsetMs))
-  forget(state, call)
 }
 
 function note(state: State, event: EventOf<'wait'> | EventOf<'target-skip'>): void {

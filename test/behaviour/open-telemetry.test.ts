@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import * as fc from 'fast-check'
+import * as openTelemetryApi from '@opentelemetry/api'
 import { context, type MeterProvider, propagation, trace, type TracerProvider } from '@opentelemetry/api'
 import {
   ChainExhaustedError,
@@ -19,6 +20,7 @@ import { answer, fakeClock, type FakeReply, fakeTarget, hang, status } from 'unb
 import { afterAll, beforeAll, describe, expect, onTestFinished } from 'vitest'
 import { z } from 'zod'
 import { attributes as attributeNames, formerNames, metricNames } from '../../src/opentelemetry/names.ts'
+import { createSpans } from '../../src/opentelemetry/spans.ts'
 import { peers } from '../helpers/peers.ts'
 import { flowingTime } from '../helpers/flowing-time.ts'
 import { test } from '../helpers/vitest.ts'
@@ -262,6 +264,35 @@ describe.skipIf(otel.isMissing)(`OpenTelemetry with its SDK${otel.suffix}`, () =
     }
     expect(ended.filter(({ name }) => name === 'chat m')).toHaveLength(requests + 1)
     expect(started.filter(span => !ended.includes(span))).toEqual([])
+  })
+
+  test('a span processor that throws changes no call, and no span is kept for it', async ({ clock }) => {
+    const ends = new Map<object, number>()
+    const bug = (span: object) => {
+      ends.set(span, (ends.get(span) ?? 0) + 1)
+      throw new Error('a bug in a span processor')
+    }
+    const { tracer } = recorder()
+    const tracerProvider = {
+      getTracer: () => ({
+        startSpan: (...given: Parameters<typeof tracer.startSpan>) => {
+          const span = tracer.startSpan(...given)
+          return Object.assign(span, { end: () => bug(span) })
+        },
+        startActiveSpan: () => expect.fail('nobody needs it'),
+      }),
+    }
+    const telemetry = [openTelemetry({ tracerProvider })]
+    const client = createClient({ chain: [fakeTarget([{ error: 'overloaded' }, 'Hi.'], { clock })], clock, telemetry })
+    expect((await clock.until(client.generate('Hi'))).text).toBe('Hi.')
+    await client.close()
+    expect([...ends.values()]).toEqual([1, 1, 1])
+    // what is open when the process exits: the bug in one span leaves no other one open
+    const spans = createSpans(openTelemetryApi, tracerProvider.getTracer())
+    const event = { type: 'call-start', at: 0, targets: 1, metadata: {}, stream: false, epochOffsetMs: 0 } as const
+    for (const callId of [1, 2]) spans.callStarted({ ...event, callId })
+    spans.close()
+    expect([...ends.values()]).toEqual([1, 1, 1, 1, 1])
   })
 
   test('close() ends the spans of a request that never ends by itself, and of a default that never settles', async ({
