@@ -59,6 +59,8 @@ describe('routes', () => {
       { routes: { chat: { chain: [fakeTarget('x')] } }, keys: [{ key: 'k', routes: ['caht'] }] },
       "names the route 'caht', which does not exist",
     ],
+    [{ chain: [fakeTarget('x')], keys: [{ key: 'k', routes: ['chat'] }] }, 'a key names routes, but there are none'],
+    [{ chain: [fakeTarget('x')], keys: [{ key: 'k', routes: [] }] }, 'a key names routes, but there are none'],
     [{ chain: [fakeTarget('x')], port: 70_000 }, 'port must be a port'],
     [{ chain: [fakeTarget('x')], host: '0.0.0.0' }, 'Write keys, or noKeys: true'],
     [{ chain: [fakeTarget('x')], keys: ['k'], noKeys: true }, 'Leave one of them out'],

@@ -138,6 +138,8 @@ export function readConfig(config: unknown): ReadConfig {
     throw new TypeError(
       'serve: routes or chain is missing. Write { routes: { chat: { chain: [deepseek()] } } }, or { chain: [deepseek()] }.',
     )
+  if (routes === undefined && settings.keys?.some(one => typeof one !== 'string' && one.routes !== undefined) === true)
+    throw new TypeError('serve: a key names routes, but there are none. Write routes: { chat: { chain: [deepseek()] } }.')
   if (routes === undefined) return { settings, routes: { [only]: others as unknown as ClientOptions }, isNamed: false }
   checkOptions(others, settingChecks, 'serve')
   checkRoutes(routes, settings)
