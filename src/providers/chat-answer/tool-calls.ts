@@ -3,7 +3,7 @@ import { ProviderError, shortName } from '../../errors.ts'
 import { asObject } from '../json.ts'
 import { callState } from '../service-state.ts'
 import { endsInHalf } from './chunk.ts'
-import { type Input, inputOf, isEmptyInput, isOther, isPlaceholder, isWhole, startInput, write } from './tool-input.ts'
+import { type Input, inputOf, isEmptyInput, isOther, isPlaceholder, isSame, isWhole, startInput, write } from './tool-input.ts'
 
 export type ToolCallsOptions = {
   emit(event: ProviderEvent): void
@@ -125,7 +125,13 @@ function isAnother(fragment: Fragment, call: Pending, offered: Names): boolean {
   if (name === '') return false
   if (id !== '' && call.sentId !== '' && id !== call.sentId) return true
   if (isAnotherName(name, call.name, offered) || isOther(text, call)) return true
+  if (isRepeated(fragment, call)) return false
   return !isToldById(fragment, call) && text !== '' && isWhole(call)
+}
+
+/** The same input at the same index: no tool may run twice for it. */
+function isRepeated({ index, id, text }: Fragment, call: Pending): boolean {
+  return typeof index === 'number' && (id === '' || id === call.sentId) && isSame(text, call)
 }
 
 function isAnotherName(name: string, known: string, offered: Names): boolean {

@@ -97,9 +97,18 @@ const [space, quote, openObject, closeObject, openArray, closeArray] = [0x20, 0x
 /** Whether a complete input differs from the one already complete. A repeated call has the same input. */
 export function isOther(text: string, input: Input): boolean {
   if (!input.scan.isWhole || text === input.text || isPlaceholder(input.text) || empty.test(text)) return false
+  return isWholeText(text) && compact(text) !== (input.compact ??= compact(input.text))
+}
+
+/** Whether a complete input is the one already complete. */
+export function isSame(text: string, input: Input): boolean {
+  return input.scan.isWhole && isWholeText(text) && compact(text) === (input.compact ??= compact(input.text))
+}
+
+function isWholeText(text: string): boolean {
   const scan = startScan()
   scanOn(scan, text)
-  return scan.isWhole && compact(text) !== (input.compact ??= compact(input.text))
+  return scan.isWhole
 }
 
 function compact(text: string): string {

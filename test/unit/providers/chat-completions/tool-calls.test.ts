@@ -223,6 +223,18 @@ test('F52: whole calls that share an id and have no index are two, where their i
   expect(calls).toEqual([call('a', 'x', { n: 1 }), call('made-1', 'x', { n: 2 })])
 })
 
+test('F51: a whole call that comes again at its index, without an id, is no second one', () => {
+  const { calls } = collect(
+    [named({ index: 0 }, 'x', '{"n"')],
+    [more({ index: 0 }, ':1}')],
+    [named({ index: 1 }, 'x', '{"n":1}')],
+    [named({ index: 0 }, 'x', '{ "n": 1 }'), named({ index: 1 }, 'x', '{"n":1}')],
+  )
+  expect(calls).toEqual([call('made-0', 'x', { n: 1 }), call('made-1', 'x', { n: 1 })])
+  const once = collect([named({ index: 0, id: 'a' }, 'x', '{"n":1}')], [named({ index: 0 }, 'x', '{"n":1}')])
+  expect(once.calls).toEqual([call('a', 'x', { n: 1 })])
+})
+
 test('F52: an id of an earlier turn is not handed out again, nor is one that was made', () => {
   const { calls } = collectFor({ takenIds: new Set(['call_0', 'made-0', 'made-0_2']) }, [
     named({ index: 0, id: 'call_0' }, 'x', '{}'),
