@@ -23,6 +23,7 @@ const help = `unbusy watch URL - shows the status of a service, again and again.
   unbusy watch http://127.0.0.1:9464/status
   --once            shows it once and exits
   --every SECONDS   the time between two requests (default 2)
+Environment  UNBUSY_KEY is sent as "Authorization: Bearer KEY", to a service that asks for a key, such as unbusy serve
 Exit codes  0 done, 1 the address serves no status (with --once), 2 wrong usage, 130 Ctrl-C`
 
 export const watch: Command = {
@@ -37,24 +38,36 @@ export const watch: Command = {
       throw new UsageError('watch: the address must begin with http:// or https://.')
     // fetch refuses such a URL with an error that quotes it
     if (url.username !== '' || url.password !== '')
-      throw new UsageError('watch: the address must not contain a user or a password.')
+      throw new UsageError(
+        'watch: the address must not contain a user or a password. Set UNBUSY_KEY if the service asks for a key.',
+      )
+    const asked: Asked = { url, key: keyOfEnvironment() }
     const everyMs = 1_000 * Number(values.every ?? 2)
     // a timer takes a longer time as none at all
     if (!(everyMs >= 100 && everyMs <= 86_400_000))
       throw new UsageError('watch: --every must be a number of seconds from 0.1 to 86400, for example --every 5.')
-    if (values.once === true) return show(await look(url, world.signal), world)
-    await watching(url, everyMs, world)
+    if (values.once === true) return show(await look(asked, world.signal), world)
+    await watching(asked, everyMs, world)
     return exitCode.answered
   },
+}
+
+type Asked = { readonly url: URL; readonly key: string | undefined }
+
+function keyOfEnvironment(): string | undefined {
+  const key = (process.env['UNBUSY_KEY'] ?? '').trim()
+  // fetch refuses such a header with an error that quotes it
+  if (/[^!-~]/.test(key)) throw new UsageError('watch: UNBUSY_KEY must be a key, with ASCII characters only and without blanks.')
+  return key === '' ? undefined : key
 }
 
 type Clients = readonly (readonly [name: string, status: ClientStatus])[]
 type Seen = { readonly address: string } & ({ readonly clients: Clients } | { readonly problem: string })
 
-async function watching(url: URL, everyMs: number, world: World): Promise<void> {
+async function watching(asked: Asked, everyMs: number, world: World): Promise<void> {
   const { stdout, signal } = world
   for (;;) {
-    const seen = await look(url, signal)
+    const seen = await look(asked, signal)
     // move to the upper left corner and clear the rest of the screen
     if (stdout.isScreen) stdout.write('\x1b[H\x1b[J')
     show(seen, world)
@@ -63,16 +76,16 @@ async function watching(url: URL, everyMs: number, world: World): Promise<void> 
 }
 
 /** A service that is down, or a page that is not a status page, does not end the command: the next poll may succeed. */
-async function look(url: URL, signal: AbortSignal): Promise<Seen> {
+async function look({ url, key }: Asked, signal: AbortSignal): Promise<Seen> {
   // a query may contain a key
   const address = `${url.origin}${url.pathname}`
   try {
     const response = await fetch(url, {
-      headers: { accept: 'application/json' },
+      headers: { accept: 'application/json', ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) },
       signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]),
     })
     const clients = clientsIn(await textOf(response))
-    return clients === undefined ? { address, problem: problemOf(response.status) } : { address, clients }
+    return clients === undefined ? { address, problem: problemOf(response.status, key) } : { address, clients }
   } catch (error) {
     if (signal.aborted) throw signal.reason
     return { address, problem: `does not answer: ${error instanceof Error ? causeOf(error) : String(error)}` }
@@ -108,10 +121,11 @@ function clientsIn(text: string): Clients | undefined {
   }
 }
 
-function problemOf(status: number): string {
-  return status === 401 || status === 403
-    ? `returns ${status}: it wants a login, which watch does not have. Ask for the page behind it, for example on the machine itself.`
-    : `returns ${status} without a status of unbusy. Serve statusHandler(client) there.`
+function problemOf(status: number, key: string | undefined): string {
+  if (status !== 401 && status !== 403) return `returns ${status} without a status of unbusy. Serve statusHandler(client) there.`
+  return key === undefined
+    ? `returns ${status}: it asks for a key. Set UNBUSY_KEY.`
+    : `returns ${status}: it refuses the key of UNBUSY_KEY.`
 }
 
 function causeOf(error: Error): string {

@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import { createClient } from 'unbusy'
+import { serve } from 'unbusy/gateway'
 import { statusHandler, type StatusSource } from 'unbusy/status'
 import { fakeTarget } from 'unbusy/testing'
 import { expect, onTestFinished, test } from 'vitest'
@@ -86,7 +87,7 @@ test('what is no status is told, by exit code too', async () => {
 const changed = (more: object) => JSON.stringify({ ...createClient({ chain: [fakeTarget('Hi.')] }).status(), ...more })
 
 test.for([
-  ['a page of a login', 401, '<!doctype html> SECRET', 'returns 401: it wants a login'],
+  ['a page of a login', 401, '<!doctype html> SECRET', 'returns 401: it asks for a key. Set UNBUSY_KEY.'],
   ['a page', 200, '<!doctype html> SECRET', 'returns 200 without a status of unbusy'],
   ['the error of a proxy', 502, 'bad gateway', 'returns 502 without a status of unbusy'],
   ['nothing', 200, '', 'returns 200 without a status of unbusy'],
@@ -112,6 +113,19 @@ async function seenTwice(url: string) {
   })
   return endOfCli(child)
 }
+
+test('the status of a gateway that has keys is shown with the key of the environment, which is never printed', async () => {
+  const key = 'key-SECRET-0123456789'
+  const gateway = await serve({ routes: { chat: { chain: [fakeTarget('Hi.')] } }, keys: [key], port: 0 })
+  onTestFinished(async () => gateway.close())
+  const look = async (given: string) => runCli(['watch', `${gateway.url}/status`, '--once'], { UNBUSY_KEY: given })
+  expect(await look('')).toMatchObject({ code: 1, stdout: expect.stringContaining('returns 401: it asks for a key') })
+  expect(await look(`${key}x`)).toMatchObject({ code: 1, stdout: expect.stringContaining('it refuses the key of UNBUSY_KEY') })
+  expect(await look(key)).toMatchObject({ code: 0, stdout: expect.stringContaining('1. fake fake-1') })
+  const broken = await look(`${key}\nx`)
+  expect(broken).toMatchObject({ code: 2, stderr: expect.stringContaining('UNBUSY_KEY must be a key') })
+  for (const { stdout, stderr } of [await look(`${key}x`), broken]) expect(stdout + stderr).not.toContain('SECRET')
+})
 
 test('an endless body is left, not collected', async () => {
   const left = Promise.withResolvers<void>()
