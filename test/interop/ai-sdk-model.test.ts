@@ -244,6 +244,26 @@ describe('generateText', () => {
     expect(target.provider.calls).toHaveLength(2)
   })
 
+  test('a conversation that began with the package for Anthropic goes on', async ({ client }) => {
+    const target = fakeTarget(['Hi.'])
+    await generateText({
+      model: unbusy(client([target])),
+      messages: [
+        { role: 'user', content: 'Hello' },
+        {
+          role: 'assistant',
+          content: [
+            { type: 'custom', kind: 'anthropic.message_start', providerOptions: { anthropic: { id: 'm' } } },
+            { type: 'reasoning', text: 'Hm.', providerOptions: { anthropic: { signature: 's' } } },
+            { type: 'text', text: 'Hi.' },
+          ],
+        },
+        { role: 'user', content: 'And?' },
+      ],
+    })
+    expect(target.provider.calls[0]?.call.messages[1]).toEqual({ role: 'assistant', content: 'Hi.', reasoningText: 'Hm.' })
+  })
+
   test('seeds below 0 and empty stop sequences, which the AI SDK takes, end no call', async ({ client }) => {
     const target = fakeTarget(['Hi.', 'Hi.'])
     const model = unbusy(client([target]))

@@ -88,6 +88,9 @@ function readAnswer(parts: readonly PartOf<'assistant'>[], at: string): Message 
         toolCalls.push({ toolCallId, toolName, input, providerMetadata: keptIn(part)?.call })
         break
       }
+      case 'custom':
+        // only its own service knows what it means. Each answer of the package for Anthropic begins with one
+        break
       default:
         throw lost(place, `a part of the type '${part.type}'`, 'Leave it out of the messages')
     }
