@@ -193,7 +193,8 @@ function labelsOf(metadata: object): object | undefined {
 }
 
 function whyOf(error: unknown): object {
-  if (!ChainExhaustedError.isInstance(error)) return {}
+  // a bug, for example in a provider: its message may quote anything, its name says where to look
+  if (!ChainExhaustedError.isInstance(error)) return error instanceof Error ? { 'error.type': error.name } : {}
   const { reason, status, retryAfterMs, trail } = error
   return { reason, status, retryAfterMs, trail, 'error.type': reason, 'http.response.status_code': status }
 }

@@ -132,6 +132,15 @@ test('what a server says as id and model of an answer is logged only if it is li
   expect(lines.join('')).not.toContain('PROMPT')
 })
 
+test('a bug of a provider is logged by its name, which its message is not', async ({ clock }) => {
+  const { logger, lines } = logging()
+  const client = createClient({ chain: [fakeTarget({ error: new RangeError('PROMPT') }, { clock })], clock, logger })
+  await expect(clock.until(client.generate('Hi'))).rejects.toThrow('PROMPT')
+  const call = lines.find(line => line.includes('no target answered'))
+  expect(JSON.parse(call ?? '')).toMatchObject({ level: 40, outcome: 'failed', 'error.type': 'RangeError' })
+  expect(lines.join('')).not.toContain('PROMPT')
+})
+
 test('a line is written inside of what a part puts around its event', async ({ server }) => {
   const { baseURL } = await server([status(503), answer(['Hello.'])])
   const span = new AsyncLocalStorage<string>()
