@@ -1,4 +1,4 @@
-import { isRecord, isUnwantedPromise, kindOf, type Checks } from './check.ts'
+import { isPlain, isUnwantedPromise, kindOf, type Checks } from './check.ts'
 import { inputChecks } from './check-input.ts'
 import { checkChoice } from './check-turns.ts'
 import type { Call } from './contract.ts'
@@ -30,7 +30,7 @@ export function checkedPrepare({ prepare, provider, model }: Target): Target['pr
 
 function checkPrepared(value: unknown, name: string): Partial<Call> {
   const isPromise = isUnwantedPromise(value)
-  if (isPromise || !isRecord(value)) {
+  if (isPromise || !isPlain(value)) {
     const what = isPromise ? 'a promise' : kindOf(value)
     throw new TypeError(`${name} returned ${what}: it must return what it changes, for example { temperature: 0 }. ${unsent}`)
   }

@@ -145,6 +145,7 @@ test.for([
   [Promise.resolve({}), 'returned a promise'],
   [undefined, 'returned undefined'],
   [[], 'returned a list'],
+  [new Map([['temperature', 0]]), 'returned a'],
   [{ temperature: 'hot' }, 'temperature must be a number'],
   [{ maxOutputTokens: 0 }, 'maxOutputTokens must be a whole number, 1 or more'],
   [{ messages: [{ role: 'user' }] }, 'messages[0].content must be a string'],
