@@ -67,7 +67,7 @@ async function served(words: readonly string[], world: World): Promise<number> {
   const { url } = gateway
   logger.info({ url: `${url}/v1`, config: source.file }, 'listening')
   world.stderr.line(`unbusy serves ${url}/v1`)
-  const stopWatching = watch(source, version, async () => reload(gateway, { source, values, logger }))
+  const stopWatching = watch(source, version, isNewest => reload(gateway, { source, values, logger, isNewest }))
   await stopped(world)
   stopWatching()
   logger.info({}, 'draining')
@@ -190,10 +190,13 @@ function nobodyToAsk({ stderr }: World): number {
 
 // ---- reload
 
-async function reload(gateway: Gateway, { source, ...around }: Around & { readonly source: Source }): Promise<void> {
+type Reload = Around & { readonly source: Source; isNewest(): boolean }
+
+async function reload(gateway: Gateway, { source, isNewest, ...around }: Reload): Promise<void> {
   const { logger } = around
   try {
     const config = await source.load()
+    if (!isNewest()) return
     if (config === undefined) throw new UsageError('The chain is empty.')
     gateway.reload(withWords(config, around))
     logger.info({ config: source.file }, 'config reloaded')
@@ -207,13 +210,16 @@ const lookEveryMs = 1_000
 
 /**
  * @param known the version that was loaded. A watcher that begins with the file as it is now would miss what was written since.
- * @param changed is called for each change, never concurrently. Returns a function that stops watching.
+ * @param changed is called for each change. It does not wait for the one before, whose config may wait for a store for ever. Returns a
+ * function that stops watching.
  */
-function watch({ file }: Source, known: string, changed: () => Promise<void>): () => void {
-  let work = Promise.resolve()
+function watch({ file }: Source, known: string, changed: (isNewest: () => boolean) => Promise<void>): () => void {
+  let changes = 0
   let isOver = false
   const onChange = (): void => {
-    work = work.then(changed)
+    changes += 1
+    const mine = changes
+    void changed(() => mine === changes)
   }
   process.on('SIGHUP', onChange)
   const look = async (): Promise<void> => {

@@ -172,6 +172,29 @@ describe('npx unbusy serve', () => {
     expect((await post(running.url, { ...body, model: 'other' }, key)).status).toBe(200)
   })
 
+  test('a config that waits for a store for ever does not keep the next one out, and is never taken after it', async ({
+    folder,
+    start,
+    server,
+  }) => {
+    const upstream = await server(answer('Hi.'), { format: 'openai' })
+    const gate = hold()
+    const store = await server({ ...json({}), headersUntil: gate.released })
+    const file = join(folder, 'unbusy.config.ts')
+    const config = (name: string) => configOf(upstream.baseURL).replace('{ chat }', `{ ${name}: chat }`)
+    await writeFile(file, configOf(upstream.baseURL))
+    const running = await start([])
+    await writeFile(file, `await fetch('${store.url}', { method: 'POST', body: '{}' })\n${config('late')}`)
+    await expect.poll(() => store.requests.length, { timeout: 20_000 }).toBe(1)
+    await writeFile(file, config('next'))
+    await running.until('config reloaded')
+    gate.release()
+    await writeFile(file, 'export default 7')
+    await running.until('the config is invalid: the previous one stays in use')
+    expect((await post(running.url, { ...body, model: 'late' }, key)).status).toBe(404)
+    expect((await post(running.url, { ...body, model: 'next' }, key)).status).toBe(200)
+  })
+
   test('while the config is loaded, /ready is 503 and /health 200 on the port of the command line', async ({
     folder,
     start,
