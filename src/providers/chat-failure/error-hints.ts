@@ -20,9 +20,10 @@ export function retryHintMs(said: string, now: number = Date.now()): number | un
   const text = said
     .replace(/(?<=\b(?:in|for|after|wait) )(?:an?|one) (?=(?:second|minute|hour|day)\b)/gi, '1 ')
     .replace(/(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])/g, digits => digits.replaceAll(',', ''))
-  const hint = /\b(?:again|retry|wait|resets?)\b[^\d\n]{0,24}?((?:\d+(?:\.\d+)?\s?[a-zµ]+(?:,? and |, | )?){1,4})/i.exec(
-    text,
-  )?.[1]
+  const hint =
+    /\b(?:again|retry|wait|resets?|(?:available|allowed) in|back off for)\b[^\d\n]{0,24}?((?:\d+(?:\.\d+)?\s?[a-zµ]+(?:,? and |, | )?){1,4})/i.exec(
+      text,
+    )?.[1]
   return (
     sumOf(hint) ??
     sumOf(/((?:\d+(?:\.\d+)?\s?(?:毫秒|秒钟?|分钟?|小时|天)){1,4})[之以]?[后後]/.exec(text)?.[1]) ??

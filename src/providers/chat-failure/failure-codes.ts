@@ -46,7 +46,8 @@ export const exactRows: readonly Row[] = [
   {
     from: 'F13',
     statuses: [200, 400, 403, 429],
-    words: /(?:exceeded|exhausted|used up)\b.{0,30}\bquota\b.{0,8} (?:for|of) (?:the )?(?:\S{1,80} )?model\b/i,
+    words:
+      /(?:exceeded|exhausted|used up)\b.{0,30}\bquota\b.{0,8} (?:for|of) (?:the )?(?:\S{1,80} )?model\b|\b(?:daily|weekly|monthly) limit\b.{0,20} (?:for|of) (?:the |this )?model\b/i,
     reason: 'quota',
     charged: 'model',
   },
@@ -66,6 +67,14 @@ export const exactRows: readonly Row[] = [
     statuses: [200, 400, 402, 403, 429],
     words: /can only afford \d|requires more credits, or fewer|^prompt tokens limit exceeded: \d/i,
     reason: 'quota',
+    charged: 'request',
+  },
+  // Anthropic calls it a rate, but only this request is too long for the account
+  {
+    from: 'F19',
+    statuses: [200, 400, 402, 403, 429],
+    words: /\bextra usage is required for long context\b|\blong context beta is not\b/i,
+    reason: 'context-length',
     charged: 'request',
   },
   { from: 'F19', outgrown: true, statuses: [200, 400, 413, 422, 429], reason: 'context-length', charged: 'request' },

@@ -5,6 +5,10 @@ const aMinute = 60_000
 /** The statuses that services use for an account without money or quota. */
 const unpaid = [...refusals, 401, 402, 409, 412, 429, 500]
 
+/** Models that the account may not use: others of the same key go on. */
+const ofPlan =
+  /\baccess (?:denied )?to (?:the |this )?model\b|\bcannot access (?:the |this )?model\b|\bnot (?:whitelisted|enabled|authorized|subscribed|entitled) (?:for|to(?: use)?) (?:the |this )?model\b|(?<!\b(?:of|for|on|with|by|in|using) (?:the |this )?)\bmodel\b.{0,80}\b(?:not (?:included|available|enabled) (?:in|on|for|with) your|only available (?:on|to|for|with|in) (?:[\w-]{1,20} ){0,3}(?:plan|tier|subscription|customer|subscriber)|requires an? \w{1,20} (?:plan|subscription|tier)\b)/i
+
 /** Checked in this order. Each wording applies only under the statuses where it is decisive. */
 const wordings: readonly Wording[] = [
   ['LiteLLM', 'rate-limit', [429], /no deployments available/i],
@@ -35,7 +39,12 @@ const wordings: readonly Wording[] = [
 
   // DeepSeek: "... exceeds your concurrency limit of 25 based on your remaining balance" is about requests, not about money
   ['R1.4', 'rate-limit', [...refusals, 429], /concurren\w{1,3} (?:(?:request )?limit|exceeded)/i],
-  ['R137', 'rate-limit', [...refusals, 429], /rate.?limit(?:ed)? (?:reached|exceeded)|too many (?:concurrent )?requests/i],
+  [
+    'R137',
+    'rate-limit',
+    [...refusals, 429],
+    /rate.?limit(?:ed)? (?:reached|exceeded)|too many (?:concurrent )?requests|^request (?:rate exceeded|was throttled)\b/i,
+  ],
   [
     'F10',
     'rate-limit',
@@ -56,8 +65,8 @@ const wordings: readonly Wording[] = [
   [
     'Ollama 0.17, vLLM 0.32',
     'invalid-request',
-    refusals,
-    /does not support (?:tools|images|vision|insert)\b|requires --(?:\S{1,60} and --)?tool-call-parser|is not a multimodal model/i,
+    [...refusals, 404],
+    /does not support (?:tools|images|vision|insert)\b|^(?:image|audio|video|tool|function)s?(?: (?:input|use|call(?:ing|s)?))?s? (?:is|are) not supported\b|requires --(?:\S{1,60} and --)?tool-call-parser|is not a multimodal model/i,
     { charged: 'request' },
   ],
   // both arrive as 500, and retrying does not help
@@ -122,7 +131,7 @@ const wordings: readonly Wording[] = [
     'F28',
     'content-filter',
     filters,
-    /\b(?:blocked|rejected) by (?:\S{1,40} )?guardrails?\b|\bviolat\w{1,4} (?:the )?guardrails?\b/i,
+    /\bprompt injection (?:attempt )?detected\b|\bPII detected\b|\b(?:blocked|rejected) by (?:\S{1,40} )?guardrails?\b|\bviolat\w{1,4} (?:the )?guardrails?\b/i,
   ],
   // elsewhere a blocked content may be one of a wrong kind
   ['F28 StepFun', 'content-filter', [451], /\bcontent\b.{0,60}\bblocked\b/i],
@@ -159,6 +168,12 @@ const wordings: readonly Wording[] = [
     'quota',
     unpaid,
     /(?:reached|exceeded|hit|exhausted|used(?: up)?|consumed) (?:all )?(?:of )?(?:your|the|its|their|available)? ?(?!(?:[\w-]+ ){0,3}(?:thinking|reasoning|token) )(?:[\w-]+ ){0,4}(?:allowance|budget|credits|usage (?:limit|cap)|spend(?:ing)? (?:limit|cap)|plan limit|free tier|free quota)/i,
+  ],
+  [
+    'F34',
+    'quota',
+    unpaid,
+    /\bused all (?:of )?(?:your )?(?:free )?(?:requests|messages|calls|tokens) (?:for|of) (?:today|this)\b/i,
   ],
   ['F34', 'quota', unpaid, /usage limits? (?:reached|exceeded|for)|\btotal (?:request|call|token) limit/i],
   ['F34', 'quota', unpaid, /(?:does not|doesn.?t) have any credits|\bcalls ?\/ ?month\b/i],
@@ -200,6 +215,7 @@ const wordings: readonly Wording[] = [
     /\b(?:no such|unknown|unsupported|unavailable) model\b(?! (?:param|field|option|setting|argument))|not a valid model|\bmodel (?:is |has been )?disabled|model identifier is invalid|on-demand throughput isn.?t supported|does not work with the specified model|no provider supported|^could not route to/i,
   ],
   ['LiteLLM 1.108', 'not-found', refusals, /invalid model name passed/i],
+  ['new-api', 'not-found', [...refusals, 429, 503], /no available channels? for model\b/i],
   // must not match "Parameter top_k of model X is not supported", "Function calling with model X is not supported"
   [
     'R137',
@@ -227,6 +243,8 @@ const wordings: readonly Wording[] = [
     { cure: 'Check the base URL: /v1 may be missing at its end.' },
   ],
 
+  ['R103', 'quota', [402], ofPlan, { charged: 'model' }],
+  ['R103', 'permission', refusals, ofPlan, { charged: 'model' }],
   // "You don't have access to the model", "No access to model: o1", "not allowed to sample from this model"
   [
     'R103',
@@ -257,8 +275,15 @@ const wordings: readonly Wording[] = [
   [
     'R137',
     'overloaded',
-    [400, 429, 500, 502, 504, noStatus],
+    [400, 422, 429, 500, 502, 504, noStatus],
     /(?:service|system|server|model) (?:is )?(?:too )?busy|overloaded|(?:at|over) (?:maximum |full )?capacity|capacity temporarily exceeded|high (?:traffic|demand)|temporarily unavailable/i,
+  ],
+  // a gateway that could not reach its service
+  [
+    'F25',
+    'server-error',
+    refusals,
+    /\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NOTFOUND)\b|^fetch failed$|\bsocket hang up\b|^upstream (?:request )?(?:failed|timed out)\b|^request to (?:the )?model timed out\b|^internal server error\b/i,
   ],
   ['R137', 'overloaded', [400, 429, 500, 502, 504, noStatus], /queue is full|maximum pending requests/i],
   ['LiteLLM 1.108', 'overloaded', [429, noStatus], /^no (?:healthy )?deployments? available/i],
