@@ -7,6 +7,8 @@ export type Terminal = {
   /** The output is an interactive screen, so written lines may be overwritten. */
   readonly isScreen: boolean
   readonly columns: number
+  /** The lines that a screen holds; `Infinity` for what is not a screen. */
+  readonly rows: number
   /** Returns `false` while the reader lags behind. */
   write(text: string): boolean
   line(text?: string): void
@@ -20,6 +22,7 @@ export type Terminal = {
 export type Output = Pick<NodeJS.WriteStream, 'write' | 'once' | 'off'> & {
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
+  readonly rows?: number | undefined
 }
 
 const formats = {
@@ -37,7 +40,10 @@ export function createTerminal(output: Output, environment: NodeJS.ProcessEnv): 
   return {
     isScreen: isScreen && environment['TERM'] !== 'dumb',
     get columns() {
-      return output.columns ?? 100
+      return known(output.columns) ?? 100
+    },
+    get rows() {
+      return (isScreen ? known(output.rows) : undefined) ?? Infinity
     },
     write: text => output.write(text),
     line: (text = '') => void output.write(`${text}\n`),
@@ -45,6 +51,11 @@ export function createTerminal(output: Output, environment: NodeJS.ProcessEnv): 
     paint: (tone, text) =>
       tone === 'plain' || !hasColors ? text : styleText([...formats[tone]], text, { validateStream: false }),
   }
+}
+
+/** Some terminals report a size of 0, which means that they do not know it. */
+function known(size: number | undefined): number | undefined {
+  return size === 0 ? undefined : size
 }
 
 function drained(output: Output, signal: AbortSignal): Promise<void> {

@@ -70,7 +70,7 @@ async function watching(asked: Asked, everyMs: number, world: World): Promise<vo
     const seen = await look(asked, signal)
     // move to the upper left corner and clear the rest of the screen
     if (stdout.isScreen) stdout.write('\x1b[H\x1b[J')
-    show(seen, world)
+    show(seen, world, stdout.isScreen ? stdout.rows - 1 : Infinity)
     await pause(everyMs, signal)
   }
 }
@@ -136,11 +136,17 @@ function isStatus(data: unknown): data is ClientStatus {
   return typeof data === 'object' && data !== null && 'targets' in data && Array.isArray(data.targets) && 'recent' in data
 }
 
-function show(seen: Seen, { stdout }: World): number {
+/** @param rows more than these are left out, because the verdict at the top would scroll away */
+function show(seen: Seen, { stdout }: World, rows = Infinity): number {
   const lines = 'clients' in seen ? linesOfAll(stdout, seen.clients) : undefined
   const { problem } = 'problem' in seen ? seen : { problem: 'serves a status that this version of unbusy cannot read.' }
-  for (const line of lines ?? [[['bad', `${seen.address} ${problem}`]] satisfies Line])
-    stdout.line(line.map(([tone, text]) => stdout.paint(tone, clean(text))).join(''))
+  let left = rows
+  for (const line of lines ?? [[['bad', `${seen.address} ${problem}`]] satisfies Line]) {
+    const parts = line.map(([tone, text]) => [tone, clean(text)] as const)
+    left -= Math.max(1, Math.ceil(parts.reduce((sum, [, text]) => sum + text.length, 0) / stdout.columns))
+    if (left < 0) break
+    stdout.line(parts.map(([tone, text]) => stdout.paint(tone, text)).join(''))
+  }
   return lines === undefined ? exitCode.unanswered : exitCode.answered
 }
 

@@ -185,6 +185,20 @@ test('a key in the address is never printed', async () => {
   for (const end of [inQuery, asPassword, withScheme]) expect(end.stdout + end.stderr).not.toContain('SECRET')
 })
 
+test('on a low screen the verdict stays at the top: what does not fit is left out', async () => {
+  const names = Array.from({ length: 30 }, (_, index) => `t${index}`)
+  const url = await status(createClient({ chain: names.map(name => ({ ...fakeTarget('Hi.'), name })) }))
+  const ending = new AbortController()
+  const stdout = screen({ isTTY: true, columns: 80, rows: 12 }, { NO_COLOR: '1' })
+  const watching = watch.run([url], { ...world(), stdout, signal: ending.signal })
+  while (!stdout.text().includes('t1')) await new Promise(resolve => void setTimeout(resolve, 5))
+  ending.abort(new Error('enough'))
+  await expect(watching).rejects.toThrow('enough')
+  const lines = (stdout.text().split('\u001b[J').at(-1) ?? '').trimEnd().split('\n')
+  expect(lines[1]).toContain('○ No calls in the last minute')
+  expect(lines.length).toBeLessThanOrEqual(11)
+})
+
 test('the demo serves its status page with --watch until it is ended', async () => {
   const child = startCli(['demo', '--watch'])
   const end = endOfCli(child)

@@ -5,7 +5,10 @@ import type { World } from '../../src/cli/command.ts'
 export type Screen = Terminal & { readonly text: () => string }
 
 /** A terminal that remembers what was written. */
-export function screen(options: { isTTY?: boolean; columns?: number } = {}, environment: NodeJS.ProcessEnv = {}): Screen {
+export function screen(
+  options: { isTTY?: boolean; columns?: number; rows?: number } = {},
+  environment: NodeJS.ProcessEnv = {},
+): Screen {
   const stream = new PassThrough()
   let text = ''
   stream.on('data', data => (text += String(data)))

@@ -12,6 +12,12 @@ test.each([
   expect(screen(options, environment).paint('bad', 'no')).toBe(painted)
 })
 
+test('a size that a terminal does not know is not 0', () => {
+  const { columns, rows } = screen({ isTTY: true, columns: 0, rows: 0 })
+  expect([columns, rows]).toEqual([100, Infinity])
+  expect(screen({ isTTY: true, columns: 80, rows: 24 })).toMatchObject({ columns: 80, rows: 24 })
+})
+
 test('what a model says cannot steer the screen', () => {
   expect(withoutControls('\x1b]0;title\x07a\n\tb\x9b2J')).toBe(']0;titlea\n\tb2J')
 })
