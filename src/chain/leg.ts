@@ -72,7 +72,7 @@ function attempt(walk: Walk, leg: Leg, kind: AttemptKind): Promise<Answer> {
     source.requests = Math.max(requests, requestsIn(walk.trail))
     commit(walk, leg, source.attempt)
   })
-  const call = callOf(walk, leg, fold)
+  const call = callOfAttempt(walk, leg, fold)
   if (call === undefined) return notAsked(walk, leg, { permit, fold, refusal: candidate.refusal ?? undefined })
   const hold = walk.accounts === undefined ? undefined : takeMoney(walk, { candidate, call, fold })
   if (walk.accounts !== undefined && hold === undefined) return tooDear(walk, leg, { permit, fold })
@@ -87,7 +87,7 @@ function dropOthers(walk: Walk, asked: Candidate): void {
 }
 
 /** Undefined: the target cannot take the call after its changes. */
-function callOf(walk: Walk, leg: Leg, fold: Fold): Call | undefined {
+function callOfAttempt(walk: Walk, leg: Leg, fold: Fold): Call | undefined {
   const { candidate } = leg
   const isPlain = candidate.target.prepare === undefined && fold.overrides === undefined
   return isPlain ? callFor(walk, candidate) : preparedCall(walk, leg, fold)

@@ -82,6 +82,23 @@ test('an attempt that ends without a failure is no refusal, whatever its status 
   expect(records[0]).toMatchObject({ outcome: 'answered', cost: undefined })
 })
 
+test.for([
+  ['chatcmpl-1/a:b', true],
+  ['m', true],
+  ['x'.repeat(128), true],
+  ['x'.repeat(129), false],
+  ['a piece of the prompt', false],
+  ['two\nlines', false],
+  ['\u4f60\u597d', false],
+] as const)(
+  'of what a server says as id and model only what is like one is recorded: %j, %s',
+  async ([said, isName], { clock }) => {
+    const record = await failing(clock, [{ type: 'response-metadata', id: said, model: said }], { reason: 'truncated' })
+    const expected = isName ? said : undefined
+    expect([record?.responseId, record?.responseModel]).toEqual([expected, expected])
+  },
+)
+
 test('the hour of the request decides its price, at the time of day of the client', async ({ clock }) => {
   const night = { ...price, rules: [{ hoursUtc: [2, 3] as const, input: 5, output: 0 }] }
   const costs = async (hours: number, firstChunkAfterMs = 0) => {
