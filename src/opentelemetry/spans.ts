@@ -266,6 +266,8 @@ function ended(span: Span, { outcome, attempts, cost, targetIndex, step }: Event
 
 /** Returns the reason for which the chain failed, which is one of a few words; otherwise the name of the error. */
 function errorTypeOf(error: unknown): string {
-  if (typeof error === 'object' && error !== null && 'reason' in error && typeof error.reason === 'string') return error.reason
-  return error instanceof Error ? error.name : '_OTHER'
+  if (!(error instanceof Error)) return '_OTHER'
+  // any other error may have a reason of its own, which is any text
+  const isOurs = error.name === 'ChainExhaustedError' && 'reason' in error && typeof error.reason === 'string'
+  return isOurs ? String(error.reason) : error.name
 }

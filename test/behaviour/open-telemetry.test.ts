@@ -266,6 +266,14 @@ describe.skipIf(otel.isMissing)(`OpenTelemetry with its SDK${otel.suffix}`, () =
     expect(started.filter(span => !ended.includes(span))).toEqual([])
   })
 
+  test('the error of a bug is told by its name, whatever reason it has', async ({ clock }) => {
+    const { ended, part } = recorder()
+    const error = Object.assign(new RangeError('PROMPT'), { reason: 'PROMPT' })
+    const client = createClient({ chain: [fakeTarget({ error }, { clock })], clock, telemetry: [part()] })
+    await clock.until(client.generate('Hi').catch(() => {}))
+    expect(ended.map(({ attributes }) => attributes['error.type'])).toEqual(['_OTHER', 'RangeError'])
+  })
+
   test('a span processor that throws changes no call, and no span is kept for it', async ({ clock }) => {
     const ends = new Map<object, number>()
     const bug = (span: object) => {
