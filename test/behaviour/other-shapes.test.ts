@@ -118,6 +118,17 @@ test("Ollama's own format in camel case: a cut answer is not whole, and is count
   expect(await ask(server, raw(JSON.stringify(line)), ollama)).toMatchObject(cut)
 })
 
+test.for([
+  { city: 'Oslo', days: 2 },
+  { type: 'city', days: 2 },
+])('F65: the value itself, where JSON was asked for, is the answer (Workers AI): %j', async (content, { server }) => {
+  const { baseURL } = await server(document({ choices: [{ message: { role: 'assistant', content }, finish_reason: 'stop' }] }))
+  const client = createClient({ chain: [openaiCompatible('m', { baseURL, retry: 0 })] })
+  onTestFinished(() => client.close())
+  const { output } = await client.generate({ prompt: 'Hi', output: z.looseObject({ days: z.number() }) })
+  expect(output).toEqual(content)
+})
+
 test('digits that a gateway writes as a number are text, in a piece of the answer and of an input', async ({ server }) => {
   const answer = stream(chunk({ content: 'In ' }), chunk({ content: 1 }), chunk({ content: 984 }), end)
   expect(await ask(server, answer)).toMatchObject({ text: 'In 1984' })

@@ -1,6 +1,7 @@
 import { requestIdIn } from '../../http/post.ts'
 import { isErrorValue, isFlatError, isNamedError } from '../chat-failure/error-body.ts'
 import { inBandFailure } from '../chat-failure/failure.ts'
+import { asObject } from '../json.ts'
 import { addTurnState } from '../service-state.ts'
 import {
   addExtras,
@@ -165,6 +166,8 @@ const mostParts = 10_000
 /** Reads a list of parts, or one part without the list around it. */
 function readList(state: Decoding, content: unknown): void {
   if (content === null || content === undefined) return
+  const typed = typedContent(state, content)
+  if (typed !== undefined) return readText(state, typed)
   const parts: readonly unknown[] = Array.isArray(content) ? content : [content]
   if (parts.length > mostParts) throw decodeFailure(state, 'malformed-response', `An event holds more than ${mostParts} parts.`)
   for (const part of parts) {
@@ -173,6 +176,13 @@ function readList(state: Decoding, content: unknown): void {
     if (text !== '' && isReasoningPart(part)) emitReasoning(state, text)
     else readText(state, text)
   }
+}
+
+/** Where JSON was asked for, Workers AI gives the value itself in place of its text. */
+function typedContent({ options }: Decoding, content: unknown): string | undefined {
+  const value = asObject(content)
+  if (value === undefined || options.call?.output === undefined) return undefined
+  return typeof value['type'] === 'string' && textOfPart(value) !== '' ? undefined : JSON.stringify(value)
 }
 
 /** Emits text, minus tool calls that the server left in it (F54). */
