@@ -1,19 +1,36 @@
-import { shortText, weighJson } from './json-cost.ts'
+import { type JsonWork, jsonWork, shortText, weighJson } from './json-cost.ts'
 
 /**
  * `JSON.parse` for untrusted text. Throws a `SyntaxError` like `JSON.parse`, also for a text that is nested deeper than 256 levels or
  * would block the process for long.
+ *
+ * @param work of the texts that are parsed in the same step, because they share the time
  */
-export function readJson(text: string): unknown {
-  if (text.length > shortText) weighJson(text, 1)
+export function readJson(text: string, work?: JsonWork): unknown {
+  weigh(text, work, 1)
   return JSON.parse(text)
 }
 
+function weigh(text: string, work: JsonWork | undefined, times: number): void {
+  if (work !== undefined || text.length > shortText) weighJson(text, work ?? jsonWork(), times)
+}
+
+/** Whether all these texts may be parsed in one step. */
+export function fitInOneStep(texts: readonly string[]): boolean {
+  const work = jsonWork()
+  try {
+    for (const text of texts) weighJson(text, work)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Like `readJson()`, for values that are passed on unchecked: drops keys that would pollute a prototype when the value is merged. */
-export function parseJson(text: string): unknown {
-  if (!mayReachPrototype(text)) return readJson(text)
+export function parseJson(text: string, work?: JsonWork): unknown {
+  if (!mayReachPrototype(text)) return readJson(text, work)
   // the search for such keys doubles the time
-  if (text.length > shortText) weighJson(text, 2)
+  weigh(text, work, 2)
   const value: unknown = JSON.parse(text)
   dropPrototypeKeys(value)
   return value

@@ -1,17 +1,20 @@
+import { type JsonWork, jsonWork } from '../json-cost.ts'
 import { readJson } from '../parse-json.ts'
 
 /**
  * Finds the only JSON object or list in a text, between fences or prose. Returns undefined when there is none, when there are several,
  * and when one is truncated: a part of a truncated value is never taken for the whole. Scans the text once.
+ *
+ * @param work of all that is parsed in the same step
  */
-export function findJson(text: string): { readonly value: unknown } | undefined {
+export function findJson(text: string, work = jsonWork()): { readonly value: unknown } | undefined {
   let found: { readonly value: unknown } | undefined
   let vain = 0
   for (let at = nextOpening(text, 0); at !== -1;) {
     const end = endOf(text, at)
     if (end === -1) return undefined
     if (mayBeJson(text, at, end)) {
-      const parsed = parse(text.slice(at, end))
+      const parsed = parse(text.slice(at, end), work)
       if (parsed === undefined) vain += 1
       if (vain > mostVain || (parsed !== undefined && found !== undefined)) return undefined
       found ??= parsed
@@ -77,9 +80,9 @@ function endOfString(text: string, start: number): number {
   return -1
 }
 
-function parse(text: string): { readonly value: unknown } | undefined {
+function parse(text: string, work: JsonWork): { readonly value: unknown } | undefined {
   try {
-    return { value: readJson(text) }
+    return { value: readJson(text, work) }
   } catch {
     return undefined
   }

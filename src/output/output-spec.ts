@@ -6,6 +6,7 @@ import { isForm } from './forms.ts'
 import { invalidOutput } from './invalid-output.ts'
 import { isObjectSchema, jsonSchemaOf, wrapSchema, zodAdvice } from './json-schema-of.ts'
 import { nullsLeftOut } from './left-out.ts'
+import { jsonWork } from '../json-cost.ts'
 import { readJson } from '../parse-json.ts'
 import { type Checked, isStandardSchema, type StandardSchema, validate } from './standard-schema.ts'
 
@@ -106,10 +107,11 @@ function wrapped(schema: JsonSchema, field: string | undefined): JsonSchema {
 }
 
 function parse(text: string, how: HowAnswered): unknown {
+  const work = jsonWork()
   try {
-    return readJson(text)
+    return readJson(text, work)
   } catch {
-    const found = how.isForced ? undefined : findJson(text)
+    const found = how.isForced ? undefined : findJson(text, work)
     if (found !== undefined) return found.value
     // no cause: the parser's message would quote the answer
     throw invalidOutput('it is not valid JSON', { text, how })

@@ -1,5 +1,14 @@
 import { escaped, readEscapes, valueOfBare } from './json-scalars.ts'
-import { costOfKey, countOfKeys, deepestJson, type KeyCount, mostWorkFor, workOf } from '../json-cost.ts'
+import {
+  countClosing,
+  countItem,
+  countKey,
+  countOpening,
+  deepestJson,
+  type JsonWork,
+  jsonWork,
+  mostWorkOf,
+} from '../json-cost.ts'
 
 /** A JSON text that is parsed while it arrives: each character once, whatever the size of the value. */
 export type PartialJson = {
@@ -40,10 +49,7 @@ type State = {
   nextQuote: number
   nextEscape: number
   changed: boolean
-  /** The length of the text so far, and the work to build its value. */
-  length: number
-  work: number
-  readonly keys: KeyCount
+  readonly work: JsonWork
 }
 
 /**
@@ -55,7 +61,7 @@ export function createPartialJson(): PartialJson {
   const state: State = {
     ...{ expected: 'value', root: undefined, stack: [], top: undefined, isList: false, key: '', isKey: false },
     ...{ text: '', escape: '', isHalf: false, isShown: false, nextQuote: -1, nextEscape: -1, changed: false },
-    ...{ length: 0, work: 0, keys: countOfKeys() },
+    work: jsonWork(),
   }
   return {
     feed: piece => feed(state, piece),
@@ -80,8 +86,8 @@ function feed(state: State, piece: string): boolean {
   state.changed = false
   state.nextQuote = -1
   state.nextEscape = -1
-  state.length += piece.length
-  const mostWork = Math.min(mostWorkFor(state.length), state.work + mostWorkOfPiece)
+  state.work.length += piece.length
+  const mostWork = Math.min(mostWorkOf(state.work), state.work.done + mostWorkOfPiece)
   while (at < piece.length) {
     if (state.expected === 'string') at = readString(state, piece, at)
     else if (state.expected === 'bare') at = readBare(state, piece, at)
@@ -89,7 +95,7 @@ function feed(state: State, piece: string): boolean {
     else {
       readMark(state, piece.charCodeAt(at))
       at += 1
-      if (state.work > mostWork) fail(state)
+      if (state.work.done > mostWork) fail(state)
     }
   }
   if (state.expected === 'string' && !state.isKey && !state.isHalf) showString(state)
@@ -123,7 +129,7 @@ function readKey(state: State, code: number): void {
 
 function readAfterItem(state: State, code: number): void {
   if (code === mark.comma) {
-    state.work += workOf.item
+    countItem(state.work)
     state.expected = state.isList ? 'value' : 'key'
   } else if (code === (state.isList ? mark.closeArray : mark.closeObject)) close(state)
   else fail(state)
@@ -143,16 +149,17 @@ function fail(state: State): void {
 
 function open(state: State, container: Container, expected: Expected): void {
   if (state.stack.length >= deepestJson) return fail(state)
-  state.work += Array.isArray(container) ? workOf.list : workOf.object
   put(state, container)
   state.stack.push(container)
   state.top = container
   state.isList = Array.isArray(container)
+  countOpening(state.work, state.isList)
   state.expected = expected
 }
 
 function close(state: State): void {
   state.stack.pop()
+  countClosing(state.work)
   state.top = state.stack.at(-1)
   state.isList = Array.isArray(state.top)
   endValue(state)
@@ -231,15 +238,11 @@ function endString(state: State): void {
   if (state.isKey) {
     state.key = state.text
     state.expected = 'colon'
-    return countKey(state)
+    return countKey(state.work, state.key)
   }
-  state.work += workOf.item
+  countItem(state.work)
   showString(state)
   endValue(state)
-}
-
-function countKey(state: State): void {
-  state.work += costOfKey(state.keys, state.key)
 }
 
 /** Adds the string to the value the first time, and replaces it by its longer form later. */

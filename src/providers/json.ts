@@ -1,15 +1,7 @@
-import { endOfJsonString, shortText, weighJson } from '../json-cost.ts'
+import { endOfJsonString } from '../json-cost.ts'
 
-export { parseJson } from '../parse-json.ts'
-
-/**
- * Parses a text that may cost only this part of the usual work, because more work follows in the same step. It keeps keys like
- * `__proto__`, so its value must not be merged.
- */
-export function readShare(text: string, share: number): unknown {
-  if (text.length > shortText) weighJson(text, share)
-  return JSON.parse(text)
-}
+export { type JsonWork, jsonWork } from '../json-cost.ts'
+export { fitInOneStep, parseJson, readJson } from '../parse-json.ts'
 
 /** Whether the text was cut in the middle of a JSON value, as opposed to not being JSON. */
 export function isCutJson(text: string): boolean {

@@ -105,8 +105,12 @@ export function isLast(fields: Fields): boolean {
   return fields['done'] === true || fields['stop'] === true
 }
 
+/** One piece of an answer is not longer, and a longer document is not parsed twice. */
+const longestFirst = 65_536
+
 /** Whether a complete document is only the first of several: without this a slow stream of lines would end with its first line. */
 export function isFirstOfMany(json: string): boolean {
+  if (json.length > longestFirst) return false
   try {
     const fields = asObject(parseJson(json))
     return fields?.['done'] === false || fields?.['stop'] === false

@@ -35,6 +35,19 @@ const documentOf = (rest: string): string =>
   `{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}],"x":${rest},"y":"\\u005f"}`
 const escapes = (length: number): string => filled('\\u0061', length)
 
+/** No text is like another: V8 enters each one in a table. */
+const texts = (count: number, from: number): string => listed(i => `"${from + i}"`, count)
+/** Objects of a few hundred names, and hardly two with the same order of them: V8 makes a layout for each. */
+const orders = (count: number, from: number): string =>
+  listed(i => `{${listed(k => `"k${scattered(from + i, k)}":1`, 100)}}`, count)
+const scattered = (row: number, column: number): number => (Math.imul(row * 100 + column + 1, 0x9e3779b1) >>> 8) % 495
+/** What is the dearest that may be parsed in one step, or one of several parts of it. */
+const dear = (parts = 1, part = 0): string =>
+  `[${texts(Math.floor(49_000 / parts), 49_000 * part)},${orders(Math.floor(380 / parts), 380 * part)}]`
+/** Each part is cheap by itself. All of them would take long. */
+const parts = (make: (part: string, index: number) => string): readonly string[] =>
+  Array.from({ length: 41 }, (_, index) => make(dear(20, index), index))
+
 const inChat: { readonly [name: string]: string } = {
   'many empty events': filled('data: {}\n\n'),
   'many events': filled(delta('{"content":"a"}')) + stop,
@@ -56,6 +69,11 @@ const inChat: { readonly [name: string]: string } = {
   'one event, keys': event(`{"choices":[],"x":{${listed(i => `"k${i}":1`, 180_000)}}}`),
   'one event, two varying keys': event(`{"choices":[],"x":[${listed(i => `{"k${i % 90}":1,"j${i % 100}":2}`, 93_000)}]}`),
   'one event, keys at the limit': event(`{"choices":[],"x":[${listed(i => `{"k${i % 9_900}":1,"j${i % 97}":2}`, 80_000)}]}`),
+  'one event, texts': event(`{"choices":[],"x":[${texts(95_000, 0)}]}`),
+  'one event, orders of keys': event(`{"choices":[],"x":[${orders(400, 0)}]}`),
+  'one event, dear': event(`{"choices":[],"x":${dear()}}`),
+  'documents in one event, dear': event(parts(part => `{"x":${part}}`).join('')),
+  'documents on lines of one event, dear': `${parts(part => `data: {"x":${part}}\n`).join('')}\n`,
   'one event, escapes': delta(`{"content":"${escapes(most)}"}`) + stop,
   'one event, line breaks': event(`{"choices":[{"delta":{"content":"${filled('\\n')}"}}]}`) + stop,
   'one event of many lines': `${filled('data: 1\n')}\n`,
@@ -76,6 +94,8 @@ const inDocument: { readonly [name: string]: string } = {
   'a document, keys': documentOf(`[${listed(i => `{"k${i % 9_900}":1,"j${i % 97}":2}`, 80_000)}]`),
   'a document, lists': documentOf(`[${filled('[],')}[]]`),
   'a document, prototypes': documentOf(`[${listed(() => '{"__proto__":{},"constructor":{"prototype":1}}', 40_000)}]`),
+  'a document, dear': documentOf(dear(2)),
+  'a list of encoded chunks, dear': `[${parts(part => JSON.stringify(`{"choices":[],"x":${part}}`)).join()}]`,
   'a document that is cut': `{"choices":[${filled('"a",')}`,
   'a page': filled('<'),
   'a page of titles': filled('<title'),
@@ -93,6 +113,9 @@ const inOutput: { readonly [name: string]: string } = {
   'output, objects': `{"list":[${listed(() => '{"a":1}', 75_000)}]}`,
   'output, different keys': `{"list":[{${listed(i => `"k${i}":1`, 120_000)}}]}`,
   'output, keys at the limit': `{"list":[${listed(i => `{"k${i % 9_900}":1,"j${i % 97}":2}`, 60_000)}]}`,
+  'output, dear': `{"list":${dear()}}`,
+  'output, dear, and a word': `{"list":${dear()}} x`,
+  'output, dear in parts': parts(part => `${part}x `).join(''),
   'output, a list of ones': `{"list":[${filledInJson('1,')}1]}`,
   'output, long numbers': `{"list":[${filledInJson(`${'9'.repeat(300)}.5e-10,`)}1]}`,
   'output, words': `{"list":[${filledInJson('null,')}1]}`,
@@ -121,6 +144,14 @@ const inTools: { readonly [name: string]: string } = {
   'input encoded twice': delta(`{"tool_calls":[${call(0, JSON.stringify(`{"a":"${filled('\\"', most / 12)}"}`))}]}`) + stop,
   'names in pieces': delta(`{"tool_calls":[${listed(() => '{"index":0,"function":{"name":"f"}}', 50_000)}]}`) + stop,
   'input of escapes': delta(`{"tool_calls":[${call(0, `{"a":"${escapes(most / 2)}"}`)}]}`) + stop,
+  'input, dear': delta(`{"tool_calls":[${call(0, `{"a":${dear(2)}}`)}]}`) + stop,
+  'input, dear, as an object': delta(`{"tool_calls":[{"id":"a","function":{"name":"f","arguments":{"a":${dear(2)}}}}]}`) + stop,
+  'inputs, dear': delta(`{"tool_calls":[${parts((part, i) => call(i, `{"a":${part}}`)).join()}]}`) + stop,
+  'inputs of one call, dear': delta(`{"tool_calls":[${parts(part => call(0, `{"a":${part}}`)).join()}]}`) + stop,
+  'markup, dear': content(`<tool_call>{"name":"f","arguments":{"a":${dear(4)}}}</tool_call>`) + stop,
+  'markup of many, dear': content(parts(part => `<tool_call>{"name":"f","arguments":{"a":${part}}}</tool_call>`).join('')) + stop,
+  'markup of parameters, dear':
+    content(`<function=f>${parts((part, i) => `<parameter=a${i}>${part}</parameter>`).join('')}</function>`) + stop,
   'input, wide': delta(`{"tool_calls":[${call(0, `{"a":[${filled('{},', most / 2)}{}]}`)}]}`) + stop,
   'input, cut': delta(`{"tool_calls":[${call(0, `{"a":[${filled('[', most / 2)}`)}]}`) + stop,
   'markup of tools': content(filledInJson('<tool_call>{"name":"f","arguments":{}}</tool_call>')) + stop,
@@ -142,13 +173,20 @@ const inLines: { readonly [name: string]: string } = {
   'many lines': filled('{"message":{"content":"a"},"done":false}\n'),
   'blank lines of NDJSON': filled('\n'),
   'one line, wide': `{"message":{"content":"a","tool_calls":[${filled('{},')}{}]},"done":true}\n`,
+  'one line, dear': `{"message":{"content":"a","tool_calls":[{"function":{"name":"f","arguments":{"a":${dear()}}}}]},"done":true}\n`,
   'one line, tool calls': `{"message":{"content":"a","tool_calls":[${listed(() => '{"function":{"name":"f","arguments":{"a":1}}}', 40_000)}]},"done":true}\n`,
 }
 
 const inText: { readonly [name: string]: string } = {
+  'a text, dear': `{"response":"a","x":${dear()}}`,
+  'a first of many texts, dear': `{"response":"a","done":false,"x":${dear()}}\n{"response":"a","done":true}`,
   'a text of events': filled('data: {"text":["a"]}\n\n'),
   'a text that grows': numbered(i => event(`{"text":["${'a'.repeat(i)}"]}`), 2_000),
   'a text, thoughts': JSON.stringify({ response: `${filled('<think>')}</think>` }),
+}
+
+const inThought: { readonly [name: string]: string } = {
+  'a thought that is the answer, dear': delta(`{"reasoning_content":${JSON.stringify(`{"list":${dear(2)}}`)}}`) + stop,
 }
 
 const shapes = (dialect: Dialect, bodies: { readonly [name: string]: string }, ask?: Ask) =>
@@ -166,6 +204,7 @@ export const hostileReplies = (): ReadonlyMap<string, HostileReply> =>
       ([name, text]) => [name, { dialect: 'chat', ask: 'tree', body: () => content(text) + stop }] as const,
     ),
     ...shapes('chat', inTools, 'tools'),
+    ...shapes('chat', inThought, 'typed'),
     ...shapes('ollama', inLines),
     ...shapes('text', inText),
     ['an error page', { dialect: 'chat', status: 500, body: () => filled('<') }],

@@ -5,7 +5,7 @@ import { requestIdIn } from '../../http/post.ts'
 import { type Extras, extrasResult, type Halves, restOf, setExtra, wholeCharacters } from './chunk.ts'
 import { contentCame, type Ending, endSaid } from './ending.ts'
 import type { AnswerContext } from '../chat-failure/failure.ts'
-import { asObject, parseJson } from '../json.ts'
+import { asObject, jsonWork, parseJson } from '../json.ts'
 import { type AnswerState, verdictOf } from './finish.ts'
 import type { ThinkTags } from './think-tags.ts'
 import { toolCallIdsOf } from '../tool-call-ids.ts'
@@ -240,7 +240,8 @@ function isGuidedAnswer(thought: string, schema: JsonSchema | undefined): boolea
   const text = thought.trim()
   if (!/^[{[]/.test(text)) return false
   try {
-    return fitsOutline(parseJson(text), schema ?? {})
+    // the answer is parsed once more, in the same step
+    return fitsOutline(parseJson(text, jsonWork(2)), schema ?? {})
   } catch {
     return false
   }

@@ -1,6 +1,6 @@
 import { endOfJson, startOfJson } from '../../http/json-lines.ts'
 import { isErrorValue } from '../chat-failure/error-body.ts'
-import { asObject } from '../json.ts'
+import { asObject, fitInOneStep } from '../json.ts'
 
 /** What servers send in the place of an event or a document that has the format. */
 
@@ -20,7 +20,7 @@ const isSign = /^[["']?(?:ping|heart-?beat|keep-?alive)[\]"']?$/i
 /** More pieces than an answer has in practice. They are all read in one step, which must not take long. */
 export const mostDocuments = 10_000
 
-/** The documents in data that holds several, with or without line breaks between them. Empty if it holds only one, or too many. */
+/** The documents in data that holds several, with or without line breaks between them. Empty if it holds only one, or more than one step can read. */
 export function documentsIn(data: string): readonly string[] {
   if (!/\}\s*(?:data:\s*)?(?:\{|\[done\])/i.test(data)) return []
   const documents: string[] = []
@@ -30,7 +30,7 @@ export function documentsIn(data: string): readonly string[] {
     documents.push(data.slice(at, end))
     at = end
   }
-  return documents
+  return fitInOneStep(documents) ? documents : []
 }
 
 function startOf(data: string, from: number): number {

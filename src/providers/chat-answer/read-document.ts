@@ -2,7 +2,7 @@ import type { Attempt } from '../../contract.ts'
 import { maxDocumentLength } from '../../http/limits.ts'
 import { createLineReader, type LineReader } from '../../http/json-lines.ts'
 import { strangeAnswer } from '../chat-failure/failure.ts'
-import { parseJson } from '../json.ts'
+import { jsonWork, parseJson } from '../json.ts'
 import { type Chunk, choiceOf, isPiece, ofLine } from './chunk.ts'
 import { decodeChunk, startDecoding } from './decode.ts'
 import { decodeFailure, type DecodeOptions, finishDecoding, hasAnswer, tellAlive } from './decoding.ts'
@@ -106,6 +106,8 @@ export function endDocuments(reading: Documents, lines: LineReader): void {
 /** The chunks of a stream that a gateway collected into one list. */
 function chunksIn(value: unknown): readonly Chunk[] | undefined {
   if (!Array.isArray(value) || value.length < 2 || value.length > mostDocuments) return undefined
-  const chunks = value.map(one => chunkIn(one))
+  // the document itself was parsed in this step
+  const work = jsonWork(2)
+  const chunks = value.map(one => chunkIn(one, false, work))
   return chunks.every(chunk => chunk?.choices !== undefined) ? (chunks as readonly Chunk[]) : undefined
 }

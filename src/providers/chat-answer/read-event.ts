@@ -1,6 +1,6 @@
 import { isFlatError, isNamedError } from '../chat-failure/error-body.ts'
 import { inBandFailure } from '../chat-failure/failure.ts'
-import { asObject, parseJson } from '../json.ts'
+import { asObject, type JsonWork, parseJson } from '../json.ts'
 import { type Chunk, ofLine, plainTextOf, type TextField } from './chunk.ts'
 import { decodeChunk, decodeText } from './decode.ts'
 import { contextOf, decodeFailure, type Decoding, finishDecoding, hasAnswer, tellAlive } from './decoding.ts'
@@ -101,14 +101,16 @@ function readAll(reading: Chunks, documents: readonly string[]): undefined {
 /**
  * The chunk in an event or a document. Some gateways put it into a list of one, or into a field beside a status (`result` of
  * Cloudflare), some write it as JSON in a text (functions on AWS, which also have a `body`), and some send Ollama's own format.
+ *
+ * @param work of all texts in one document
  */
-export function chunkIn(value: unknown, isDocument = false): Chunk | undefined {
+export function chunkIn(value: unknown, isDocument = false, work?: JsonWork): Chunk | undefined {
   const whole = Array.isArray(value) && value.length === 1 ? (value[0] as unknown) : value
-  const chunk = typeof whole === 'string' ? parsedText(whole) : asObject(whole)
+  const chunk = typeof whole === 'string' ? parsedText(whole, work) : asObject(whole)
   if (chunk === undefined || chunk['choices'] !== undefined) return chunk
   if (isNamedError(chunk)) return chunk
   if (isNativeLine(chunk)) return isFlatError(chunk) ? chunk : nativeChunk(chunk)
-  const inner = innerOf(chunk, isDocument)
+  const inner = innerOf(chunk, isDocument, work)
   return inner === undefined ? chunk : { ...inner, usage: inner['usage'] ?? chunk['usage'] }
 }
 
@@ -117,8 +119,8 @@ type Fields = { readonly [key: string]: unknown }
 const envelopes = ['data', 'result', 'response'] as const
 
 /** The events of DashScope's own format repeat all text so far in `output`, so that it is only read in a document. */
-function innerOf(chunk: Fields, isDocument: boolean): Fields | undefined {
-  const body = typeof chunk['body'] === 'string' ? parsedText(chunk['body']) : undefined
+function innerOf(chunk: Fields, isDocument: boolean, work: JsonWork | undefined): Fields | undefined {
+  const body = typeof chunk['body'] === 'string' ? parsedText(chunk['body'], work) : undefined
   if (body !== undefined) return body
   const names = isDocument ? [...envelopes, 'output'] : envelopes
   return names.map(name => asObject(chunk[name])).find(inner => inner?.['choices'] !== undefined)
@@ -127,10 +129,10 @@ function innerOf(chunk: Fields, isDocument: boolean): Fields | undefined {
 /** Longer texts are not decoded twice: each decoding stops the process for its time. */
 const mostEncoded = 262_144
 
-function parsedText(text: string): Fields | undefined {
+function parsedText(text: string, work: JsonWork | undefined): Fields | undefined {
   if (!/^\s*\{/.test(text) || text.length > mostEncoded) return undefined
   try {
-    return asObject(parseJson(text))
+    return asObject(parseJson(text, work))
   } catch {
     return undefined
   }

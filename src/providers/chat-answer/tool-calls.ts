@@ -1,6 +1,6 @@
 import type { ProviderEvent, ProviderMetadata } from '../../contract.ts'
 import { ProviderError, shortName } from '../../errors.ts'
-import { asObject } from '../json.ts'
+import { asObject, type JsonWork, jsonWork } from '../json.ts'
 import { callState } from '../service-state.ts'
 import { endsInHalf } from './chunk.ts'
 import { type Input, inputOf, isEmptyInput, isOther, isPlaceholder, isSame, isWhole, startInput, write } from './tool-input.ts'
@@ -59,6 +59,8 @@ type Gathering = {
   readonly byIndex: Map<number, Pending>
   readonly bySentId: Map<string, Pending>
   readonly ids: Set<string>
+  /** Of comparing inputs. What is beyond it is compared as it is written. */
+  readonly compared: JsonWork
 }
 
 /**
@@ -73,6 +75,7 @@ export function createToolCalls(options: ToolCallsOptions): ToolCalls {
     byIndex: new Map(),
     bySentId: new Map(),
     ids: new Set(),
+    compared: jsonWork(4),
   }
   return {
     add(fragments) {
@@ -110,28 +113,29 @@ function tell({ options, offered }: Gathering, call: Pending): void {
   options.emit({ type: 'tool-call-delta', toolCallId: call.id, toolName: call.name, inputText })
 }
 
-function locate({ calls, byIndex, bySentId, offered }: Gathering, fragment: Fragment): Pending | undefined {
+function locate(gathering: Gathering, fragment: Fragment): Pending | undefined {
+  const { calls, byIndex, bySentId } = gathering
   const { index, id } = fragment
   const byId = () => (id === '' ? calls.at(-1) : bySentId.get(id))
   const call = typeof index === 'number' ? byIndex.get(index) : byId()
-  return call === undefined || isAnother(fragment, call, offered) ? undefined : call
+  return call === undefined || isAnother(gathering, fragment, call) ? undefined : call
 }
 
 /**
  * Some servers give every call the index 0, or the same id, or neither. A name that cannot extend the last call starts a new one.
  */
-function isAnother(fragment: Fragment, call: Pending, offered: Names): boolean {
+function isAnother({ offered, compared }: Gathering, fragment: Fragment, call: Pending): boolean {
   const { id, name, text } = fragment
   if (name === '') return false
   if (id !== '' && call.sentId !== '' && id !== call.sentId) return true
-  if (isAnotherName(name, call.name, offered) || isOther(text, call)) return true
-  if (isRepeated(fragment, call)) return false
+  if (isAnotherName(name, call.name, offered) || isOther(text, call, compared)) return true
+  if (isRepeated(fragment, call, compared)) return false
   return !isToldById(fragment, call) && text !== '' && isWhole(call)
 }
 
 /** The same input at the same index: no tool may run twice for it. */
-function isRepeated({ index, id, text }: Fragment, call: Pending): boolean {
-  return typeof index === 'number' && (id === '' || id === call.sentId) && isSame(text, call)
+function isRepeated({ index, id, text }: Fragment, call: Pending, work: JsonWork): boolean {
+  return typeof index === 'number' && (id === '' || id === call.sentId) && isSame(text, call, work)
 }
 
 function isAnotherName(name: string, known: string, offered: Names): boolean {
@@ -164,8 +168,10 @@ function uniqueId({ options, ids, calls }: Gathering, sent: string): string {
 
 function handOut({ calls, options }: Gathering): string | undefined {
   const whole: ProviderEvent[] = []
+  // the answer that holds the inputs is parsed in the same step
+  const work = jsonWork(2)
   for (const call of calls) {
-    const input = call.name === '' ? undefined : inputOf(call.text)
+    const input = call.name === '' ? undefined : inputOf(call.text, work)
     if (input === undefined) return faultOf(call)
     const { id: toolCallId, name: toolName, held, announced, state } = call
     if (held.trim() !== '' || !announced)

@@ -1,4 +1,4 @@
-import { asObject, parseJson } from '../json.ts'
+import { asObject, type JsonWork, parseJson } from '../json.ts'
 
 /** The JSON text of one call's input, as far as it has arrived. */
 export type Input = {
@@ -94,15 +94,19 @@ function stepOutside(scan: Scan, code: number): void {
 
 const [space, quote, openObject, closeObject, openArray, closeArray] = [0x20, 0x22, 0x7b, 0x7d, 0x5b, 0x5d]
 
-/** Whether a complete input differs from the one already complete. A repeated call has the same input. */
-export function isOther(text: string, input: Input): boolean {
+/**
+ * Whether a complete input differs from the one already complete. A repeated call has the same input.
+ *
+ * @param work of all such comparisons in an answer
+ */
+export function isOther(text: string, input: Input, work: JsonWork): boolean {
   if (!input.scan.isWhole || text === input.text || isPlaceholder(input.text) || empty.test(text)) return false
-  return isWholeText(text) && compact(text) !== (input.compact ??= compact(input.text))
+  return isWholeText(text) && compact(text, work) !== (input.compact ??= compact(input.text, work))
 }
 
 /** Whether a complete input is the one already complete. */
-export function isSame(text: string, input: Input): boolean {
-  return input.scan.isWhole && isWholeText(text) && compact(text) === (input.compact ??= compact(input.text))
+export function isSame(text: string, input: Input, work: JsonWork): boolean {
+  return input.scan.isWhole && isWholeText(text) && compact(text, work) === (input.compact ??= compact(input.text, work))
 }
 
 function isWholeText(text: string): boolean {
@@ -111,8 +115,8 @@ function isWholeText(text: string): boolean {
   return scan.isWhole
 }
 
-function compact(text: string): string {
-  const value = inputOf(text)
+function compact(text: string, work: JsonWork): string {
+  const value = inputOf(text, work)
   return value === undefined ? text : JSON.stringify(value)
 }
 
@@ -120,14 +124,14 @@ function compact(text: string): string {
  * The input of a call: an object, or no input, which servers write as `""` or `null`, and gateways in PHP as `[]`. Returns undefined
  * for anything else: partial input never becomes `{}` (R126).
  */
-export function inputOf(text: string): { readonly [key: string]: unknown } | undefined {
+export function inputOf(text: string, work: JsonWork): { readonly [key: string]: unknown } | undefined {
   const trimmed = text.trim()
   if (trimmed === '' || trimmed === 'null' || trimmed === '[]') return {}
   const isObject = trimmed.startsWith('{') && trimmed.endsWith('}')
   if (!isObject && (trimmed.length > mostEncoded || !encodedTwice.test(trimmed))) return undefined
   try {
-    const value = parseJson(trimmed)
-    return asObject(typeof value === 'string' && isObjectText.test(value) ? parseJson(value) : value)
+    const value = parseJson(trimmed, work)
+    return asObject(typeof value === 'string' && isObjectText.test(value) ? parseJson(value, work) : value)
   } catch {
     return undefined
   }

@@ -1,5 +1,5 @@
 import { endOfJson as endOfPiece, startOfJson } from '../../http/json-lines.ts'
-import { asObject, parseJson, readShare } from '../json.ts'
+import { asObject, type JsonWork, jsonWork, parseJson, readJson } from '../json.ts'
 
 /** A call that was found in a text; `input` is the JSON text of an object. */
 export type FoundCall = { readonly name: string; readonly input: string }
@@ -7,11 +7,17 @@ export type FoundCall = { readonly name: string; readonly input: string }
 /** One more than an answer may hold. Parsing stops here, and the answer is rejected (F71). */
 export const mostCalls = 1_001
 
+/** The work of the texts in one markup. The inputs are written and parsed once more after it, in the same step. */
+export function markupWork(): JsonWork {
+  return jsonWork(2)
+}
+
 export type FoundCalls = { readonly calls: readonly FoundCall[]; readonly text: string }
 
 /** `[TOOL_CALLS][{"name":...,"arguments":{...}}]`, and `[TOOL_CALLS]name[ARGS]{...}`, also with `[CALL_ID]...` between. */
 export function mistralCalls(markup: string): FoundCalls | undefined {
   const calls: FoundCall[] = []
+  const work = markupWork()
   let at = 0
   while (calls.length < mostCalls) {
     const rest = markup.slice(at, at + 400)
@@ -20,7 +26,7 @@ export function mistralCalls(markup: string): FoundCalls | undefined {
     const from = at + marker.length + (head?.[0].length ?? 0)
     const end = endOfJson(markup, from)
     if (end === undefined) break
-    const found = callsIn(markup.slice(from, end), head?.[1])
+    const found = callsIn(markup.slice(from, end), work, head?.[1])
     if (found === undefined) return undefined
     calls.push(...found)
     at = end
@@ -32,12 +38,13 @@ export function mistralCalls(markup: string): FoundCalls | undefined {
 /** `<|python_tag|>{"name":...,"parameters":{...}}`, several with `;` between them; also a list between two such tokens or tags. */
 export function tokenCalls(markup: string): FoundCalls | undefined {
   const calls: FoundCall[] = []
+  const work = markupWork()
   let at = markup.indexOf('>') + 1
   while (calls.length < mostCalls) {
     const from = at + (/^[\s;]*(?:<\|(?:python_tag|plugin)\|>)?\s*/.exec(markup.slice(at, at + 200))?.[0].length ?? 0)
     const end = markup[from] === '{' || markup[from] === '[' ? endOfJson(markup, from) : undefined
     if (end === undefined) break
-    const found = callsIn(markup.slice(from, end))
+    const found = callsIn(markup.slice(from, end), work)
     if (found === undefined) return undefined
     calls.push(...found)
     at = end
@@ -50,20 +57,19 @@ export function tokenCalls(markup: string): FoundCalls | undefined {
 /**
  * Parses `{"name", "arguments"}` and similar objects, or a list of them. With a separate `name`, the object is the input itself.
  */
-export function callsIn(json: string, name?: string): readonly FoundCall[] | undefined {
+export function callsIn(json: string, work: JsonWork, name?: string): readonly FoundCall[] | undefined {
   let value: unknown
   try {
-    // a thousand calls need far less
-    value = readShare(json, 4)
+    value = readJson(json, work)
   } catch {
     return undefined
   }
   if (name !== undefined) return asObject(value) === undefined ? undefined : [{ name, input: json }]
-  const calls = (Array.isArray(value) ? (value as unknown[]).slice(0, mostCalls) : [value]).map(callOf)
+  const calls = (Array.isArray(value) ? (value as unknown[]).slice(0, mostCalls) : [value]).map(call => callOf(call, work))
   return calls.some(call => call === undefined) ? undefined : calls.filter(call => call !== undefined)
 }
 
-function callOf(value: unknown): FoundCall | undefined {
+function callOf(value: unknown, work: JsonWork): FoundCall | undefined {
   const object = asObject(value)
   const inner = asObject(object?.['function']) ?? object
   if (inner === undefined) return undefined
@@ -74,7 +80,7 @@ function callOf(value: unknown): FoundCall | undefined {
     .map(field => inner[field])
     .find(input => input !== undefined && input !== null)
   const input = typeof given === 'string' ? given : JSON.stringify(given ?? {})
-  return isObjectText(input) ? { name, input } : undefined
+  return isObjectText(input, work) ? { name, input } : undefined
 }
 
 /** Apertus: `{"get_weather":{...}}`. */
@@ -91,9 +97,9 @@ function endOfJson(text: string, from: number): number | undefined {
   return end === undefined ? undefined : from + end
 }
 
-export function isObjectText(text: string): boolean {
+export function isObjectText(text: string, work: JsonWork): boolean {
   try {
-    return text.trim() === '' || asObject(parseJson(text)) !== undefined
+    return text.trim() === '' || asObject(parseJson(text, work)) !== undefined
   } catch {
     return false
   }
@@ -105,6 +111,7 @@ export function isObjectText(text: string): boolean {
  */
 export function harmonyCalls(markup: string): FoundCalls | undefined {
   const calls: FoundCall[] = []
+  const work = markupWork()
   let text = ''
   let at = 0
   while (calls.length < mostCalls) {
@@ -114,7 +121,7 @@ export function harmonyCalls(markup: string): FoundCalls | undefined {
     const end = find(/<[|｜](?:end|call|return|start|channel)[|｜]>/g, markup, begin.to)
     const body = markup.slice(begin.to, end?.from)
     const name = /\bto=(?:functions\.)?([\w.:-]{1,128})/.exec(header)?.[1]
-    const found = name === undefined ? [] : callsIn(body, name)
+    const found = name === undefined ? [] : callsIn(body, work, name)
     if (found === undefined) return undefined
     calls.push(...found)
     if (name === undefined && !/[|｜]>\s*analysis\b/.test(header)) text += body

@@ -1,6 +1,6 @@
 import type { Call, JsonSchema } from '../../contract.ts'
-import { asObject, parseJson } from '../json.ts'
-import { callsIn, type FoundCall, type FoundCalls, isObjectText, mostCalls } from './tool-markup-json.ts'
+import { asObject, type JsonWork, parseJson } from '../json.ts'
+import { callsIn, type FoundCall, type FoundCalls, isObjectText, markupWork, mostCalls } from './tool-markup-json.ts'
 
 type Tools = NonNullable<Call['tools']>
 
@@ -80,12 +80,13 @@ type Reading = {
   readonly tools: Tools
   at: number
   readonly calls: FoundCall[]
+  readonly work: JsonWork
   text: string
 }
 
 export function taggedCalls(markup: string, tools: Tools): FoundCalls | undefined {
   const tags = tagsOf(markup)
-  return tags === undefined ? undefined : readTags({ markup, tags, tools, at: 0, calls: [], text: '' })
+  return tags === undefined ? undefined : readTags({ markup, tags, tools, at: 0, calls: [], work: markupWork(), text: '' })
 }
 
 function readTags(reading: Reading): FoundCalls | undefined {
@@ -97,7 +98,7 @@ function readTags(reading: Reading): FoundCalls | undefined {
     // `<tool_calls>` may directly contain a list of calls
     const isBody = reading.at > 0 && /^\s*[[{]/.test(between)
     if (isBody) {
-      const found = callsIn(between.trim())
+      const found = callsIn(between.trim(), reading.work)
       if (found === undefined) return undefined
       reading.calls.push(...found)
     } else reading.text += between
@@ -149,7 +150,10 @@ function readInvoke(reading: Reading, start: Tag): boolean {
     const end = endOfParameter(reading, tag)
     const close = tags[end]
     if (close === undefined) return false
-    const value = valueOf(markup.slice(tag.to, close.from), tag, parameterSchema(reading, start.name, tag.name))
+    const value = valueOf(reading, markup.slice(tag.to, close.from), {
+      tag,
+      schema: parameterSchema(reading, start.name, tag.name),
+    })
     if (value === undefined) return false
     input.push([tag.name, value.value])
     reading.at = end
@@ -181,7 +185,10 @@ function readKeys(reading: Reading, start: Tag): boolean {
     if (key === undefined || keyEnd === undefined || value === undefined || valueEnd === undefined) return false
     if ([key, keyEnd, value, valueEnd].map(({ kind }) => kind).join(' ') !== 'key key value value') return false
     const field = markup.slice(key.to, keyEnd.from).trim()
-    const read = valueOf(markup.slice(value.to, valueEnd.from), value, parameterSchema(reading, name, field))
+    const read = valueOf(reading, markup.slice(value.to, valueEnd.from), {
+      tag: value,
+      schema: parameterSchema(reading, name, field),
+    })
     if (read === undefined) return false
     input.push([field, read.value])
   }
@@ -218,7 +225,7 @@ function readBody(reading: Reading, start: Tag): boolean {
   const [head, name = ''] = /^([\w.:-]{1,128})\s*(?=```)/.exec(behind) ?? []
   if (head !== undefined && end !== undefined) return addCall(reading, name, withoutFence(behind.slice(head.length)))
   const body = withoutFence(behind)
-  const found = callsIn(body)
+  const found = callsIn(body, reading.work)
   if (found === undefined) return false
   reading.calls.push(...found)
   // without an end tag the JSON is the rest of the text
@@ -226,8 +233,8 @@ function readBody(reading: Reading, start: Tag): boolean {
   return true
 }
 
-function addCall({ calls }: Reading, name: string, input: string): boolean {
-  if (name === '' || !isObjectText(input)) return false
+function addCall({ calls, work }: Reading, name: string, input: string): boolean {
+  if (name === '' || !isObjectText(input, work)) return false
   calls.push({ name, input })
   return true
 }
@@ -240,17 +247,19 @@ function parameterSchema({ tools }: Reading, tool: string, name: string): JsonSc
 /** A failed `JSON.parse` costs as much as ten successful ones, so obvious non-JSON is sorted out first. */
 const mayBeJson = /^\s*[-\d"{[tfn]/
 
+type ToRead = { readonly tag: Tag; readonly schema: JsonSchema }
+
 /**
  * Parses a parameter: a string as it is, anything else as JSON. If the tag does not give the type, the schema does; otherwise it
  * is guessed from the text.
  */
-function valueOf(text: string, { isText }: Tag, schema: JsonSchema): { readonly value: unknown } | undefined {
+function valueOf({ work }: Reading, text: string, { tag: { isText }, schema }: ToRead): { readonly value: unknown } | undefined {
   const isString = isText ?? (schema['type'] === 'string' ? true : undefined)
   // the template adds line breaks around a value
   const trimmed = isText === true ? text : text.replace(/^\n|\n$/g, '')
   if (isString === true || (isString === undefined && !mayBeJson.test(trimmed))) return { value: trimmed }
   try {
-    return { value: parseJson(trimmed) }
+    return { value: parseJson(trimmed, work) }
   } catch {
     return isString === false ? undefined : { value: trimmed }
   }
