@@ -21,7 +21,7 @@ export function retryHintMs(said: string, now: number = Date.now()): number | un
     .replace(/(?<=\b(?:in|for|after|wait) )(?:an?|one) (?=(?:second|minute|hour|day)\b)/gi, '1 ')
     .replace(/(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])/g, digits => digits.replaceAll(',', ''))
   const hint =
-    /\b(?:again|retry|wait|resets?|(?:available|allowed) in|back off for)\b[^\d\n]{0,24}?((?:\d+(?:\.\d+)?\s?[a-zµ]+(?:,? and |, | )?){1,4})/i.exec(
+    /\b(?:again|retry|wait|resets?|(?:available|(?<!\b(?:requests|calls|tokens|messages|are) )allowed) in|back off for)\b[^\d\n]{0,24}?((?:\d+(?:\.\d+)?\s?[a-zµ]+(?:,? and |, | )?){1,4})/i.exec(
       text,
     )?.[1]
   return (

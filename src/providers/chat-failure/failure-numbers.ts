@@ -123,14 +123,16 @@ const rows: readonly Row[] = [
   ],
   [
     new RegExp(
-      String.raw`(?:${limitName})[^\d。]{0,20}?(?:不能超过|不得超过|不可超过|不超过|不能大于|小于等于|小于或等于|最大值?(?:为|是)?|上限(?:为|是)?|最多(?:为)?)[:：]? ?(\d+)`,
+      String.raw`(?:${limitName})[^\d。，]{0,20}?，?(?:不能超过|不得超过|不可超过|不超过|不能大于|小于等于|小于或等于|最大值?(?:为|是)?|上限(?:为|是)?|最多(?:为)?)[:：]? ?(\d+)`,
     ),
     'ceiling',
   ],
   [new RegExp(String.raw`(?:${limitName})[^\d。，]{0,20}?范围[^\d。，]{0,6}\d+ ?[-~～到至] ?(\d+)`), 'ceiling'],
   [new RegExp(String.raw`(?:${limitName}) (?:is )?too large,? max(?:imum)?(?: allowed| value)*(?: is|:)? (\d+)`), 'ceiling'],
   [/最大(?:输出|生成|回复)(?:长度|token数?|tokens?)*(?:为|是|：|:)? ?(\d+)/, 'ceiling'],
-  [/您?(?:请求了|请求的|传入了|输入了|当前值(?:为|是)?) ?(\d+)/, 'output'],
+  [/您?(?:请求了|请求的|传入了|当前值(?:为|是)?) ?(\d+)/, 'output'],
+  // without the name, that is the length of the prompt
+  [new RegExp(String.raw`(?:${limitName})[^。]{0,60}输入了 ?(\d+)`), 'output'],
   [/maximum tokens you requested exceeds the model limit of (\d+)/, 'ceiling'],
   // OpenAI and Ark, after the field's name: "expected a value <= 4096, but got 32000 instead"
   [new RegExp(String.raw`(?:${limitName})[^]{0,120}?expected a value <= (\d+),? but got (\d+)`), 'ceiling', 'output'],

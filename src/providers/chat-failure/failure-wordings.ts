@@ -102,7 +102,7 @@ const wordings: readonly Wording[] = [
     'F27',
     'context-length',
     [...refusals, 429, 500],
-    /exceed(?:s|ed|ing)? (?:the |this )?(?:model(?:'s)?|max(?:imum)?|allowed)? ?(?:input |context |model |total )?tokens? (?:limit|length|count)|exceeds? max(?:imum)? message tokens|more than max(?:imum)? tokens allowed|input characters limit|max(?:imum)? input characters|prompt exceeds max length|(?:input|prompt) token count of \d+ exceeds|^too many tokens: size limit exceeded|ContextWindowExceededError/i,
+    /exceed(?:s|ed|ing)? (?:the |this )?(?:model(?:'s)?|max(?:imum)?|allowed)? ?(?:input |context |model )?tokens? (?:limit|length|count)(?!.{0,30}\b(?:minute|hour|day|today|week|month)\b)|cannot exceed the total tokens limit|exceeds? max(?:imum)? message tokens|more than max(?:imum)? tokens allowed|input characters limit|max(?:imum)? input characters|prompt exceeds max length|(?:input|prompt) token count of \d+ exceeds the (?:limit|max|context|model)|^too many tokens: size limit exceeded|ContextWindowExceededError/i,
   ],
 
   // DeepSeek, with an ordinary 400 invalid_request_error
@@ -127,14 +127,9 @@ const wordings: readonly Wording[] = [
     /\b(?:input|prompt|content|request|message|text|output|response|image)s?\b.{0,40}\bflagged\b|\bflagged (?:for|by)\b/i,
   ],
 
-  [
-    'F28',
-    'content-filter',
-    filters,
-    /\bprompt injection (?:attempt )?detected\b|\bPII detected\b|\b(?:blocked|rejected) by (?:\S{1,40} )?guardrails?\b|\bviolat\w{1,4} (?:the )?guardrails?\b/i,
-  ],
+  ['F28', 'content-filter', filters, /\bprompt injection (?:attempt )?detected\b|\bPII detected\b/i],
   // elsewhere a blocked content may be one of a wrong kind
-  ['F28 StepFun', 'content-filter', [451], /\bcontent\b.{0,60}\bblocked\b/i],
+  ['F28 StepFun', 'content-filter', [451], /\bcontent\b(?!.{0,100}\b(?:country|region)\b).{0,60}\bblocked\b/i],
 
   // never the bare word "balance": it also appears in the message about concurrency
   ['R137', 'quota', unpaid, /insufficient[ _-](?:user[ _-]|account[ _-])?(?:quota|balance|credits?|funds)/i],
@@ -194,6 +189,14 @@ const wordings: readonly Wording[] = [
     'quota',
     unpaid,
     /(?:plan|subscription|package|trial)\b.{0,40}\b(?:has expired|expired|ended)|please (?:recharge|top up|add (?:credits|a payment))/i,
+  ],
+
+  // a guardrail may also limit money or models, and a filter ends the whole call
+  [
+    'F28',
+    'content-filter',
+    filters,
+    /\b(?:content|input|prompt|request|message|output|response)s?\b.{0,40}\b(?:blocked|rejected) by (?:\S{1,40} )?guardrails?\b|\bviolat\w{1,4} (?:the )?guardrails?\b/i,
   ],
 
   [
@@ -278,12 +281,12 @@ const wordings: readonly Wording[] = [
     [400, 422, 429, 500, 502, 504, noStatus],
     /(?:service|system|server|model) (?:is )?(?:too )?busy|overloaded|(?:at|over) (?:maximum |full )?capacity|capacity temporarily exceeded|high (?:traffic|demand)|temporarily unavailable/i,
   ],
-  // a gateway that could not reach its service
+  // a gateway that could not reach its service; that of a picture, which nobody could reach, is named by the request
   [
     'F25',
     'server-error',
     refusals,
-    /\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NOTFOUND)\b|^fetch failed$|\bsocket hang up\b|^upstream (?:request )?(?:failed|timed out)\b|^request to (?:the )?model timed out\b|^internal server error\b/i,
+    /^(?![^]*\b(?:images?|image_url|audio|video|file|url|media|download\w*)\b)[^]*\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NOTFOUND)\b|^fetch failed$|\bsocket hang up\b|^upstream (?:request )?(?:failed|timed out)\b|^request to (?:the )?model timed out\b|^internal server error\b/i,
   ],
   ['R137', 'overloaded', [400, 429, 500, 502, 504, noStatus], /queue is full|maximum pending requests/i],
   ['LiteLLM 1.108', 'overloaded', [429, noStatus], /^no (?:healthy )?deployments? available/i],

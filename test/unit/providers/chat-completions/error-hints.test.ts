@@ -15,6 +15,7 @@ test.each([
   ['Next request allowed in 15s', 15_000],
   ['Please back off for 15 seconds', 15_000],
   ['At most 30 s of audio are allowed, 5 m in all', undefined],
+  ['Only 100 requests are allowed in 1 day', undefined],
   ['Please retry in a few seconds.', undefined],
   ['The limit resets once a day.', undefined],
   ['Please try again later', undefined],

@@ -21,6 +21,8 @@ const rows: readonly Row[] = [
     context(32_768, 65_673),
   ],
   ['watsonx', 'the number of input tokens 600 cannot exceed the total tokens limit 512 for this model', context(512, 600)],
+  ['Chinese, a prompt that is too long', '输入长度不能超过4096，您输入了5000个token', {}],
+  ['Chinese, the limit of another setting', 'max_tokens参数错误，top_k不能超过100', {}],
   ['a name with a number', 'moonshot-v1-8k and gpt-4-32k take 8k-style names, not a limit', {}],
   ['GitHub Models', 'Request body too large for gpt-4o model. Max size: 8000 tokens.', { contextTokens: 8_000 }],
   [
