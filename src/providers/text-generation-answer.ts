@@ -7,7 +7,7 @@ import { isErrorValue, isFlatError, isNamedError } from './chat-failure/error-bo
 import { type AnswerContext, failureOf, inBandFailure, strangeAnswer } from './chat-failure/failure.ts'
 import { contentCame, createEnding, type Ending, finishSaid, takeLinger } from './chat-answer/ending.ts'
 import { documentsIn } from './chat-answer/odd-events.ts'
-import { finishOf } from './chat-answer/finish.ts'
+import { saidFinish } from './chat-answer/finish.ts'
 import { createLineReader, endOfJson, type LineReader, startOfJson } from '../http/json-lines.ts'
 import { asObject, isCutJson, parseJson } from './json.ts'
 import { createThinkTags, type ThinkTags } from './chat-answer/think-tags.ts'
@@ -229,8 +229,7 @@ function withoutText(fields: Fields, { answer: { status, responseField } }: Read
 /** `content`: there is text in the same object. */
 function noteEnd(reading: Reading, fields: Fields, content: boolean): void {
   reading.usage = usageIn(fields) ?? reading.usage
-  const word = endIn(fields)
-  const known = word === undefined ? undefined : finishOf(word)
+  const known = saidFinish(endIn(fields))
   if (known?.failure !== undefined) throw failed(known.failure, known.message, reading)
   if (content) contentCame(reading.ending)
   if (known !== undefined) finishSaid(reading.ending, known.finishReason, { content, opening: false })

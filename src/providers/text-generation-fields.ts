@@ -70,7 +70,7 @@ export function endIn(fields: Fields): string | undefined {
   const said =
     endFields.map(name => fields[name]).find(isSaid) ?? inner['finish_reason'] ?? asObject(firstOf(fields))?.['finish_reason']
   const word = asObject(said)?.['type'] ?? said ?? stopTypes.get(fields['stop_type'])
-  return typeof word === 'string' && word !== '' && word !== 'null' ? word : undefined
+  return typeof word === 'string' ? word : undefined
 }
 
 const endFields = ['finish_reason', 'done_reason', 'stop_reason'] as const

@@ -91,6 +91,16 @@ test.for<[string, Reply]>([
     stream({ choices: [{ index: 0, delta: { role: 'assistant' }, ...calling('get_weather') }] }, chunk({}, 'tool_calls')),
   ],
   [
+    'its list beside the delta and in it',
+    stream(
+      ...['{"city":', '"Oslo"}'].map(args => {
+        const list = { tool_calls: [{ index: 0, id: 'a', function: { name: 'get_weather', arguments: args } }] }
+        return { choices: [{ index: 0, delta: list, ...list }] }
+      }),
+      chunk({}, 'tool_calls'),
+    ),
+  ],
+  [
     'the list as text',
     document({
       choices: [{ message: { tool_calls: JSON.stringify(calling('get_weather').tool_calls) }, finish_reason: 'stop' }],

@@ -100,8 +100,10 @@ test('F65: no cause quotes an answer; F106: a stream that stops is truncated', a
   await using client = createClient({ chain: [textGeneration({ baseURL: url, retry: 0 })], breaker: false })
   const error: unknown = await client.generate(prompt).catch((thrown: unknown) => thrown)
   expect(inspect(error, { showHidden: true, depth: 9 })).not.toContain('broken')
-  replyWith(raw([event({ response: 'So' })]))
-  await expect(client.generate(prompt)).rejects.toMatchObject({ failures: [{ reason: 'truncated' }] })
+  for (const finish of [{}, { finish_reason: 'not_finished' }, { finish_reason: 'None' }]) {
+    replyWith(raw([event({ response: 'So', ...finish })]))
+    await expect(client.generate(prompt)).rejects.toMatchObject({ failures: [{ reason: 'truncated' }] })
+  }
 })
 
 test('F106: settings are sent under the names that fields gives them, and no others', async ({ server }) => {

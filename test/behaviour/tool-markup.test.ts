@@ -207,6 +207,7 @@ test.each([
 test.each([
   'Write a < b, or [1, 2] and <b>bold</b>.',
   'The tag `<tool_call>` begins a call.',
+  'In React: <ToolCall>{name}</ToolCall>',
   'a <',
   'a <tool',
   'list[TOOL]',

@@ -112,8 +112,9 @@ function readParts(state: Decoding, choice: Choice): boolean {
   const { delta } = choice
   if (delta === undefined || delta === null) return readPart(state, state.isPieced ? newsOf(choice, state) : messageOf(choice))
   const isKnown = readPart(state, delta)
-  // some servers put the calls beside the `delta`
-  const known = (isPresent(choice.tool_calls) && readCalls(state, choice)) || isKnown
+  // some servers put the calls beside the `delta`, others there too
+  const isBeside = isPresent(choice.tool_calls) && !isPresent(delta.tool_calls)
+  const known = (isBeside && readCalls(state, choice)) || isKnown
   state.isPieced ||= known
   return known
 }

@@ -49,8 +49,8 @@ const beginnings = [
   '<seed:tool_call>',
   '<longcat_tool_call>',
   '<xai:function_call',
-  // Nemotron, Apertus, FunctionGemma
-  '<toolcall>',
+  // Nemotron, Apertus, FunctionGemma; `<ToolCall>` may be a tag of React
+  '<toolcall>[',
   '<|tools_prefix|>',
   '<start_function_call>',
   // Phi
