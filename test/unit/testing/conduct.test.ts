@@ -126,7 +126,7 @@ describe('silence', () => {
   })
 
   test('before the headers lasts for its time: a later request overtakes it', async ({ server }) => {
-    const running = await server([answer('Late', { headersAfterMs: 40, closeIdleAfterMs: 0 }), status(503)])
+    const running = await server([answer('Late', { headersAfterMs: 1_000, closeIdleAfterMs: 0 }), status(503)])
     const order: string[] = []
     const late = rawRequest(running.url).then(() => order.push('late'))
     await running.untilRequests(1)
