@@ -62,6 +62,21 @@ test('the limit of `prepare` is for the whole answer: a continuation has what is
   expect(limit(100, { fold: { overrides: { messages: [] }, tokensBefore: 30 }, call: { maxOutputTokens: 50 } })).toBe(100)
 })
 
+test.for([
+  [99, 1],
+  [100, undefined],
+])(
+  'a target that has answered goes on while its limit of `prepare` has a token left: %i of 100 are used',
+  ([tokensBefore, left]) => {
+    const call: Call = { model: '', messages: [], metadata: {} }
+    const health = { refuse: () => undefined }
+    const target = { provider: { name: 'own' }, model: 'm', prepare: () => ({ maxOutputTokens: 100 }), health }
+    const leg = { candidate: { target: target as unknown as ChainTarget } as Candidate, answeredBy: 1 } as Leg
+    const fold = { overrides: { prefix: { text: 'So far', reasoningText: '' } }, tokensBefore } as Fold
+    expect(preparedCall({ call } as Walk, leg, fold)?.maxOutputTokens).toBe(left)
+  },
+)
+
 test('a call that its target cannot take is refused when it is prepared, by the provider or by its limits', () => {
   const cause = new ProviderError('Too long.', { reason: 'invalid-request' })
   const byProvider = prepared({ prepare: () => ({ seed: 3 }), refuse: ({ seed }) => (seed === 3 ? cause : undefined) })
