@@ -232,7 +232,9 @@ function noteEnd(reading: Reading, fields: Fields, content: boolean): void {
   const known = saidFinish(endIn(fields))
   if (known?.failure !== undefined) throw failed(known.failure, known.message, reading)
   if (content) contentCame(reading.ending)
-  if (known !== undefined) finishSaid(reading.ending, known.finishReason, { content, opening: false })
+  // as long as there is no text, the attempt's own timeouts apply
+  if (known !== undefined)
+    finishSaid(reading.ending, known.finishReason, { content, opening: !content && reading.streamed === '' })
 }
 
 /** Reads `[DONE]`, or an object with either the next piece or all text so far. */

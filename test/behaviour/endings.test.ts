@@ -200,6 +200,11 @@ test.for([
   },
 )
 
+test('POST /generate: a finish before a slow text means nothing (F4)', async () => {
+  const slow = { ...body([words('stop'), ...pieces, words('length')]), firstChunkAfterMs: 10, chunkEveryMs: 1_100 }
+  expect((await ask(slow, generating)).whole.value).toMatchObject({ text: 'All of it.', finishReason: 'length' })
+})
+
 test('POST /generate: a stream that breaks off behind a finish that was none is cut (F4)', async () => {
   const { client } = await open(body([words('stop'), ...pieces]), generating)
   await expect(client.generate('Hi')).rejects.toMatchObject({ failures: [{ reason: 'truncated' }] })
