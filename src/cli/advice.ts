@@ -9,8 +9,8 @@ export type Advice = { readonly what: string; readonly cure: string }
 /** A reasoning model uses about this many tokens before its answer begins. */
 const enoughContext = 8_192
 
-/** Names of reasoning models. */
-const thinks = /r1\b|r1-|think|reason|qwq|qwen3|v3\.[12]|v4/i
+/** Names of reasoning models. Those of Qwen3 that follow instructions or write code do not reason. */
+const thinks = /r1\b|r1-|think|reason|qwq|qwen3(?!.*(?:instruct|coder))|v3\.[12]|v4/i
 
 type Pages = {
   /** Resolves with the page; undefined if it does not exist or does not answer in time. Sends the key by default. */

@@ -29,6 +29,21 @@ test.for([
   expect(requests.map(({ path }) => path)).not.toContain('/get_server_info')
 })
 
+test.for(['Qwen3-4B-Instruct-2507', 'qwen3-coder-30b'])(
+  'doctor advises no parser for %s, which does not reason',
+  async (model, { server }) => {
+    const routes = {
+      'GET /v1/models': json({ data: [{ id: model }] }),
+      'POST /v1/chat/completions': json({ choices: [{ message: { content: 'Hello! How can I help you?' } }] }),
+      'GET /server_info': json({ reasoning_parser: null }),
+    }
+    const { baseURL } = await server(status(404), { format: 'vllm', routes })
+    const end = await runCli(['doctor'], { VLLM_BASE_URL: baseURL, SGLANG_BASE_URL: baseURL, LLAMA_BASE_URL: baseURL })
+    expect(end.stdout).toContain(model)
+    expect(end.stdout).not.toContain('--reasoning')
+  },
+)
+
 /** llama.cpp b11669 reports this format whatever `--reasoning-format` is. */
 const props = (is_sleeping: boolean) =>
   json({ is_sleeping, default_generation_settings: { params: { reasoning_format: 'none' } } })
