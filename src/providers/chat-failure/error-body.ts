@@ -1,5 +1,5 @@
 import type { ResponseHeaders } from '../../contract.ts'
-import { detailsOf, documentIn, headersIn, namedTime, withoutLitellm } from './error-details.ts'
+import { dataIn, detailsOf, firstDocument, headersIn, namedTime, withoutLitellm } from './error-details.ts'
 import { asObject, parseJson } from '../json.ts'
 import { textOfHtml } from './safe-text.ts'
 
@@ -39,11 +39,11 @@ export function readErrorBody(body: string): ServerError {
   const text = body.slice(0, 65_536).trim()
   if (text === '') return noWords
   if (text.startsWith('<')) return { ...noWords, message: textOfHtml(text), html: !isXml.test(text) }
-  const json = documentIn(text)
+  const data = dataIn(text)
   try {
-    return readErrorValue(parseJson(json))
+    return readErrorValue(parseJson(firstDocument(data)))
   } catch {
-    return { ...noWords, message: json.slice(0, longestMessage) }
+    return { ...noWords, message: data.slice(0, longestMessage) }
   }
 }
 

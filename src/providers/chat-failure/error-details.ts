@@ -5,10 +5,14 @@ import { asObject } from '../json.ts'
 
 type Fields = { readonly [key: string]: unknown }
 
-/** The JSON in the body of an error: the data of an event, and only the first of several documents. */
-export function documentIn(body: string): string {
-  const json = beginsEvent.test(body) ? dataOf(body) : body
-  return json.startsWith('{') ? json.slice(0, endOfJson(startOfJson(), json)) : json
+/** The body of an error, or the data of the event in it. */
+export function dataIn(body: string): string {
+  return beginsEvent.test(body) ? dataOf(body) : body
+}
+
+/** The first of several documents. */
+export function firstDocument(data: string): string {
+  return data.startsWith('{') ? data.slice(0, endOfJson(startOfJson(), data)) : data
 }
 
 /** DashScope: `id:1`, `event:error`, `:HTTP_STATUS/429`, then `data:` (F63). */

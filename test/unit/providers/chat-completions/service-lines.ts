@@ -760,6 +760,7 @@ export const serviceLines: readonly FailureLine[] = [
   ['F28 a prompt', 403, error('Prompt injection detected. Request blocked.'), 'content-filter', 'nobody'],
   ['F28 a name', 400, error('Request blocked: PII detected in prompt'), 'content-filter', 'nobody'],
   ['F13 a day of one model', 429, error('Daily limit reached for model gpt-x. Try again tomorrow.'), 'quota', 'model'],
+  ['R137 no JSON', 400, "{'model': 'gpt-x'} is not a valid model", 'not-found', 'model'],
   ['F34 a sum of tokens', 429, error('You have exceeded the total token limit of your trial'), 'quota', 'key'],
   ['F10 tokens of a minute', 429, error('You have exceeded the token limit per minute for this model.'), 'rate-limit', 'gate'],
   ['F10 tokens of a minute', 429, error('input token count of 12000 exceeds your quota per minute'), 'rate-limit', 'gate'],
