@@ -49,7 +49,7 @@ export function fieldsOrText(value: unknown): Fields | string {
   const { body } = fields
   if (typeof body !== 'string' || !body.startsWith('{') || body.length > mostEncoded) return fields
   try {
-    return { ...fields, ...asObject(parseJson(body)) }
+    return { ...asObject(parseJson(body)), ...fields }
   } catch {
     return fields
   }

@@ -51,6 +51,7 @@ const read: readonly (readonly [string, Reply, object, Partial<TextGenerationOpt
   ['F65: a list with a text', json(['So.']), { text: 'So.' }],
   ['F65: a list in a list', json([[{ generated_text: 'So.' }]]), { text: 'So.' }],
   ['F65: a function on AWS', json({ statusCode: 200, body: JSON.stringify({ response: 'So.' }) }), { text: 'So.' }],
+  ['F65: a text beside a body', json({ response: 'So.', body: JSON.stringify({ response: 'No.' }) }), { text: 'So.' }],
   ['F106: a finish reason', json({ response: 'So', finish_reason: 'length' }), { text: 'So', finishReason: 'length' }],
   [
     'F106: usage',
