@@ -200,13 +200,14 @@ describe('what would be lost is refused with 400, and nothing is sent', () => {
 })
 
 test('a word that is none of the allowed ones is named, unless it may be a piece of a prompt', async ({ client }) => {
-  const refusal = async (role: unknown) => {
-    const { json } = await post(client([fakeTarget(['Hi.'])]), { model: 'm', messages: [{ role, content: 'Hi' }] })
+  const refusal = async (role: unknown, fields = {}) => {
+    const { json } = await post(client([fakeTarget(['Hi.'])]), { model: 'm', messages: [{ role, content: 'Hi' }], ...fields })
     return (json as { error: { message: string } }).error.message.replace(/^.* not /, 'not ')
   }
   expect(await refusal('robot')).toBe("not 'robot'.")
   expect(await refusal('Tell me a story of a robot')).toBe('not this text.')
   expect(await refusal(7)).toBe('not 7.')
+  expect(await refusal('user', { tool_choice: 'any' })).toBe("not 'any'.")
 })
 
 describe('paths and methods', () => {

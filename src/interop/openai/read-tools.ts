@@ -62,11 +62,10 @@ export function readToolChoice(value: unknown, tools: ToolSet | undefined): Tool
       throw new RequestError("'tool_choice' is 'required', but there are no tools.", { param })
     return tools === undefined ? undefined : value
   }
+  const wanted = "'auto', 'none', 'required' or { type: 'function', function: { name } }"
+  if (typeof value === 'string') throw wrongText(param, wanted, value)
   const choice = fieldsOf(value, param)
-  if (choice['type'] !== 'function')
-    throw new RequestError("'tool_choice' may be 'auto', 'none', 'required' or { type: 'function', function: { name } }.", {
-      param,
-    })
+  if (choice['type'] !== 'function') throw new RequestError(`'tool_choice' may be ${wanted}.`, { param })
   const name = textOf(fieldsOf(choice['function'], `${param}.function`)['name'], `${param}.function.name`)
   if (tools === undefined || !Object.hasOwn(tools, name))
     throw new RequestError("'tool_choice' names a tool that is not in 'tools'.", { param: `${param}.function.name` })
