@@ -1,4 +1,4 @@
-import { checkOptions, level, list } from '../check.ts'
+import { type Check, checkOptions, level, list, record } from '../check.ts'
 import { type Api, apis, apiSource, pricePerMillionOut, secondsPerMonth, usualRatio } from './apis.ts'
 import { type BreakEven, sizeOf, type SizingOptions, workOut } from './size-deployment.ts'
 import { share } from './sizing-options.ts'
@@ -61,7 +61,7 @@ const usualOutput = 1_000
  * @throws TypeError for an option out of range, and like `sizeDeployment()` for a set
  */
 export function compareWays(options: CompareOptions = {}): Comparison {
-  checkOptions(options, { ratio: level, cacheHits: share, sets: list }, 'compareWays')
+  checkOptions(options, { ratio: level, cacheHits: share, sets: records }, 'compareWays')
   const { ratio = usualRatio, cacheHits = 0, sets = usual } = options
   const load = { inputTokens: usualOutput * ratio, outputTokens: usualOutput, cacheHits }
   return {
@@ -70,6 +70,11 @@ export function compareWays(options: CompareOptions = {}): Comparison {
     localPowerPerMillionOut: ((local.watts * 1e6) / local.tokensPerSecond / 3.6e6) * local.perKWh,
     sources: [apiSource, localSource],
   }
+}
+
+const records: Check = (value, name) => {
+  list(value, name)
+  for (const [index, set] of (value as readonly unknown[]).entries()) record(set, `${name}[${index}]`)
 }
 
 function compared(api: Api, load: { readonly ratio: number; readonly cacheHits: number }): ComparedApi {

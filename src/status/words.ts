@@ -53,9 +53,14 @@ function textOf(targets: readonly TargetStatus[], minute: CallCounts): string {
   return sentences([
     standingOf(targets, ''),
     all === 0 ? '' : `${lost} of ${all} calls of the last minute got no answer`,
-    aborted === 0 ? '' : `${aborted} ${all === 0 ? 'calls' : 'more'} were aborted by their callers`,
+    aborted === 0 ? '' : abortedText(aborted, all),
     all + aborted === 0 ? 'No calls in the last minute' : '',
   ])
+}
+
+function abortedText(aborted: number, others: number): string {
+  if (aborted === 1) return `1 ${others === 0 ? 'call' : 'more'} was aborted by its caller`
+  return `${aborted} ${others === 0 ? 'calls' : 'more'} were aborted by their callers`
 }
 
 function lostIn({ degraded, failed }: CallCounts): number {

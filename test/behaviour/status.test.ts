@@ -230,6 +230,7 @@ test.for([
   ['first down', 'fair', 'The first target is down, others answer'],
   ['others answer', 'fair', 'Most answers come from another target'],
   ['nobody calls', 'idle', 'No calls in the last minute'],
+  ['one caller leaves', 'fair', 'Every caller left before the end of the answer'],
   ['every caller leaves', 'fair', 'Every caller left before the end of the answer'],
   ['well', 'good', 'Every call gets an answer'],
 ] as const)('the verdict when %s', ([scene, level, title]) => {
@@ -250,6 +251,7 @@ test.for([
     'first down': { targets: [{ ...first!, state: 'open' as const }, second!] },
     'others answer': { step: { fallback: 60 } },
     'nobody calls': { step: { answered: 0, aborted: 0 } },
+    'one caller leaves': { step: { answered: 0, aborted: 1 } },
     'every caller leaves': { step: { answered: 0 } },
     well: {},
   }
@@ -258,6 +260,7 @@ test.for([
   const verdict = verdictOf({ ...calm, ...more, recent: { ...calm.recent, steps } })
   expect(verdict).toMatchObject({ level, title })
   // who is on call must see that callers leave, also beside answers
+  if (scene === 'one caller leaves') expect(verdict.text).toBe('1 call was aborted by its caller.')
   if (scene === 'every caller leaves') expect(verdict.text).toBe('50 calls were aborted by their callers.')
   if (scene === 'well')
     expect(verdict.text).toBe('0 of 100 calls of the last minute got no answer. 50 more were aborted by their callers.')
