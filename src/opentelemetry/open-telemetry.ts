@@ -26,7 +26,10 @@ export type OpenTelemetryOptions = {
   readonly tracerProvider?: AnyTracerProvider | undefined
   /** The provider that records the metrics. @default the one that the application has registered by the time of the first call */
   readonly meterProvider?: AnyMeterProvider | undefined
-  /** Sends all headers of the application's propagator with every request: `traceparent`, and often `baggage`. They go to a third party. @default false */
+  /**
+   * Sends all headers of the application's propagator with every request: `traceparent`, and often `baggage`. They go to a third party.
+   * @default false
+   */
   readonly propagate?: boolean | undefined
   /** Puts messages, tools and answers into the spans. @default false */
   readonly content?: boolean | undefined

@@ -3,6 +3,9 @@ import { endOfJsonString } from '../json-cost.ts'
 export { type JsonWork, jsonWork } from '../json-cost.ts'
 export { fitInOneStep, parseJson, readJson } from '../parse-json.ts'
 
+/** Longer texts are not decoded twice: each decoding stops the process for its time. */
+export const mostEncoded = 262_144
+
 /** Whether the text was cut in the middle of a JSON value, as opposed to not being JSON. */
 export function isCutJson(text: string): boolean {
   let depth = 0

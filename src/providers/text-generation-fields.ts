@@ -1,7 +1,7 @@
 import type { Usage } from '../contract.ts'
 import { usageOf } from './chat-answer/usage.ts'
 import { isFlatError } from './chat-failure/error-body.ts'
-import { asObject, parseJson } from './json.ts'
+import { asObject, mostEncoded, parseJson } from './json.ts'
 
 export type Fields = { readonly [key: string]: unknown }
 
@@ -54,9 +54,6 @@ export function fieldsOrText(value: unknown): Fields | string {
     return fields
   }
 }
-
-/** Longer texts are not decoded twice: each decoding stops the process for its time. */
-const mostEncoded = 262_144
 
 function firstOf(fields: Fields): unknown {
   const list = lists.map(name => fields[name]).find(Array.isArray) as readonly unknown[] | undefined

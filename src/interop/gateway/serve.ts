@@ -14,7 +14,8 @@ export type Gateway = {
   readonly url: string
   readonly port: number
   /**
-   * Uses another config for new requests; requests in progress keep theirs. `host`, `port`, `health` and the time limits of the server do not change.
+   * Uses another config for new requests; requests in progress keep theirs. `host`, `port`, `health` and the time limits of the server
+   * do not change.
    *
    * @throws {TypeError} The config is wrong; nothing changes.
    */

@@ -3,7 +3,10 @@ import { parseJson } from '../../parse-json.ts'
 import { isJson } from '../typed-text.ts'
 import { RequestError } from './request-error.ts'
 
-/** Parses the JSON of a request, which may begin with a byte order mark, as files of Windows do. The error says where the JSON is wrong but never quotes it, because it contains the prompt. */
+/**
+ * Parses the JSON of a request, which may begin with a byte order mark, as files of Windows do. The error says where the JSON is wrong
+ * but never quotes it, because it contains the prompt.
+ */
 export function readBody(body: string): unknown {
   const text = body.startsWith('\uFEFF') ? body.slice(1) : body
   try {

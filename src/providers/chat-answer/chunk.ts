@@ -1,4 +1,4 @@
-import { asObject, parseJson } from '../json.ts'
+import { asObject, mostEncoded, parseJson } from '../json.ts'
 
 /** A symbol, so that no field of a server has this name. */
 export const ofLine = Symbol('line')
@@ -107,9 +107,6 @@ function parsedList(text: string): unknown {
     return undefined
   }
 }
-
-/** Longer texts are not decoded twice: each decoding stops the process for its time. */
-const mostEncoded = 262_144
 
 /** The text of a chunk that carries one piece of text or reasoning and nothing else of interest. */
 export function plainTextOf(chunk: Chunk): { readonly field: TextField; readonly text: string } | undefined {

@@ -20,7 +20,10 @@ const isSign = /^[["']?(?:ping|heart-?beat|keep-?alive)[\]"']?$/i
 /** More pieces than an answer has in practice. They are all read in one step, which must not take long. */
 export const mostDocuments = 10_000
 
-/** The documents in data that holds several, with or without line breaks between them. Empty if it holds only one, or more than one step can read. */
+/**
+ * The documents in data that holds several, with or without line breaks between them. Empty if it holds only one, or more than one step
+ * can read.
+ */
 export function documentsIn(data: string): readonly string[] {
   if (!/\}\s*(?:data:\s*)?(?:\{|\[done\])/i.test(data)) return []
   const documents: string[] = []

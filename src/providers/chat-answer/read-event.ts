@@ -1,6 +1,6 @@
 import { isFlatError, isNamedError } from '../chat-failure/error-body.ts'
 import { inBandFailure } from '../chat-failure/failure.ts'
-import { asObject, type JsonWork, parseJson } from '../json.ts'
+import { asObject, type JsonWork, mostEncoded, parseJson } from '../json.ts'
 import { type Chunk, ofLine, plainTextOf, type TextField } from './chunk.ts'
 import { decodeChunk, decodeText } from './decode.ts'
 import { contextOf, decodeFailure, type Decoding, finishDecoding, hasAnswer, tellAlive } from './decoding.ts'
@@ -125,9 +125,6 @@ function innerOf(chunk: Fields, isDocument: boolean, work: JsonWork | undefined)
   const names = isDocument ? [...envelopes, 'output'] : envelopes
   return names.map(name => asObject(chunk[name])).find(inner => inner?.['choices'] !== undefined)
 }
-
-/** Longer texts are not decoded twice: each decoding stops the process for its time. */
-const mostEncoded = 262_144
 
 function parsedText(text: string, work: JsonWork | undefined): Fields | undefined {
   if (!/^\s*\{/.test(text) || text.length > mostEncoded) return undefined

@@ -1,4 +1,4 @@
-import { asObject, type JsonWork, parseJson } from '../json.ts'
+import { asObject, type JsonWork, mostEncoded, parseJson } from '../json.ts'
 
 /** The JSON text of one call's input, as far as it has arrived. */
 export type Input = {
@@ -137,8 +137,6 @@ export function inputOf(text: string, work: JsonWork): { readonly [key: string]:
   }
 }
 
-/** Longer inputs are not decoded twice: each decoding stops the process for its time. */
-const mostEncoded = 262_144
 /** Some servers write the object as a JSON string. An empty one may be a placeholder. */
 const encodedTwice = /^"\s*\{\s*\\"/
 const isObjectText = /^\s*\{/
